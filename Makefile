@@ -1,0 +1,48 @@
+# Two commands set everything up: `make demo` and `make test`. Each makes .venv if it is missing.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS := dev,torchao,onnx,openvino
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS := 300
+
+.PHONY: demo test check bench bench-variants install constraints clean help
+
+help:
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+# torch first and exact: alone it is the CPU build, and everything after it finds it there.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@echo "Installing the pinned dependencies into $(VENV) (some minutes the first time) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	@touch $@
+
+install: $(VENV)/.installed ## make .venv with the pinned dependencies
+
+demo: install ## the main job on the embedded default
+	@$(BIN)/ptdq demo
+
+test: install ## all tests
+	@$(BIN)/python -m pytest
+
+check: install ## formatting, lint, types
+	@$(BIN)/ruff format --check flows tasks tests
+	@$(BIN)/ruff check flows tasks tests
+	@$(BIN)/mypy
+
+bench: install ## the flow's own cost, A/A and A/B for real (the machine must be otherwise idle)
+	@$(BIN)/python -m tests.benchmarks.bench
+
+bench-variants: install ## every variant on the bert-base shape
+	@$(BIN)/python -m tests.benchmarks.variants
+
+constraints: ## pin what is installed now
+	@{ echo '# The versions that this project is tested with; made by `make constraints`.'; \
+	  $(BIN)/pip freeze --exclude-editable | grep -vE '^(pip|setuptools|wheel)==' | sed 's/+cpu$$//'; \
+	} > constraints.txt
+
+clean: ## remove .venv and caches of tools (not the results)
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,302 @@
+"""The flow ``quantization-benchmark``: load, quantize, evaluate, aggregate, report.
+
+Run by ``ptdq run``, by a deployment, or as a function. Prefect's own temporary server serves where
+none is set up.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, get_run_logger
+from prefect.context import get_run_context
+from prefect.futures import PrefectFuture, wait
+from prefect.states import Completed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.parameters import ALL, Parameters, command_line
+from tasks import record, steps
+from tasks.design import Cell, Design, make_design
+from tasks.engines import choose_engine
+from tasks.errors import GateFailed, RunFailed, UserError
+from tasks.measure import machine
+from tasks.measure.cell import measure_limits
+from tasks.measure.process import kill_children
+from tasks.measure.progress import Board, TerminalProgress
+from tasks.prefect_artifacts import PrefectProgress
+from tasks.quantization import PreparedVariant
+from tasks.store import RunFiles, read_json, write_json
+from tasks.variants import registry
+from tasks.variants.base import Settings
+
+
+@flow(
+    name="quantization-benchmark",
+    task_runner=ThreadPoolTaskRunner(max_workers=os.cpu_count()),  # type: ignore[arg-type]
+    validate_parameters=True,
+)
+def quantization_benchmark(parameters: Parameters, resume: bool = False) -> Any:
+    """Compare variants of a text classifier on this machine: latency, quality, size.
+
+    Args:
+        parameters: what to measure, and how.
+        resume: go on with the run of this run_id, doing the missing cells only.
+    """
+    try:
+        files = run_benchmark(parameters, resume)
+    except UserError as error:
+        return Failed(message=str(error), data=error)
+    except BaseException:
+        # Cancelled, interrupted, or a bug: no child outlives the flow.
+        kill_children()
+        raise
+    problem = problems(files)
+    if problem is not None:
+        return Failed(message=str(problem), data=problem)
+    return Completed(message=f"report: {files.report}", data=str(files.directory))
+
+
+def run_benchmark(parameters: Parameters, resume: bool) -> RunFiles:
+    """Everything from the parameters to the report; runs inside a Prefect flow.
+
+    Raises:
+        UserError: the input is wrong; nothing was written.
+    """
+    flow_run = get_run_context().flow_run  # type: ignore[union-attr]
+    flow_run_id = str(flow_run.id) if flow_run else None
+    run_id = parameters.run_id or default_run_id(flow_run)
+    files = RunFiles(Path(parameters.results_dir) / run_id)
+    going_on = record.check_target(files, flow_run_id, resume)
+    cores = machine.choose_cores(parameters.cores)
+    names, skipped = choose_variants(parameters.variant)
+    settings = Settings(
+        engine=choose_engine(parameters.engine),
+        modules=tuple(parameters.modules),
+        keep_float=tuple(parameters.keep_float),
+        granularity=parameters.granularity,
+    )
+    seconds: dict[str, float] = {}
+    clock = _Clock(seconds)
+
+    raw = steps.load_data.submit(parameters).result()
+    loaded = steps.load_model.submit(parameters, raw).result()
+    clock.lap("load")
+    timeout, use_cache = parameters.cell_timeout, not parameters.no_cache
+    futures = {name: steps.quantize.submit(name, loaded, settings, timeout, use_cache) for name in names}
+    prepared, impossible = collect_prepared(futures, tolerant=ALL in parameters.variant)
+    skipped |= impossible
+    names = list(prepared)
+    clock.lap("quantize")
+
+    design = make_design(
+        names,
+        parameters.max_length,
+        parameters.repeats,
+        cores,
+        parameters.seed,
+        parameters.isolation,
+        control=parameters.control_documents > 0,
+        # A batch is the same in all rounds only if the order is.
+        same_order=parameters.batch_size > 1,
+    )
+    if going_on:
+        record.go_on(files, loaded.checkpoint, loaded.documents, design)
+    else:
+        record.begin(
+            files,
+            parameters=parameters.model_dump(),
+            command=command_line(parameters),
+            flow_run_id=flow_run_id,
+            checkpoint=loaded.checkpoint,
+            documents=loaded.documents,
+            synthetic=is_synthetic(parameters.data),
+            calibration=loaded.calibration.origin,
+            design=design,
+            skipped=skipped,
+        )
+    files.keep_documents(loaded.documents.path)
+    update(files, limits=measure_limits(files, cores[0] if machine.can_pin() else None))
+    clock.lap("prepare")
+    try:
+        evaluate_all(files, design, prepared, loaded, parameters)
+    finally:
+        clock.lap("evaluate")
+        update(files, seconds=seconds, load_after=machine.load_average())
+    steps.aggregate.submit(files, design, names, prepared, loaded, parameters).result()
+    clock.lap("aggregate")
+    update(files, seconds=seconds, status="completed", ended_at=record.now())
+    steps.report.submit(files).result()
+    clock.lap("report")
+    update(files, seconds=seconds, ended_at=record.now())
+    return files
+
+
+def default_run_id(flow_run: Any) -> str:
+    """A name that sorts by time and is the same when Prefect retries the flow run."""
+    if flow_run is None:
+        return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    started = flow_run.expected_start_time or flow_run.created
+    return f"{started:%Y%m%dT%H%M%SZ}-{flow_run.name}"
+
+
+def choose_variants(wanted: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Names to measure, and for ``all``, those left out with the reason.
+
+    Raises:
+        UserError: a variant that was named needs a package that is not installed.
+    """
+    skipped: dict[str, str] = {}
+    names = registry.names() if ALL in wanted else list(wanted)
+    for name in list(names):
+        missing = registry.missing_packages(registry.get(name))
+        if not missing:
+            continue
+        hint = f"needs {', '.join(missing)} ({registry.install_hint(registry.get(name))})"
+        if ALL not in wanted:
+            raise UserError(f"variant {name} {hint}")
+        names.remove(name)
+        skipped[name] = hint
+        get_run_logger().warning("skipped %s: %s", name, hint)
+    return names, skipped
+
+
+def collect_prepared(
+    futures: dict[str, PrefectFuture[Any]], tolerant: bool
+) -> tuple[dict[str, PreparedVariant], dict[str, str]]:
+    """Artifacts by variant, once all are done; with ``tolerant`` one that cannot be made is left out.
+
+    Raises:
+        UserError, RunFailed: an artifact cannot be made.
+    """
+    wait(list(futures.values()))
+    prepared: dict[str, PreparedVariant] = {}
+    skipped: dict[str, str] = {}
+    for name, future in futures.items():
+        try:
+            prepared[name] = future.result()
+        except (UserError, RunFailed) as error:
+            if not tolerant or name == next(iter(futures)):
+                raise
+            skipped[name] = str(error)
+            get_run_logger().warning("skipped %s: %s", name, error)
+    return prepared, skipped
+
+
+def evaluate_all(
+    files: RunFiles,
+    design: Design,
+    prepared: dict[str, PreparedVariant],
+    loaded: steps.Loaded,
+    parameters: Parameters,
+) -> None:
+    """Run the queues of the design side by side, then the control, one cell at a time.
+
+    Raises:
+        RunFailed: the run's time limit is exceeded; finished cells are kept.
+    """
+    documents = files.table("documents")
+    deadline = time.monotonic() + parameters.run_timeout if parameters.run_timeout else None
+    count = loaded.documents.count
+    short = min(parameters.control_documents, count)
+    total = len(design.cells) * count + len(design.control) * short
+    board = Board(total, [TerminalProgress(), PrefectProgress()])
+
+    def start(cell: Cell, limit: int | None) -> PrefectFuture[Any]:
+        return steps.evaluate.submit(
+            cell, files, prepared[cell.variant], documents, parameters, board, limit
+        )
+
+    try:
+        # The control goes first: its cells run while nothing else does.
+        run_queues([design.control], lambda cell: start(cell, short), deadline)
+        run_queues(design.queues, lambda cell: start(cell, None), deadline)
+    finally:
+        board.finish()
+
+
+def run_queues(queues: Sequence[Sequence[Cell]], start: Any, deadline: float | None = None) -> None:
+    """Keep one cell of each queue running until all queues are empty, whatever becomes of each cell.
+
+    Sleeps meanwhile: the cores belong to the cells.
+    """
+    left = [list(cells) for cells in queues]
+    ended: queue.SimpleQueue[int] = queue.SimpleQueue()
+    running: dict[int, PrefectFuture[Any]] = {}
+
+    def next_cell(lane: int) -> None:
+        if left[lane]:
+            future = start(left[lane].pop(0))
+            running[lane] = future
+            future.add_done_callback(lambda _: ended.put(lane))
+
+    for lane in range(len(left)):
+        next_cell(lane)
+    while running:
+        try:
+            lane = ended.get(timeout=None if deadline is None else deadline - time.monotonic())
+        except (queue.Empty, ValueError) as error:
+            kill_children()
+            raise RunFailed("the run exceeded its time limit; finished cells are kept") from error
+        del running[lane]
+        next_cell(lane)
+
+
+def problems(files: RunFiles) -> RunFailed | GateFailed | None:
+    """Why a finished run counts as failed, once its report is written."""
+    found = read_json(files.record)
+    if found["failures"]:
+        first = found["failures"][0]
+        cell = f"{first['variant']}, {first['max_length']} tokens, repeat {first['repeat']}"
+        return RunFailed(
+            f"{len(found['failures'])} cells failed, first {cell}: {first['error']}; "
+            f"the others are in {files.report}",
+            str(files.directory),
+        )
+    failed = failed_gates(found["gates"])
+    if failed:
+        return GateFailed(f"{'; '.join(failed)}; report: {files.report}", str(files.directory))
+    return None
+
+
+def failed_gates(gates: Sequence[dict[str, Any]]) -> list[str]:
+    """Texts of the gates that fail the run: none where some variant passes all of its own."""
+    by_variant: dict[str, list[dict[str, Any]]] = {}
+    for gate in gates:
+        by_variant.setdefault(gate["variant"], []).append(gate)
+    if any(all(gate["passed"] for gate in mine) for mine in by_variant.values()):
+        return []
+    return [f"gate {g['name']} failed: {g['text']}" for g in gates if not g["passed"]]
+
+
+def update(files: RunFiles, load_after: float | None = None, **values: Any) -> None:
+    """Change fields of the record."""
+    found = read_json(files.record)
+    found.update(values)
+    if load_after is not None:
+        found["machine"]["load_after"] = load_after
+    write_json(files.record, found)
+
+
+def is_synthetic(data: str) -> bool:
+    """Whether the documents are those that ``ptdq demo`` makes."""
+    return (Path(data).parent / "synthetic.json").is_file()
+
+
+class _Clock:
+    def __init__(self, seconds: dict[str, float]) -> None:
+        self._seconds = seconds
+        self._last = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        """Note the seconds since the last lap."""
+        current = time.monotonic()
+        self._seconds[name] = round(self._seconds.get(name, 0.0) + current - self._last, 3)
+        self._last = current
+
+
+__all__ = ["quantization_benchmark", "run_benchmark"]

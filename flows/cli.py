@@ -1,0 +1,193 @@
+"""The command line. Options of ``run`` are the fields of :class:`flows.parameters.Parameters`.
+
+Exit status: 0 good, 1 the run failed, 2 the input is wrong, 3 a gate failed. Logs go to standard
+error; ``run`` and ``demo`` print the run's directory on the last line of standard output.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+import typing
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import click
+
+from tasks.errors import GateFailed, RunFailed, UserError
+
+RUN_FAILED, INPUT_WRONG, GATE_FAILED = 1, 2, 3
+
+
+def main() -> None:
+    """Entry point of the command ``ptdq``."""
+    # Set before Prefect is imported: its ephemeral server may take long to start on a busy
+    # machine, and nothing is to leave the machine unasked.
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "300")
+    # A user's own modules (model_loader, variants) are found from where the command is run.
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
+    try:
+        status = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        status = 130
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except UserError as error:
+        click.echo(f"ptdq: {error}", err=True)
+        status = INPUT_WRONG
+    except (RunFailed, GateFailed) as error:
+        click.echo(f"ptdq: {error}", err=True)
+        status = GATE_FAILED if isinstance(error, GateFailed) else RUN_FAILED
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ptdq")
+def cli() -> None:
+    """Is the quantized text classifier faster, smaller and as good? Measured, with intervals."""
+
+
+def parameter_options(function: Any) -> Any:
+    """Add an option for each field of the parameters. Values are validated by the model alone."""
+    from flows.parameters import Parameters
+
+    for name, field in reversed(Parameters.model_fields.items()):
+        kind = field.annotation
+        text = field.description or ""
+        if not field.is_required() and field.default not in (None, False, []):
+            default = field.default
+            shown = ", ".join(map(str, default)) if isinstance(default, list) else default
+            text += f"  [default: {shown}]"
+        option = f"--{name.replace('_', '-')}"
+        settings: dict[str, Any] = {"default": None, "help": text}
+        if kind is bool:
+            option = f"{option}/--no-{name.replace('_', '-')}"
+            if name.startswith("no_"):
+                option, settings["is_flag"] = f"--{name.replace('_', '-')}", True
+                settings["default"] = None
+        else:
+            settings["metavar"] = _metavar(kind)
+            settings["multiple"] = typing.get_origin(kind) is list
+        function = click.option(option, name, **settings)(function)
+    return function
+
+
+def _metavar(kind: Any) -> str:
+    arguments = [a for a in typing.get_args(kind) if a is not type(None)]
+    if typing.get_origin(kind) is Literal:
+        return "|".join(map(str, arguments))
+    if typing.get_origin(kind) in (list, types.UnionType, typing.Annotated):
+        return _metavar(arguments[0])
+    return {int: "INTEGER", float: "NUMBER"}.get(kind, "TEXT")
+
+
+@cli.command()
+@click.option("--config", type=click.Path(path_type=Path), help="YAML or JSON file of parameters.")
+@click.option("--resume", metavar="RUN", help="Go on with a run that was broken off.")
+@parameter_options
+def run(config: Path | None, resume: str | None, **options: Any) -> None:
+    """Measure variants side by side; options go before the config file, which goes before defaults."""
+    from flows.parameters import make_parameters, read_config
+
+    given = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in options.items()
+        if value is not None and value != ()
+    }
+    if resume is not None:
+        from tasks.store import open_run, read_json
+
+        files = open_run(resume, Path(str(given.get("results_dir", "results"))))
+        values = read_json(files.record)["parameters"] | given
+        values |= {"run_id": files.run_id, "results_dir": str(files.directory.parent)}
+        execute(make_parameters(values), resume=True)
+        return
+    values = read_config(config) if config is not None else {}
+    execute(make_parameters(values | given))
+
+
+def execute(parameters: Any, resume: bool = False) -> None:
+    """Run the flow and raise what it failed with; print the run's directory last.
+
+    Raises:
+        UserError, RunFailed, GateFailed: as the flow ended.
+    """
+    from prefect.client.schemas.objects import State
+
+    from flows.benchmark import quantization_benchmark
+    from tasks.report.terminal import show
+    from tasks.store import open_run
+
+    state = cast(State[Any], quantization_benchmark(parameters, resume=resume, return_state=True))
+    result = state.result(raise_on_failure=False)
+    if isinstance(result, UserError):
+        raise result
+    directory = _directory(result, parameters)
+    if directory is not None:
+        from rich.console import Console
+
+        show(open_run(directory), Console())
+        click.echo(str(directory))
+    if isinstance(result, RunFailed | GateFailed):
+        raise result
+    if isinstance(result, BaseException):
+        raise RunFailed(f"{type(result).__name__}: {result}") from result
+
+
+def _directory(result: Any, parameters: Any) -> Path | None:
+    if isinstance(result, str):
+        return Path(result)
+    if isinstance(result, RunFailed | GateFailed) and result.directory is not None:
+        return Path(result.directory)
+    return None
+
+
+@cli.command()
+@click.argument("run_name", metavar="RUN")
+@click.option("--results-dir", default="results", type=click.Path(path_type=Path))
+def report(run_name: str, results_dir: Path) -> None:
+    """Rebuild the report of RUN (a directory, or an id) from its tables."""
+    from tasks.report import build_report
+    from tasks.store import open_run
+
+    click.echo(str(build_report(open_run(run_name, results_dir)).path))
+
+
+@cli.command()
+@click.argument("run_name", metavar="RUN")
+@click.option("--results-dir", default="results", type=click.Path(path_type=Path))
+def show(run_name: str, results_dir: Path) -> None:
+    """Print the tables of RUN (a directory, or an id)."""
+    from rich.console import Console
+
+    from tasks.report.terminal import show as show_run
+    from tasks.store import open_run
+
+    show_run(open_run(run_name, results_dir), Console())
+
+
+@cli.command()
+def variants() -> None:
+    """List the variants: what each does, what it needs, whether it is installed here."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from tasks.variants import registry
+
+    table = Table("variant", "what it does", "needs", "installed")
+    for name in registry.names():
+        variant = registry.get(name)
+        missing = registry.missing_packages(variant)
+        table.add_row(
+            name,
+            variant.summary,
+            ", ".join(variant.requires) or "-",
+            "yes" if not missing else registry.install_hint(variant),
+        )
+    Console().print(table)

@@ -1,0 +1,7 @@
+"""The demonstration: a synthetic corpus and a small BERT trained on it, made on this machine."""
+
+from __future__ import annotations
+
+from .build import DemoFiles, Recipe, make_demo
+
+__all__ = ["DemoFiles", "Recipe", "make_demo"]

@@ -1,0 +1,213 @@
+"""Reading float models: from a checkpoint directory, as a skeleton without weights, or by a loader.
+
+A :class:`Source` is the normalized form of what the user named: a directory with ``config.json``
+(or a user's loader), ``model.safetensors`` and the tokenizer's files. Everything that needs the
+float model starts from it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from tasks.errors import UserError
+from tasks.store import read_json, write_json
+from tasks.variants.base import Inputs, Predictor
+
+# transformers imports torchao where it is installed, which announces on import what it lacks.
+for _noisy in ("torchao", "torch.utils._pytree"):
+    logging.getLogger(_noisy).setLevel(logging.ERROR)
+
+WEIGHTS = "model.safetensors"
+SHAPE = "source.json"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A float model on disk.
+
+    Attributes:
+        directory: holds ``config.json``, ``model.safetensors`` (float32) and the tokenizer.
+        loader: ``package.module:function`` for a model that transformers does not know. The
+            function takes the directory and returns the module; its weights are then read from
+            ``model.safetensors``.
+        trust_remote_code: whether code that comes with the checkpoint may run.
+    """
+
+    directory: Path
+    loader: str | None = None
+    trust_remote_code: bool = False
+
+    @classmethod
+    def open(cls, directory: Path) -> Source:
+        """The source whose shape :meth:`copy_shape` put into ``directory``."""
+        return cls(directory, **read_json(directory / SHAPE))
+
+    def copy_shape(self, directory: Path) -> None:
+        """Copy all but the weights (configuration, tokenizer) so that :meth:`open` works there."""
+        for file in self.directory.iterdir():
+            if file.is_file() and file.name not in (WEIGHTS, SHAPE):
+                shutil.copyfile(file, directory / file.name)
+        shape = {"loader": self.loader, "trust_remote_code": self.trust_remote_code}
+        write_json(directory / SHAPE, shape)
+
+    def skeleton(self) -> nn.Module:
+        """The module in evaluation mode with its parameters on the meta device: no memory used."""
+        with meta_parameters():
+            return self._build().eval()
+
+    def module(self) -> nn.Module:
+        """The module in float32, evaluation mode, with its weights."""
+        module = self.skeleton()
+        read_weights(module, self.directory / WEIGHTS)
+        return module
+
+    def tokenizer(self) -> Any:
+        """The tokenizer that was saved beside the weights."""
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(
+            self.directory, local_files_only=True, trust_remote_code=self.trust_remote_code
+        )
+
+    def _build(self) -> nn.Module:
+        if self.loader is not None:
+            return resolve_loader(self.loader)(str(self.directory))
+        from transformers import AutoConfig, AutoModelForSequenceClassification
+
+        config = AutoConfig.from_pretrained(
+            self.directory, local_files_only=True, trust_remote_code=self.trust_remote_code
+        )
+        model = AutoModelForSequenceClassification.from_config(
+            config, dtype=torch.float32, trust_remote_code=self.trust_remote_code
+        )
+        return cast(nn.Module, model)
+
+
+def resolve_loader(loader: str) -> Callable[[str], nn.Module]:
+    """The function that ``package.module:function`` names.
+
+    Raises:
+        UserError: it is not of that form, cannot be imported or is not there.
+    """
+    module_name, _, function = loader.partition(":")
+    if not module_name or not function:
+        raise UserError(f"model_loader '{loader}': expected package.module:function")
+    try:
+        found = getattr(importlib.import_module(module_name), function)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"model_loader '{loader}': {error}") from error
+    return cast(Callable[[str], nn.Module], found)
+
+
+@contextmanager
+def meta_parameters() -> Iterator[None]:
+    """Modules built inside have their parameters on the meta device, and real buffers.
+
+    ``torch.device("meta")`` would put buffers there as well, and those that are not saved (position
+    ids) could not be read back.
+    """
+    original = nn.Module.register_parameter
+
+    def register(self: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        if parameter is not None:
+            parameter = nn.Parameter(parameter.to("meta"), requires_grad=False)
+        original(self, name, parameter)
+
+    nn.Module.register_parameter = register  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        nn.Module.register_parameter = original  # type: ignore[method-assign]
+
+
+def unique_tensors(module: nn.Module) -> dict[str, torch.Tensor]:
+    """The state dict with each shared tensor once (safetensors refuses two names for one memory)."""
+    seen: dict[tuple[int, tuple[int, ...]], str] = {}
+    tensors: dict[str, torch.Tensor] = {}
+    for name, tensor in module.state_dict().items():
+        if not isinstance(tensor, torch.Tensor):
+            continue
+        key = (tensor.data_ptr(), tuple(tensor.shape))
+        if tensor.numel() and key in seen:
+            continue
+        seen[key] = name
+        tensors[name] = tensor.detach().contiguous()
+    return tensors
+
+
+def write_weights(module: nn.Module, path: Path) -> None:
+    """Save the tensors of ``module`` as safetensors."""
+    save_file(unique_tensors(module), path)
+
+
+def read_weights(module: nn.Module, path: Path) -> None:
+    """Give ``module`` (a skeleton) the tensors of a file that :func:`write_weights` made.
+
+    Raises:
+        UserError: a tensor has another shape, is missing or is not of this module.
+    """
+    assign_tensors(module, load_file(path), path)
+
+
+def assign_tensors(module: nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Put tensors in the place of the parameters and buffers of these names, without a copy.
+
+    ``load_state_dict`` would ask for the tensors of quantized modules as well, which a skeleton
+    with such modules already has.
+
+    Raises:
+        UserError: a tensor has another shape, is missing or is not of this module; names ``path``.
+    """
+    for name, tensor in tensors.items():
+        parent, _, leaf = name.rpartition(".")
+        owner = module.get_submodule(parent)
+        expected: torch.Tensor | None = owner._parameters.get(leaf)
+        if expected is None:
+            expected = owner._buffers.get(leaf)
+        if expected is None or expected.shape != tensor.shape:
+            wanted = "no such tensor" if expected is None else f"shape {tuple(expected.shape)}"
+            raise UserError(f"{path}: {name} {tuple(tensor.shape)}: the model has {wanted}")
+        if leaf in owner._parameters:
+            owner._parameters[leaf] = nn.Parameter(tensor, requires_grad=False)
+        else:
+            owner._buffers[leaf] = tensor
+    tie: Any = getattr(module, "tie_weights", None)
+    if tie is not None:
+        tie()
+    missing = [name for name, parameter in module.named_parameters() if parameter.is_meta]
+    if missing:
+        raise UserError(f"{path}: lacks {', '.join(missing[:3])}")
+
+
+def torch_predictor(module: nn.Module) -> Predictor:
+    """A module that takes a tokenizer's outputs as keywords, as a :data:`Predictor`."""
+
+    def predict(inputs: Inputs) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            output = module(**{name: torch.from_numpy(ids) for name, ids in inputs.items()})
+            logits = output if isinstance(output, torch.Tensor) else output.logits
+            return cast(NDArray[np.float32], logits.float().numpy())
+
+    return predict
+
+
+def leaf_modules(module: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Modules that hold parameters of their own, with their qualified names."""
+    return [
+        (name, child)
+        for name, child in module.named_modules()
+        if next(child.parameters(recurse=False), None) is not None
+    ]

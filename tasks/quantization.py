@@ -1,0 +1,82 @@
+"""From a checkpoint to an artifact in the cache, in a process of its own."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tasks.cache import cache_entry
+from tasks.calibration import CalibrationRequest
+from tasks.checkpoint import Checkpoint
+from tasks.errors import RunFailed, UserError
+from tasks.measure.machine import usable_cores
+from tasks.measure.process import run_child
+from tasks.variants import registry
+from tasks.variants.artifact import Artifact, cache_key, intact, open_artifact
+from tasks.variants.base import Settings
+from tasks.variants.prepare import USER_ERROR_STATUS
+
+
+@dataclass(frozen=True)
+class PreparedVariant:
+    """An artifact, and whether it was in the cache already."""
+
+    artifact: Artifact
+    cached: bool
+
+
+def prepare_variant(
+    name: str,
+    checkpoint: Checkpoint,
+    settings: Settings,
+    calibration: CalibrationRequest,
+    log: Path,
+    *,
+    timeout: float,
+    use_cache: bool = True,
+) -> PreparedVariant:
+    """The artifact of a variant, made or found.
+
+    A cache entry whose files are not those that were written is made anew.
+
+    Args:
+        name: of the variant.
+        checkpoint: the float model.
+        settings: engine, modules, granularity and so on.
+        calibration: what static variants calibrate on.
+        log: gets the output of the process that prepares.
+        timeout: seconds that it may take.
+        use_cache: whether an entry of the cache will do.
+
+    Raises:
+        UserError: the model cannot be converted this way.
+        RunFailed: the process died or exceeded its time limit.
+    """
+    variant = registry.get(name)
+    if missing := registry.missing_packages(variant):
+        hint = registry.install_hint(variant)
+        raise UserError(f"variant {name} needs {', '.join(missing)} ({hint})")
+    target = cache_entry("artifacts", cache_key(checkpoint.digest, variant, settings, calibration.digest))
+    if use_cache and intact(target):
+        return PreparedVariant(open_artifact(target), cached=True)
+    with tempfile.TemporaryDirectory(prefix="ptdq-") as scratch:
+        ended = run_child(
+            "tasks.variants.prepare",
+            {
+                "variant": name,
+                "source": str(checkpoint.directory),
+                "settings": asdict(settings),
+                "calibration": asdict(calibration),
+                "target": str(target),
+            },
+            Path(scratch) / "request.json",
+            log,
+            threads=len(usable_cores()),
+            timeout=timeout,
+        )
+    if ended.returncode == USER_ERROR_STATUS and ended.reason:
+        raise UserError(ended.reason)
+    if ended.reason:
+        raise RunFailed(f"preparing {name}: {ended.reason}; its log is {log}")
+    return PreparedVariant(open_artifact(target), cached=False)

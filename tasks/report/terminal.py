@@ -1,0 +1,52 @@
+"""The run's tables in the terminal: ``ptdq show RUN``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tasks.report import columns, tables
+from tasks.report.columns import Column
+from tasks.report.markdown import plain
+from tasks.report.run import Row, load
+from tasks.store import RunFiles
+
+
+def show(files: RunFiles, console: Console) -> None:
+    """Print verdict, figures and comparisons of a run.
+
+    Raises:
+        UserError: see :func:`tasks.report.run.load`.
+    """
+    run = load(files)
+    variant = plain(run.get("verdict", "variant", default=""))
+    headline = plain(run.get("verdict", "headline", default=""))
+    style = {"ship": "bold green", "don't ship": "bold red"}.get(run.decision, "bold yellow")
+    console.print(Text(f"Verdict: {plain(run.decision)} {variant}".strip(), style=style))
+    console.print(Text(headline))
+    for reason in run.get("verdict", "reasons", default=[]):
+        console.print(Text(f"  {plain(reason)}"))
+    _print(console, "Figures", columns.figures(run), tables.figures(run))
+    compared = tables.against_baseline(run)
+    _print(console, f"Speed-up over {plain(run.baseline)}", columns.speedups(), compared)
+    if run.quality:
+        _print(console, f"Quality against {plain(run.baseline)}", columns.differences(), compared)
+    for cell in run.failed:
+        name = f"{cell['variant']}, length {cell['max_length']}, repeat {cell['repeat']}"
+        console.print(Text(f"failed: {name}: {plain(cell['error'])}", style="red"))
+
+
+def _print(console: Console, title: str, shown: Sequence[Column], rows: Iterable[Row]) -> None:
+    rows = list(rows)
+    if not rows:
+        return
+    table = Table(title=Text(title, style="bold"), title_justify="left", header_style="bold")
+    for column in shown:
+        table.add_column(column.heading, justify="left" if column.data or column.words else "right")
+    for row in rows:
+        # Text, not str: rich would read square brackets in data as markup.
+        table.add_row(*(Text(plain(column.text(row))) for column in shown))
+    console.print(table)

@@ -1,0 +1,277 @@
+"""The flow's tasks: Prefect's view of the plain functions of this package, and nothing more.
+
+A mistake of the user ends a task as Failed with one line, not with a traceback.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.states import Failed
+
+from tasks import aggregate as tables
+from tasks import compare, documents
+from tasks.cache import cache_root
+from tasks.calibration import CalibrationRequest, check_apart
+from tasks.checkpoint import Checkpoint, open_checkpoint
+from tasks.design import Cell, Design
+from tasks.documents import Documents, RawDocuments
+from tasks.errors import RunFailed, UserError
+from tasks.measure.cell import Outcome, measure_cell
+from tasks.measure.progress import Board
+from tasks.prefect_artifacts import publish
+from tasks.quantization import PreparedVariant, prepare_variant
+from tasks.report import build_report
+from tasks.report import tables as report_tables
+from tasks.report.run import load as load_run
+from tasks.store import RunFiles, read_json, write_json
+from tasks.variants.base import Settings
+from tasks.verdict import Gates, decide, judge_gates
+
+
+class _NoEmptyTraceback(logging.Filter):
+    """Prefect logs a Failed state with ``exc_info`` of no exception: a line "NoneType: None"."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[0] is None:
+            record.exc_info = None
+        return True
+
+
+for _name in ("prefect.task_runs", "prefect.flow_runs"):
+    logging.getLogger(_name).addFilter(_NoEmptyTraceback())
+
+
+def plain_failure(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn errors with a message for the user into a Failed state, which has no traceback."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except (UserError, RunFailed) as error:
+            state: State[Any] = Failed(message=str(error), data=error)
+            return state
+
+    return wrapper
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The model, and the documents with its class ids."""
+
+    checkpoint: Checkpoint
+    documents: Documents
+    calibration: CalibrationRequest
+
+
+@task(name="load_data", cache_policy=NO_CACHE)
+@plain_failure
+def load_data(parameters: Any) -> RawDocuments:
+    """Read and check the labelled documents."""
+    raw = documents.read_documents(
+        parameters.data,
+        text_column=parameters.text_column,
+        label_column=parameters.label_column,
+        encoding=parameters.encoding,
+        limit=parameters.limit,
+        seed=parameters.seed,
+    )
+    sampled = f", a stratified sample of {raw.sampled_from}" if raw.sampled_from else ""
+    get_run_logger().info("%s: %d documents%s", raw.name, len(raw.ids), sampled)
+    return raw
+
+
+@task(name="load_model", cache_policy=NO_CACHE)
+@plain_failure
+def load_model(parameters: Any, raw: RawDocuments) -> Loaded:
+    """Find, check and normalize the model; match the labels of the data to its classes."""
+    label_map = documents.read_label_map(parameters.label_map)
+    labels = raw.labels if label_map is None else [str(i) for i in label_map.values()]
+    checkpoint = open_checkpoint(
+        parameters.model,
+        labels=labels,
+        revision=parameters.revision,
+        random_weights=parameters.random_weights,
+        loader=parameters.model_loader,
+        trust_remote_code=parameters.trust_remote_code,
+        seed=parameters.seed,
+    )
+    longest = max(parameters.max_length)
+    if checkpoint.max_positions is not None and longest > checkpoint.max_positions:
+        raise UserError(
+            f"max_length {longest}: model {checkpoint.name} has {checkpoint.max_positions} positions"
+        )
+    ids = documents.class_ids(raw, checkpoint.class_names, label_map)
+    stored = documents.store_documents(raw, ids, checkpoint.class_names)
+    get_run_logger().info(
+        "%s: %s, %.1f million parameters, classes %s",
+        checkpoint.name,
+        checkpoint.architecture,
+        checkpoint.parameters / 1e6,
+        ", ".join(checkpoint.class_names),
+    )
+    return Loaded(checkpoint, stored, _calibration(parameters, raw, longest))
+
+
+def _calibration(parameters: Any, raw: RawDocuments, longest: int) -> CalibrationRequest:
+    if parameters.calibration_data is None:
+        return CalibrationRequest(None, f"random {longest}", "random token ids", longest)
+    given = documents.read_documents(
+        parameters.calibration_data,
+        text_column=parameters.text_column,
+        label_column=None,
+        encoding=parameters.encoding,
+        limit=None,
+        seed=parameters.seed,
+    )
+    check_apart(set(given.texts), set(raw.texts), given.name)
+    stored = documents.store_documents(given, [0] * len(given.ids), ["-"])
+    origin = f"documents of {given.name}"
+    return CalibrationRequest(str(stored.path), f"{stored.digest} {longest}", origin, longest)
+
+
+@task(name="quantize", task_run_name="quantize {variant}", cache_policy=NO_CACHE)
+@plain_failure
+def quantize(
+    variant: str, loaded: Loaded, settings: Settings, timeout: float, use_cache: bool
+) -> PreparedVariant:
+    """The variant's artifact, from the cache or made in a process of its own."""
+    slug = re.sub(r"[^A-Za-z0-9.-]+", "-", variant)
+    log = cache_root() / "logs" / f"prepare-{slug}.log"
+    prepared = prepare_variant(
+        variant,
+        loaded.checkpoint,
+        settings,
+        loaded.calibration,
+        log,
+        timeout=timeout,
+        use_cache=use_cache,
+    )
+    artifact = prepared.artifact
+    get_run_logger().info(
+        "%s: %.1f MB, %d modules converted, %s",
+        variant,
+        artifact.size_bytes / 1e6,
+        len(artifact.converted),
+        "from the cache" if prepared.cached else f"prepared in {artifact.prepare_seconds:.1f} s",
+    )
+    return prepared
+
+
+@task(
+    name="evaluate",
+    task_run_name="evaluate {cell.variant} {cell.max_length} tokens, repeat {cell.repeat}, "
+    "core {cell.core}",
+    cache_policy=NO_CACHE,
+)
+@plain_failure
+def evaluate(
+    cell: Cell,
+    files: RunFiles,
+    prepared: PreparedVariant,
+    documents_path: Path,
+    parameters: Any,
+    board: Board,
+    limit: int | None = None,
+) -> Outcome:
+    """Measure one cell in a fresh process on its core."""
+    outcome = measure_cell(
+        files,
+        cell,
+        prepared.artifact,
+        documents_path,
+        batch_size=parameters.batch_size,
+        warmup=parameters.warmup,
+        timeout=parameters.cell_timeout,
+        limit=limit,
+        on_progress=board.reporter(cell.cell_id),
+    )
+    if outcome.error is not None:
+        raise RunFailed(f"cell {cell.cell_id}: {outcome.error}; log: {outcome.log}")
+    return outcome
+
+
+@task(name="aggregate", cache_policy=NO_CACHE)
+@plain_failure
+def aggregate(
+    files: RunFiles,
+    design: Design,
+    variants: Sequence[str],
+    prepared: dict[str, PreparedVariant],
+    loaded: Loaded,
+    parameters: Any,
+) -> None:
+    """Tables, comparisons, gates and verdict from the files of the cells."""
+    claim_quality = not loaded.checkpoint.random_weights
+    tables.write_variants(files, prepared)
+    tables.write_cell_tables(
+        files, design, loaded.checkpoint.class_names, parameters.batch_size, claim_quality
+    )
+    compare.write_comparisons(
+        files,
+        variants,
+        parameters.max_length,
+        claim_quality=claim_quality,
+        margin=parameters.margin,
+        seed=parameters.seed,
+        cores=len(design.cores),
+    )
+    run = load_run(files)
+    cells, comparisons = run.rows("cells"), run.rows("comparisons")
+    gates = judge_gates(
+        Gates(
+            parameters.min_speedup,
+            parameters.max_f1_drop,
+            parameters.max_size_ratio,
+            parameters.max_p95_ms,
+        ),
+        variants,
+        comparisons,
+        [c for c in cells if c["status"] == "ok"],
+        run.rows("variants"),
+    )
+    verdict = decide(
+        variants,
+        comparisons,
+        gates,
+        claim_quality=claim_quality,
+        isolation=design.isolation,
+        failures=sum(c["status"] != "ok" for c in cells),
+    )
+    record = read_json(files.record)
+    record["gates"] = [vars(gate) for gate in gates]
+    record["verdict"] = verdict.as_json()
+    record["notes"] = compare.nondeterministic(files, variants, parameters.max_length)
+    record["failures"] = [
+        {"variant": c["variant"], "max_length": c["max_length"], "repeat": c["repeat"],
+         "error": c["error"]}
+        for c in cells if c["status"] != "ok"
+    ]  # fmt: skip
+    write_json(files.record, record)
+
+
+@task(name="report", cache_policy=NO_CACHE)
+@plain_failure
+def report(files: RunFiles) -> Path:
+    """Write the report and publish the artifacts."""
+    written = build_report(files)
+    run = load_run(files)
+    publish(
+        files.run_id,
+        files.directory,
+        written.markdown_inlined,
+        run.record["verdict"],
+        report_tables.figure_rows(files),
+        report_tables.against_baseline(run),
+    )
+    return written.path

@@ -1,0 +1,82 @@
+"""The variants there are, by name; other packages add theirs through the entry point ``ptdq.variants``.
+
+Importing this module imports no variant: each is imported when asked for, so that the worker loads
+one runtime and not all.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+from functools import cache
+
+from tasks.errors import UserError
+from tasks.variants.base import Variant
+
+ENTRY_POINT = "ptdq.variants"
+
+_BUILT_IN: dict[str, str] = {
+    "fp32": "tasks.variants.fp32:Fp32",
+    "int8-dynamic": "tasks.variants.dynamic:Int8Dynamic",
+    "int8-dynamic-embeddings": "tasks.variants.dynamic:Int8DynamicEmbeddings",
+    "float16-dynamic": "tasks.variants.dynamic:Float16Dynamic",
+}
+
+
+@cache
+def _places() -> dict[str, str]:
+    """Name of each variant to ``module:class``."""
+    found = importlib.metadata.entry_points(group=ENTRY_POINT)
+    return {**{entry.name: entry.value for entry in found}, **_BUILT_IN}
+
+
+def names() -> list[str]:
+    """Names of all variants, built in or added by other packages, installed here or not."""
+    return list({**_BUILT_IN, **_places()})
+
+
+def check_name(name: str) -> str:
+    """``name`` if there is such a variant, or if it is ``package.module:Class``.
+
+    Raises:
+        UserError: there is none; lists those there are.
+    """
+    if name not in _places() and ":" not in name:
+        raise UserError(
+            f"unknown variant '{name}'; there are {', '.join(names())} "
+            "(or package.module:Class for one of your own)"
+        )
+    return name
+
+
+def get(name: str) -> Variant:
+    """The variant of this name.
+
+    Raises:
+        UserError: there is none of this name (lists those there are), or it cannot be imported.
+    """
+    module, _, attribute = _places().get(check_name(name), name).partition(":")
+    try:
+        variant = getattr(importlib.import_module(module), attribute)()
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"variant '{name}': {error}") from error
+    if not isinstance(variant, Variant):
+        raise UserError(f"variant '{name}': {module}:{attribute} is no tasks.variants.base.Variant")
+    return variant
+
+
+def missing_packages(variant: Variant) -> list[str]:
+    """Distributions that the variant needs and that are not installed."""
+    missing = []
+    for distribution in variant.requires:
+        try:
+            importlib.metadata.version(distribution)
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(distribution)
+    return missing
+
+
+def install_hint(variant: Variant) -> str:
+    """What to do where a variant's packages are missing."""
+    return f"pip install 'ptdq[{variant.extra}]'" if variant.extra else "install them with pip"

@@ -1,0 +1,100 @@
+"""The corpus is what it claims to be, and it is a problem."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from itertools import pairwise
+from statistics import median
+
+import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from tasks.demo.corpus import Corpus, Document, make_corpus
+from tasks.demo.phrases import CLASSES, fill, load
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    return make_corpus(2000, 500, seed=7)
+
+
+def test_test_set_is_balanced(corpus: Corpus) -> None:
+    assert Counter(document.label for document in corpus.test) == dict.fromkeys(range(5), 100)
+
+
+def test_lengths_spread_like_news(corpus: Corpus) -> None:
+    for documents in (corpus.train, corpus.test):
+        lengths = [len(document.text) for document in documents]
+        assert min(lengths) >= 20
+        assert max(lengths) > 1000
+        assert 200 <= median(lengths) <= 450
+
+
+def test_same_seed_same_corpus() -> None:
+    assert make_corpus(100, 50, seed=3) == make_corpus(100, 50, seed=3)
+    assert make_corpus(100, 50, seed=3) != make_corpus(100, 50, seed=4)
+
+
+def test_test_set_does_not_depend_on_training_size() -> None:
+    assert make_corpus(100, 50, seed=3).test == make_corpus(200, 50, seed=3).test
+
+
+def test_no_text_is_in_both_sets(corpus: Corpus) -> None:
+    train = {document.text for document in corpus.train}
+    test = {document.text for document in corpus.test}
+    assert len(train) == 2000
+    assert len(test) == 500
+    assert not train & test
+
+
+def test_every_hole_is_filled(corpus: Corpus) -> None:
+    assert not any("{" in d.text or "}" in d.text for d in corpus.train + corpus.test)
+
+
+def test_no_word_twice_in_the_slots_of_a_sentence() -> None:
+    words = {"food": ("a", "b")}
+    rng = random.Random(0)
+    assert {fill("{food}{food}", words, rng) for _ in range(50)} == {"ab", "ba"}
+
+
+def test_every_pair_of_classes_has_a_bridge() -> None:
+    phrases = load()
+    for one in CLASSES:
+        assert all(phrases.bridge(one, other) for other in CLASSES if other != one)
+
+
+def test_classes_share_their_vocabulary(corpus: Corpus) -> None:
+    """Of the pairs of characters seen often in a class, most are seen in the other classes too."""
+    often = [_frequent_bigrams(corpus.train, label) for label in range(5)]
+    for label, bigrams in enumerate(often):
+        others = set().union(*(often[other] for other in range(5) if other != label))
+        assert len(bigrams & others) / len(bigrams) > 0.5
+
+
+def _frequent_bigrams(documents: list[Document], label: int) -> set[str]:
+    texts = (document.text for document in documents if document.label == label)
+    counts = Counter(a + b for text in texts for a, b in pairwise(text))
+    return {bigram for bigram, count in counts.items() if count >= 10}
+
+
+def test_bag_of_words_is_neither_lost_nor_perfect(corpus: Corpus) -> None:
+    whole, cut = _baseline(corpus, 2000), _baseline(corpus, 126)
+    assert 0.85 < whole < 0.985
+    assert cut < whole, "the give-away never comes late"
+
+
+def _baseline(corpus: Corpus, characters: int) -> float:
+    """Accuracy of a linear model on counts of the first ``characters`` characters."""
+    words = TfidfVectorizer(analyzer="char", ngram_range=(1, 2), min_df=3, sublinear_tf=True)
+    train = words.fit_transform([document.text[:characters] for document in corpus.train])
+    test = words.transform([document.text[:characters] for document in corpus.test])
+    linear = LogisticRegression(max_iter=200).fit(train, [d.label for d in corpus.train])
+    return float(linear.score(test, [document.label for document in corpus.test]))
+
+
+@pytest.mark.parametrize("size", [0, -5, 12])
+def test_sizes_that_do_not_balance_are_refused(size: int) -> None:
+    with pytest.raises(ValueError, match="multiple of 5"):
+        make_corpus(size, 5, seed=1)

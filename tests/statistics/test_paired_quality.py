@@ -1,0 +1,243 @@
+"""Paired comparison of predictions and the non-inferiority decision."""
+
+import csv
+import time
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn.metrics import accuracy_score, f1_score
+
+from tasks.statistics.non_inferiority import Metric, non_inferior
+from tasks.statistics.paired_quality import compare_predictions, holm, mcnemar
+from tasks.statistics.quality import measure
+from tasks.statistics.resampling import Scores, kinds, resample
+from tests.statistics.simulate import Floats, Ints
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+REFERENCE, LABELS = SHARED / "reference_times.csv", SHARED / "sougou" / "test.csv"
+
+triples = st.integers(1, 40).flatmap(
+    lambda n: st.tuples(*[st.lists(st.integers(0, 3), min_size=n, max_size=n)] * 3)
+)
+
+
+def accuracy_gain(old: Scores, new: Scores) -> Floats:
+    return new.accuracy - old.accuracy
+
+
+def draw(
+    rng: np.random.Generator, documents: int, classes: int, right: float, lost: float, gained: float
+) -> tuple[Ints, Ints, Ints]:
+    """Labels and two predictions with given rates of lost and gained documents."""
+    labels = rng.integers(classes, size=documents)
+    wrong = (labels + rng.integers(1, classes, documents)) % classes
+    good, chance = rng.random(documents) < right, rng.random(documents)
+    baseline = np.where(good, labels, wrong)
+    variant = np.where(good & (chance < lost / right), wrong, baseline)
+    fixed = ~good & (chance < gained / max(1 - right, 1e-9))
+    return labels, baseline, np.where(fixed, labels, variant)
+
+
+@given(gained=st.integers(0, 12), lost=st.integers(0, 12))
+def test_mcnemar_by_brute_force(gained: int, lost: int) -> None:
+    """Share of all ways the discordant documents could have fallen that are as uneven."""
+    total = gained + lost
+    ways = stats.binom.pmf(np.arange(total + 1), total, 0.5)
+    uneven = np.abs(2 * np.arange(total + 1) - total) >= abs(gained - lost)
+    assert mcnemar(gained, lost) == pytest.approx(ways[uneven].sum())
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_by_its_definition(values: list[float]) -> None:
+    """Rejects at a level exactly what stepping down through the sorted p-values rejects."""
+    p_values = np.array(values)
+    adjusted = holm(p_values)
+    for level in (0.01, 0.05, 0.2):
+        rejected = set()
+        for step, index in enumerate(np.argsort(p_values)):
+            if p_values[index] * (len(values) - step) > level:
+                break
+            rejected.add(int(index))
+        assert set(np.flatnonzero(adjusted <= level)) == rejected
+
+
+@settings(max_examples=50, deadline=None)
+@given(triples)
+def test_points_are_those_of_scikit_learn(triple: tuple[list[int], ...]) -> None:
+    labels, old, new = (np.array(x) for x in triple)
+    found = compare_predictions(labels, old, new, resamples=100)
+    names = np.unique(np.stack([labels, old, new]))
+    assert found.accuracy.point == pytest.approx(
+        accuracy_score(labels, new) - accuracy_score(labels, old)
+    )
+    for name in ("macro", "weighted"):
+        gain = [f1_score(labels, x, labels=names, average=name, zero_division=0.0) for x in (old, new)]
+        assert getattr(found, f"{name}_f1").point == pytest.approx(gain[1] - gain[0])
+    assert found.agreement == pytest.approx(np.mean(old == new))
+    assert found.flipped == tuple(np.flatnonzero(old != new))
+    assert found.p_value == mcnemar(found.gained, found.lost)
+
+
+@pytest.mark.parametrize("lost", [0, 1, 5])
+@pytest.mark.parametrize("documents", [50, 495])
+def test_bound_is_clopper_pearsons(documents: int, lost: int) -> None:
+    """Where only losses occur the bound on accuracy is the exact one of a proportion."""
+    draws, probability = 40_000, 0.05
+    labels = np.zeros(documents, dtype=np.int64)
+    variant = (np.arange(documents) < lost).astype(np.int64)
+    if lost == 0:  # a second class must exist for a prediction to be wrong
+        labels[0] = variant[0] = 1
+    drawn = resample(kinds(labels, labels, variant), draws, 1)
+    bound = -drawn.bound(accuracy_gain, probability, lower=True)
+    exact = stats.beta(lost + 1, documents - lost)
+    # A quantile of 40,000 draws: four standard errors, on the scale of probabilities.
+    error = 4 * np.sqrt(probability * (1 - probability) / draws)
+    assert abs(exact.sf(bound) - probability) < error
+    interval = stats.binomtest(lost, documents).proportion_ci(0.90, method="exact")
+    assert bound == pytest.approx(interval.high, rel=0.05)
+
+
+def test_interval_is_the_paired_bootstraps_where_changes_are_many() -> None:
+    rng = np.random.default_rng(4)
+    labels, old, new = draw(rng, 3000, 4, 0.85, 0.05, 0.04)
+    found = compare_predictions(labels, old, new).accuracy
+    plain = stats.bootstrap(
+        ((new == labels).astype(float) - (old == labels),),
+        np.mean,
+        n_resamples=5000,
+        method="percentile",
+        rng=rng,
+    ).confidence_interval
+    # The document added is 1 / 3000; resampling error of either end about as much.
+    assert found.low == pytest.approx(plain.low, abs=0.001)
+    assert found.high == pytest.approx(plain.high, abs=0.001)
+
+
+def test_no_change_is_not_certainty() -> None:
+    labels = np.arange(200) % 4
+    found = compare_predictions(labels, labels, labels)
+    assert (found.gained, found.lost, found.p_value, found.kappa) == (0, 0, 1.0, 1.0)
+    for each in (found.accuracy, found.macro_f1, found.weighted_f1):
+        assert each.point == 0
+        assert each.low < -1 / 200
+        assert each.high > 1 / 200
+
+
+def test_logits_classes_and_kappa() -> None:
+    labels = np.array([0, 0, 1, 1])
+    logits = np.zeros((4, 2))
+    found = compare_predictions(
+        labels,
+        labels,
+        np.array([0, 1, 1, 1]),
+        baseline_logits=logits,
+        variant_logits=logits - [[0, 0], [0, 3], [1, 0], [0, 0]],
+        resamples=100,
+    )
+    assert found.largest_logit_difference == 3.0
+    assert [(r.gained, r.lost, r.variant) for r in found.recalls] == [(0, 1, 0.5), (0, 0, 1.0)]
+    # Agreement 0.75, by chance 0.5: kappa 0.5.
+    assert found.kappa == pytest.approx(0.5)
+
+
+def test_ten_thousand_resamples_of_thousands_of_documents_are_quick() -> None:
+    labels, old, new = draw(np.random.default_rng(5), 5000, 8, 0.9, 0.03, 0.03)
+    start = time.process_time()
+    compare_predictions(labels, old, new, resamples=10_000)
+    assert time.process_time() - start < 2.0
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "weighted_f1"])
+def test_the_three_outcomes(metric: Metric) -> None:
+    rng = np.random.default_rng(6)
+    same = draw(rng, 1000, 3, 0.95, 0.0, 0.0)
+    assert non_inferior(*same, metric=metric).outcome == "non-inferior"
+    worse = draw(rng, 1000, 3, 0.95, 0.10, 0.0)
+    assert non_inferior(*worse, metric=metric).outcome == "inferior"
+    few = draw(rng, 60, 3, 0.95, 0.0, 0.0)
+    assert non_inferior(*few, metric=metric).outcome == "undecided"
+
+
+def test_documents_needed_would_decide() -> None:
+    labels = np.arange(60) % 3
+    needed = non_inferior(labels, labels, labels).documents_needed
+    assert needed is not None
+    # Rule of three: zero losses in about 3 / 0.01 documents show a loss below 1 %.
+    assert 270 <= needed <= 330
+    more = np.arange(needed) % 3
+    assert non_inferior(more, more, more).outcome == "non-inferior"
+
+
+@pytest.mark.parametrize("gained", [0.0, 0.02])
+def test_wrong_claims_are_no_more_than_nominal(gained: float) -> None:
+    """On the margin itself, with few and many documents, 5 % is the most.
+
+    A variant at exactly 99 % of the baseline's accuracy; 300 runs each, so single sizes may
+    show up to 8.3 % by chance (99 % of the time) and all four together must keep to 5 %.
+    """
+    rng, runs, right = np.random.default_rng(7), 300, 0.95
+    claims = {}
+    for documents in (40, 150, 500, 1500):
+        claimed = 0
+        for run in range(runs):
+            sample = draw(rng, documents, 4, right, 0.01 * right + gained, gained)
+            drawn = resample(kinds(*sample), 400, run)
+            bound = drawn.bound(lambda old, new: new.weighted_f1 / old.weighted_f1, 0.05, lower=True)
+            claimed += bound >= 0.99
+        claims[documents] = claimed
+        assert claimed <= stats.binom.ppf(0.99, runs, 0.05)
+    assert sum(claims.values()) <= 0.05 * runs * len(claims)
+
+
+@pytest.mark.skipif(not (REFERENCE.exists() and LABELS.exists()), reason=f"needs {SHARED}")
+def test_the_reference_experiments_predictions() -> None:
+    with REFERENCE.open() as file:
+        rows = list(csv.DictReader(file))
+    with LABELS.open(encoding="utf-8") as file:
+        labels = np.array([int(row["label"]) for row in csv.DictReader(file)])
+    old, new = (
+        np.array([int(row["prediction"]) for row in rows if row["variant"] == name])
+        for name in ("fp32", "int8")
+    )
+    assert round(measure(labels, old).weighted_f1, 4) == 0.9737
+    assert round(measure(labels, new).weighted_f1, 4) == 0.9737
+    found = compare_predictions(labels, old, new)
+    assert (found.gained, found.lost, found.p_value) == (1, 1, 1.0)
+    assert found.weighted_f1.low < 0 < found.weighted_f1.high
+    assert all(change.p_holm == 1.0 for change in found.recalls)
+    assert non_inferior(labels, old, new).outcome == "non-inferior"
+
+
+def test_one_class_alone() -> None:
+    ones = np.ones(30, dtype=np.int64)
+    assert non_inferior(ones, ones, ones).ratio == 1.0
+    assert compare_predictions(ones, ones, ones).kappa == 1.0
+
+
+def test_every_kind_of_document_is_counted() -> None:
+    made = np.array(list(product(range(3), repeat=3)) * 2).T
+    found = kinds(*made)
+    assert found.counts.tolist() == [2.0] * 27
+
+
+def test_rejects_what_it_cannot_use() -> None:
+    ones, two = np.ones(3, dtype=np.int64), np.ones(2, dtype=np.int64)
+    with pytest.raises(ValueError, match="match"):
+        compare_predictions(ones, ones, two)
+    with pytest.raises(ValueError, match="level"):
+        compare_predictions(ones, ones, ones, level=0.2)
+    with pytest.raises(ValueError, match="both variants"):
+        compare_predictions(ones, ones, ones, baseline_logits=np.ones((3, 2)))
+    with pytest.raises(ValueError, match="resamples"):
+        non_inferior(ones, ones, ones, resamples=10)
+    with pytest.raises(ValueError, match="margin"):
+        non_inferior(ones, ones, ones, margin=1.5)
+    with pytest.raises(ValueError, match="baseline"):
+        non_inferior(ones, ones - 1, ones)
+    with pytest.raises(ValueError, match="negative"):
+        mcnemar(-1, 2)
