@@ -19,7 +19,7 @@ from prefect.futures import PrefectFuture, wait
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.parameters import ALL, Parameters, command_line
+from flows.parameters import ALL, DEMO, Parameters, command_line
 from tasks import record, steps
 from tasks.design import Cell, Design, make_design
 from tasks.engines import choose_engine
@@ -83,6 +83,8 @@ def run_benchmark(parameters: Parameters, resume: bool) -> RunFiles:
     seconds: dict[str, float] = {}
     clock = _Clock(seconds)
 
+    asked, parameters = parameters, with_demo(parameters)
+    clock.lap("demo")
     raw = steps.load_data.submit(parameters).result()
     loaded = steps.load_model.submit(parameters, raw).result()
     clock.lap("load")
@@ -109,12 +111,12 @@ def run_benchmark(parameters: Parameters, resume: bool) -> RunFiles:
     else:
         record.begin(
             files,
-            parameters=parameters.model_dump(),
-            command=command_line(parameters),
+            parameters=asked.model_dump(),
+            command=command_line(asked),
             flow_run_id=flow_run_id,
             checkpoint=loaded.checkpoint,
             documents=loaded.documents,
-            synthetic=is_synthetic(parameters.data),
+            synthetic=asked.data == DEMO,
             calibration=loaded.calibration.origin,
             design=design,
             skipped=skipped,
@@ -134,6 +136,23 @@ def run_benchmark(parameters: Parameters, resume: bool) -> RunFiles:
     clock.lap("report")
     update(files, seconds=seconds, ended_at=record.now())
     return files
+
+
+def with_demo(parameters: Parameters) -> Parameters:
+    """The same with ``demo`` replaced by the files of the embedded default, made if need be.
+
+    Static variants calibrate on its training documents.
+    """
+    if DEMO not in (parameters.model, parameters.data):
+        return parameters
+    files = steps.make_demo.submit().result()
+    values: dict[str, Any] = {}
+    if parameters.model == DEMO:
+        values["model"] = str(files.model)
+    if parameters.data == DEMO:
+        values["data"] = str(files.data)
+        values["calibration_data"] = parameters.calibration_data or str(files.calibration)
+    return parameters.model_copy(update=values)
 
 
 def default_run_id(flow_run: Any) -> str:
@@ -280,11 +299,6 @@ def update(files: RunFiles, load_after: float | None = None, **values: Any) -> N
     if load_after is not None:
         found["machine"]["load_after"] = load_after
     write_json(files.record, found)
-
-
-def is_synthetic(data: str) -> bool:
-    """Whether the documents are those that ``ptdq demo`` makes."""
-    return (Path(data).parent / "synthetic.json").is_file()
 
 
 class _Clock:

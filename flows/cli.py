@@ -95,11 +95,7 @@ def run(config: Path | None, resume: str | None, **options: Any) -> None:
     """Measure variants side by side; options go before the config file, which goes before defaults."""
     from flows.parameters import make_parameters, read_config
 
-    given = {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in options.items()
-        if value is not None and value != ()
-    }
+    given = _given(options)
     if resume is not None:
         from tasks.store import open_run, read_json
 
@@ -110,6 +106,24 @@ def run(config: Path | None, resume: str | None, **options: Any) -> None:
         return
     values = read_config(config) if config is not None else {}
     execute(make_parameters(values | given))
+
+
+@cli.command()
+@parameter_options
+def demo(**options: Any) -> None:
+    """Run the benchmark on the embedded default: a synthetic corpus and a small BERT, made here."""
+    from flows.parameters import DEMO_VALUES, make_parameters
+
+    execute(make_parameters(DEMO_VALUES | _given(options)))
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in options.items()
+        if value is not None and value != ()
+    }
 
 
 def execute(parameters: Any, resume: bool = False) -> None:

@@ -25,6 +25,9 @@ from pydantic import (
 from tasks.errors import UserError
 from tasks.variants import registry
 
+DEMO = "demo"
+"""As model and data: the embedded default, a synthetic corpus and a model trained on it."""
+
 ALL = "all"
 """In place of names of variants: every one that is installed."""
 
@@ -41,9 +44,9 @@ class Parameters(BaseModel):
 
     # What is measured.
     model: str = Field(
-        description="Checkpoint directory of a sequence classifier, or its id on the model hub."
+        description="Checkpoint directory of a sequence classifier, its id on the model hub, or `demo`."
     )
-    data: str = Field(description="Labelled documents: CSV, TSV, JSON lines or Parquet; a path or a URL.")
+    data: str = Field(description="Labelled documents: CSV, TSV, JSON lines or Parquet; a path, a URL, or `demo`.")
     variant: list[VariantName] = Field(
         ["fp32", "int8-dynamic"],
         description="Variants to compare; the first is the baseline. `all`: every one installed.",
@@ -176,6 +179,16 @@ def _check_variant(name: str) -> str:
         return name if name == ALL else registry.check_name(name)
     except UserError as error:
         raise ValueError(str(error)) from error
+
+
+DEMO_VALUES: dict[str, Any] = {
+    "model": DEMO,
+    "data": DEMO,
+    "max_length": [128, 256],
+    "limit": 100,
+    "control_documents": 8,
+}
+"""Parameters of ``ptdq demo``: small enough for three minutes on two cores."""
 
 
 def command_line(parameters: Parameters) -> str:

@@ -362,7 +362,8 @@ def multiply_adds(source: Source, tokens: int) -> int | None:
     ids = torch.zeros(1, tokens, dtype=torch.int64, device="meta")
     try:
         with FlopCounterMode(display=False) as counter, torch.inference_mode():
-            source.skeleton().to("meta")(input_ids=ids, attention_mask=torch.ones_like(ids))
+            # Without a mask: models look into it, and a tensor without content cannot be looked into.
+            source.skeleton().to("meta")(input_ids=ids)
     except Exception:
         # Any model may be here, and any of its operations may lack a meta kernel; the share of the
         # limit is then left out of the report.

@@ -259,8 +259,13 @@ def bucket_columns(a: Measured, b: Measured, *, seed: int) -> list[dict[str, Any
     ]
 
 
-def _ratio_columns(name: str, ratio: Ratio) -> dict[str, float | None]:
-    return {name: ratio.point, f"{name}_low": ratio.low, f"{name}_high": ratio.high}
+def _ratio_columns(name: str, ratio: Ratio) -> dict[str, float | str | None]:
+    return {
+        name: ratio.point,
+        f"{name}_low": ratio.low,
+        f"{name}_high": ratio.high,
+        f"{name}_refused": ratio.refused,
+    }
 
 
 def interference(control: pa.Table, predictions: pa.Table, run_id: str) -> list[dict[str, Any]]:

@@ -108,6 +108,7 @@ def _ratio(prefix: str, what: str) -> Columns:
         (f"{prefix}", _FLOAT, f"speed-up: {what} of the baseline over that of the variant"),
         (f"{prefix}_low", _FLOAT, "lower end of its 95 % interval; null with too few rounds"),
         (f"{prefix}_high", _FLOAT, "upper end of its 95 % interval; null with too few rounds"),
+        (f"{prefix}_refused", _TEXT, "why there is no interval; null where there is one"),
     ]
 
 

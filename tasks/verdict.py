@@ -258,7 +258,7 @@ def _kept_text(row: Row) -> str:
 def _open_latency(row: Row, at: str) -> str:
     text = f"{at} no difference in latency can be told: {speedup_text(row)}"
     if row["speedup_low"] is None:
-        return f"{text}; an interval needs at least four rounds and ten documents"
+        return f"{text}; {row['speedup_refused']}"
     if row["rounds_needed"]:
         return f"{text}; about {row['rounds_needed'] - row['rounds']} more repeats would settle it"
     return f"{text}; more repeats would hardly settle it"

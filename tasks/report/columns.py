@@ -100,7 +100,7 @@ def ratio_interval(row: Row, name: str) -> str:
         return numbers.interval(row[f"{name}_low"], row[f"{name}_high"])
     if row.get("rounds", MIN_ROUNDS) < MIN_ROUNDS:
         return f"no interval: fewer than {MIN_ROUNDS} rounds"
-    return "no interval: too few data"
+    return f"no interval: {row[f'{name}_refused'] or 'too few data'}"
 
 
 def latency_verdict(row: Row) -> str:

@@ -15,6 +15,7 @@ Ints = npt.NDArray[np.int64]
 CoreEffects = Literal["none", "removed", "balanced", "not identified"]
 
 MIN_DF = 2
+LEAST_SHARE = 0.7
 _CHUNK = 4_000_000  # numbers resampled at once: bounds the memory to some tens of MB
 
 
@@ -100,10 +101,10 @@ def half_width(
     degrees of freedom just when the variance between rounds came out small by chance.
 
     A negative document variance may lower the sum, since setting it to zero would bias the sum
-    upwards (98 % coverage in simulations), but to no less than half of the variance between
-    rounds.
+    upwards (98 % coverage in simulations), but not below ``LEAST_SHARE`` of the variance
+    between rounds: the estimate is noisy, and half would let false alarms exceed 5 %.
     """
-    total = max(round_variance + document_variance, round_variance / 2)
+    total = max(round_variance + document_variance, LEAST_SHARE * round_variance)
     if total == 0:
         return 0.0
     tail = (1 + level) / 2

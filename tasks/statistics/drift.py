@@ -16,7 +16,7 @@ from scipy import stats
 Floats = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.float64] | npt.NDArray[np.int64]
 
-ALPHA = 0.05
+ALPHA = 0.02
 MIN_CHANGE = 0.05
 MIN_DOCUMENTS = 20
 _MIN_SEGMENT = 5

@@ -90,19 +90,22 @@ def non_inferior(
     found = kinds(labels, baseline, variant)
     statistic = _ratio_of(metric)
 
-    def bounds(growth: float) -> tuple[float, float, float]:
+    old, new = found.tallies(found.counts[None])
+    ratio = float(statistic(old.scores(), new.scores())[0])
+    if not np.isfinite(ratio):
+        raise ValueError(f"the baseline's {metric} is 0: there is nothing to keep a share of")
+
+    def bounds(growth: float) -> tuple[float, float]:
         grown = replace(found, counts=found.counts * growth)
         drawn = resample(grown, resamples, seed)
         low, high = (drawn.bound(statistic, 1 - level, lower=side) for side in (True, False))
-        return drawn.point(statistic), low, high
+        return low, high
 
-    ratio, low, high = bounds(1.0)
-    if not np.isfinite(ratio):
-        raise ValueError(f"the baseline's {metric} is 0: there is nothing to keep a share of")
+    low, high = bounds(1.0)
     outcome = _decide(low, high, margin)
     needed = None
     if outcome == "undecided":
-        needed = _documents_needed(lambda growth: _decide(*bounds(growth)[1:], margin), len(labels))
+        needed = _documents_needed(lambda growth: _decide(*bounds(growth), margin), len(labels))
     return NonInferiority(outcome, ratio, low, high, level, margin, metric, len(labels), needed)
 
 

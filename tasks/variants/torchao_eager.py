@@ -1,0 +1,66 @@
+"""torchao's ``quantize_``, eager: the successor of the deprecated ``torch.ao.quantization``.
+
+Int8 weights with a scale per output channel, activations quantized per token on the fly, as in
+https://docs.pytorch.org/ao/stable/api_reference/generated/torchao.quantization.Int8DynamicActivationInt8WeightConfig.html
+torchao documents it for use under ``torch.compile``; eager, each step of quantizing is an operation
+of its own. The compiled counterpart is ``int8-pt2e-dynamic``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from tasks.errors import UserError
+from tasks.models import WEIGHTS, Source, assign_tensors, leaf_modules, torch_predictor
+from tasks.variants.base import Calibration, Predictor, Prepared, Settings, Variant
+
+
+class Int8Torchao(Variant):
+    """``quantize_`` with ``Int8DynamicActivationInt8WeightConfig`` over ``nn.Linear``."""
+
+    name = "int8-torchao"
+    summary = "torchao quantize_, int8 weights and dynamic activations, eager"
+    requires = ("torchao",)
+    extra = "torchao"
+
+    def prepare(
+        self, source: Source, directory: Path, settings: Settings, calibration: Calibration | None
+    ) -> Prepared:
+        from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
+
+        module = source.module()
+        chosen = linear_modules(module, settings)
+        quantize_(
+            module,
+            Int8DynamicActivationInt8WeightConfig(),
+            filter_fn=lambda child, name: name in chosen,
+        )
+        save(module, directory / WEIGHTS)
+        return Prepared(
+            predict=torch_predictor(module),
+            converted=chosen,
+            kept_float=[name for name, _ in leaf_modules(module) if name not in set(chosen)],
+            module=module,
+        )
+
+    def load(self, directory: Path, settings: Settings) -> Predictor:
+        module = Source.open(directory).skeleton()
+        load(module, directory / WEIGHTS)
+        return torch_predictor(module)
+
+
+def linear_modules(module: nn.Module, settings: Settings) -> list[str]:
+    """Names of the linear layers that are not kept in float."""
+
+    def kept(name: str) -> bool:
+        return any(name == keep or name.startswith(f"{keep}.") for keep in settings.keep_float)
+
+    # Exactly the type: a subclass may do more than its parent (as in nn.MultiheadAttention).
+    return [n for n, child in module.named_modules() if type(child) is nn.Linear and not kept(n)]
