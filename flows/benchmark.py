@@ -24,6 +24,7 @@ from tasks import record, steps
 from tasks.design import Cell, Design, make_design
 from tasks.engines import choose_engine
 from tasks.errors import GateFailed, RunFailed, UserError
+from tasks.inputs import Loaded
 from tasks.measure import machine
 from tasks.measure.cell import measure_limits
 from tasks.measure.process import kill_children
@@ -78,6 +79,7 @@ def run_benchmark(parameters: Parameters, resume: bool) -> RunFiles:
         engine=choose_engine(parameters.engine),
         modules=tuple(parameters.modules),
         keep_float=tuple(parameters.keep_float),
+        keep_float_mixed=tuple(parameters.keep_float_mixed),
         granularity=parameters.granularity,
     )
     seconds: dict[str, float] = {}
@@ -210,7 +212,7 @@ def evaluate_all(
     files: RunFiles,
     design: Design,
     prepared: dict[str, PreparedVariant],
-    loaded: steps.Loaded,
+    loaded: Loaded,
     parameters: Parameters,
 ) -> None:
     """Run the queues of the design side by side, then the control, one cell at a time.

@@ -132,6 +132,7 @@ def execute(parameters: Any, resume: bool = False) -> None:
     Raises:
         UserError, RunFailed, GateFailed: as the flow ended.
     """
+    check_input(parameters, resume)
     from prefect.client.schemas.objects import State
 
     from flows.benchmark import quantization_benchmark
@@ -152,6 +153,33 @@ def execute(parameters: Any, resume: bool = False) -> None:
         raise result
     if isinstance(result, BaseException):
         raise RunFailed(f"{type(result).__name__}: {result}") from result
+
+
+def check_input(parameters: Any, resume: bool) -> None:
+    """Find what is wrong before Prefect starts: within seconds, and with no log around the one line.
+
+    The flow checks the same again, for those who come by a deployment. What is read here is in the
+    cache then.
+
+    Raises:
+        UserError: something is wrong; nothing was written but the cache.
+    """
+    from flows.parameters import ALL, DEMO
+    from tasks import inputs, record
+    from tasks.engines import choose_engine
+    from tasks.measure.machine import choose_cores
+    from tasks.store import RunFiles
+    from tasks.variants import registry
+
+    for name in parameters.variant:
+        if name != ALL:
+            registry.check_installed(name)
+    choose_engine(parameters.engine)
+    choose_cores(parameters.cores)
+    new = RunFiles(Path(parameters.results_dir) / (parameters.run_id or ".new"))
+    record.check_target(new, None, resume)
+    if DEMO not in (parameters.model, parameters.data):
+        inputs.read_model(parameters, inputs.read_data(parameters))
 
 
 def _directory(result: Any, parameters: Any) -> Path | None:

@@ -100,6 +100,11 @@ class Parameters(BaseModel):
     keep_float: list[str] = Field(
         [], description="Modules that stay float32, by qualified name or a prefix of it."
     )
+    keep_float_mixed: list[str] = Field(
+        [],
+        description="Modules that int8-dynamic-mixed keeps float32 besides, as `ptdq sensitivity` "
+        "found them.",
+    )
     granularity: Literal["per-tensor", "per-channel"] = Field(
         "per-tensor", description="One weight scale per tensor, or one per output channel."
     )

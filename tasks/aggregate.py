@@ -134,11 +134,11 @@ def flags(row: dict[str, Any]) -> list[str]:
     before, after = row["frequency_mhz_before"], row["frequency_mhz_after"]
     if before and after and abs(np.log(after / before)) > 0.1:
         found.append(f"the clock went from {before:.0f} to {after:.0f} MHz")
-    if row["step_at"] is not None:
+    if row.get("step_at") is not None:
         ratio = row["step_ratio"]
         found.append(f"times shift by a factor of {ratio:.2f} at document {row['step_at']}")
-    if row["drift"] is not None and abs(row["drift"]) > 0:
-        found.append(f"times drift by {np.expm1(row['drift']):+.0%} over the cell")
+    if row.get("drift"):
+        found.append(f"times still drift by {np.expm1(row['drift']):+.0%} at the end of the cell")
     return found
 
 
@@ -167,10 +167,15 @@ def _course(table: pa.Table) -> dict[str, Any]:
     once = batches(table)
     times = once["forward_ns"].to_numpy().astype(np.float64)
     tokens = once["tokens"].to_numpy().astype(np.float64)
-    warm = drift.warm_up(times, tokens)
     measured = ~once["warmup"].to_numpy(zero_copy_only=False).astype(bool)
+    count = int(measured.sum())
+    if count < drift.MIN_DOCUMENTS:
+        return {}  # too few to tell
+    warm = drift.warm_up(times, tokens)
     step = drift.find_step(times[measured], tokens[measured])
-    trend = drift.find_trend(times[measured], tokens[measured])
+    # Whether it still drifts at its end, if the end is long enough to tell.
+    last = 0.5 if count >= 2 * drift.MIN_DOCUMENTS else 1.0
+    trend = drift.find_trend(times[measured], tokens[measured], last=last)
     return {
         "warmup_suggested": warm.documents,
         "drift": float(np.log(trend.ratio)) if trend.found else 0.0,

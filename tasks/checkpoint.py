@@ -137,7 +137,10 @@ def _locate(name: str, revision: str | None, random_weights: bool) -> tuple[Path
         raise UserError(f"model {name}: it is a file; name the checkpoint's directory")
     looks_like_id = name.count("/") <= 1 and not name.startswith((".", "/", "~"))
     if not looks_like_id:
-        raise UserError(f"model {name}: no such directory")
+        raise UserError(
+            f"model {name}: no such directory; --model takes a checkpoint's directory, or an id on "
+            "the model hub"
+        )
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -263,7 +266,8 @@ def _by_transformers(
             raise UserError(f"model {name}: {_line(error)}") from error
         return model.eval()
     declared = ", ".join(config.architectures or ["none named"])
-    if config.architectures and not any("Classification" in a for a in config.architectures):
+    known_head = any("SequenceClassification" in a for a in config.architectures or [])
+    if config.architectures and not known_head and not source.trust_remote_code:
         raise UserError(
             f"model {name}: its head is no sequence classifier (architectures: {declared}); "
             "fine-tune it with AutoModelForSequenceClassification first"
@@ -296,6 +300,19 @@ def _by_transformers(
         raise UserError(
             f"model {name}: its weights do not fit its configuration: missing "
             f"{', '.join(problems[:3])} ({len(problems)} in all)"
+        )
+    # Weights of a head that is not used, and of buffers that older versions saved, are no harm.
+    extra = [
+        str(key)
+        for key in info["unexpected_keys"]
+        if str(key).startswith(f"{model.base_model_prefix}.")
+        and ".pooler." not in str(key)
+        and not str(key).endswith("_ids")
+    ]
+    if extra:
+        raise UserError(
+            f"model {name}: its weights do not fit its configuration: config.json has no place for "
+            f"{', '.join(extra[:3])} ({len(extra)} in all)"
         )
     if config.num_labels < 2 or config.problem_type not in (None, "single_label_classification"):
         raise UserError(

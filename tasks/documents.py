@@ -94,9 +94,11 @@ def read_documents(
     for column in filter(None, (text_column, label_column)):
         if column not in frame.columns:
             known = ", ".join(map(str, frame.columns))
-            raise UserError(f"{name}: no column '{column}'; there are {known}")
+            option = "--text-column" if column == text_column else "--label-column"
+            raise UserError(f"{name}: no column '{column}'; there are {known}; choose with {option}")
     if frame.empty:
-        raise UserError(f"{name}: no documents in it")
+        known = ", ".join(map(str, frame.columns))
+        raise UserError(f"{name}: columns {known}, and no row; it needs a row for each document")
     texts = frame[text_column].tolist()
     bad = [row for row, text in enumerate(texts, 1) if not isinstance(text, str) or not text.strip()]
     if bad:
@@ -110,7 +112,8 @@ def read_documents(
         bad = [row for row, label in enumerate(labels, 1) if label == ""]
         if bad:
             raise UserError(
-                f"{name}: column '{label_column}' has {len(bad)} missing labels, in rows {_first(bad)}"
+                f"{name}: column '{label_column}' has {len(bad)} missing labels, in rows {_first(bad)}; "
+                "complete or remove them"
             )
     ids = [f"{row:07d}-{_short(text)}" for row, text in enumerate(texts, 1)]
     sampled_from = None
@@ -132,16 +135,16 @@ def _read_frame(name: str, encoding: str) -> tuple[pd.DataFrame, str]:
         with fsspec.open(name, "rb", compression="infer") as file:
             data: bytes = file.read()
     except FileNotFoundError as error:
-        raise UserError(f"data file {name}: no such file") from error
+        raise UserError(f"data file {name}: no such file; --data takes a path or a URL") from error
     except IsADirectoryError as error:
-        raise UserError(f"data file {name}: it is a directory") from error
+        raise UserError(f"data file {name}: it is a directory; name the file in it") from error
     except (ImportError, ValueError) as error:
         # fsspec names the package that a protocol needs, and protocols that it does not know.
         raise UserError(f"data file {name}: {error}") from error
     except OSError as error:
         raise UserError(f"data file {name}: cannot be read ({error})") from error
     if not data:
-        raise UserError(f"data file {name}: it is empty")
+        raise UserError(f"data file {name}: it is empty; it needs a row for each document")
     digest = hashlib.sha256(data).hexdigest()
     try:
         if kind == "parquet":

@@ -10,8 +10,7 @@ from __future__ import annotations
 import importlib
 import logging
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +23,7 @@ from torch import nn
 
 from tasks.errors import UserError
 from tasks.store import read_json, write_json
+from tasks.variants import rebuild
 from tasks.variants.base import Inputs, Predictor
 
 # transformers imports torchao where it is installed, which announces on import what it lacks.
@@ -65,7 +65,7 @@ class Source:
 
     def skeleton(self) -> nn.Module:
         """The module in evaluation mode with its parameters on the meta device: no memory used."""
-        with meta_parameters():
+        with rebuild.meta_parameters():
             return self._build().eval()
 
     def module(self) -> nn.Module:
@@ -112,27 +112,6 @@ def resolve_loader(loader: str) -> Callable[[str], nn.Module]:
     return cast(Callable[[str], nn.Module], found)
 
 
-@contextmanager
-def meta_parameters() -> Iterator[None]:
-    """Modules built inside have their parameters on the meta device, and real buffers.
-
-    ``torch.device("meta")`` would put buffers there as well, and those that are not saved (position
-    ids) could not be read back.
-    """
-    original = nn.Module.register_parameter
-
-    def register(self: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
-        if parameter is not None:
-            parameter = nn.Parameter(parameter.to("meta"), requires_grad=False)
-        original(self, name, parameter)
-
-    nn.Module.register_parameter = register  # type: ignore[method-assign, assignment]
-    try:
-        yield
-    finally:
-        nn.Module.register_parameter = original  # type: ignore[method-assign]
-
-
 def unique_tensors(module: nn.Module) -> dict[str, torch.Tensor]:
     """The state dict with each shared tensor once (safetensors refuses two names for one memory)."""
     seen: dict[tuple[int, tuple[int, ...]], str] = {}
@@ -163,33 +142,15 @@ def read_weights(module: nn.Module, path: Path) -> None:
 
 
 def assign_tensors(module: nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:
-    """Put tensors in the place of the parameters and buffers of these names, without a copy.
-
-    ``load_state_dict`` would ask for the tensors of quantized modules as well, which a skeleton
-    with such modules already has.
+    """:func:`tasks.variants.rebuild.assign_tensors`, with an error that names ``path``.
 
     Raises:
-        UserError: a tensor has another shape, is missing or is not of this module; names ``path``.
+        UserError: a tensor has another shape, is missing or is not of this module.
     """
-    for name, tensor in tensors.items():
-        parent, _, leaf = name.rpartition(".")
-        owner = module.get_submodule(parent)
-        expected: torch.Tensor | None = owner._parameters.get(leaf)
-        if expected is None:
-            expected = owner._buffers.get(leaf)
-        if expected is None or expected.shape != tensor.shape:
-            wanted = "no such tensor" if expected is None else f"shape {tuple(expected.shape)}"
-            raise UserError(f"{path}: {name} {tuple(tensor.shape)}: the model has {wanted}")
-        if leaf in owner._parameters:
-            owner._parameters[leaf] = nn.Parameter(tensor, requires_grad=False)
-        else:
-            owner._buffers[leaf] = tensor
-    tie: Any = getattr(module, "tie_weights", None)
-    if tie is not None:
-        tie()
-    missing = [name for name, parameter in module.named_parameters() if parameter.is_meta]
-    if missing:
-        raise UserError(f"{path}: lacks {', '.join(missing[:3])}")
+    try:
+        rebuild.assign_tensors(module, tensors)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from error
 
 
 def torch_predictor(module: nn.Module) -> Predictor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tasks.cache import cache_entry
@@ -53,10 +53,11 @@ def prepare_variant(
         UserError: the model cannot be converted this way.
         RunFailed: the process died or exceeded its time limit.
     """
+    registry.check_installed(name)
     variant = registry.get(name)
-    if missing := registry.missing_packages(variant):
-        hint = registry.install_hint(variant)
-        raise UserError(f"variant {name} needs {', '.join(missing)} ({hint})")
+    if not variant.takes_mixed:
+        # So that the artifacts of the others are found whatever it is.
+        settings = replace(settings, keep_float_mixed=())
     target = cache_entry("artifacts", cache_key(checkpoint.digest, variant, settings, calibration.digest))
     if use_cache and intact(target):
         return PreparedVariant(open_artifact(target), cached=True)

@@ -82,7 +82,9 @@ def check_target(files: RunFiles, flow_run_id: str | None, resume: bool) -> bool
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise UserError(f"results_dir {results}: not writable ({error.strerror})") from error
+        raise UserError(
+            f"results_dir {results}: not writable ({error.strerror}); choose another with --results-dir"
+        ) from error
     return False
 
 

@@ -135,7 +135,7 @@ _TABLES: dict[str, Columns] = {
         *_QUALITY,
         *READ_BACK,
         ("warmup_suggested", _INT, "first documents that differ from the rest, from the data"),
-        ("drift", _FLOAT, "log ratio of end to start of the cell, trend over its documents"),
+        ("drift", _FLOAT, "trend at the end of the cell: log of the change over its second half"),
         ("step_at", _INT, "document at which the level of the times shifts; null if it does not"),
         ("step_ratio", _FLOAT, "level after over level before the shift; null if it does not"),
         ("flags", _NAMES, "what was out of line while the cell ran, in words"),

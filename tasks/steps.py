@@ -9,7 +9,6 @@ import functools
 import logging
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +18,14 @@ from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
 from tasks import aggregate as tables
-from tasks import compare, documents
+from tasks import compare, inputs
 from tasks.cache import cache_root
-from tasks.calibration import CalibrationRequest, check_apart
-from tasks.checkpoint import Checkpoint, open_checkpoint
 from tasks.demo import build
 from tasks.demo.build import DemoFiles
 from tasks.design import Cell, Design
-from tasks.documents import Documents, RawDocuments
+from tasks.documents import RawDocuments
 from tasks.errors import RunFailed, UserError
+from tasks.inputs import Loaded
 from tasks.measure.cell import Outcome, measure_cell
 from tasks.measure.progress import Board
 from tasks.prefect_artifacts import publish
@@ -67,15 +65,6 @@ def plain_failure(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """The model, and the documents with its class ids."""
-
-    checkpoint: Checkpoint
-    documents: Documents
-    calibration: CalibrationRequest
-
-
 @task(name="make_demo", cache_policy=NO_CACHE)
 @plain_failure
 def make_demo() -> DemoFiles:
@@ -90,14 +79,7 @@ def make_demo() -> DemoFiles:
 @plain_failure
 def load_data(parameters: Any) -> RawDocuments:
     """Read and check the labelled documents."""
-    raw = documents.read_documents(
-        parameters.data,
-        text_column=parameters.text_column,
-        label_column=parameters.label_column,
-        encoding=parameters.encoding,
-        limit=parameters.limit,
-        seed=parameters.seed,
-    )
+    raw = inputs.read_data(parameters)
     sampled = f", a stratified sample of {raw.sampled_from}" if raw.sampled_from else ""
     get_run_logger().info("%s: %d documents%s", raw.name, len(raw.ids), sampled)
     return raw
@@ -107,24 +89,8 @@ def load_data(parameters: Any) -> RawDocuments:
 @plain_failure
 def load_model(parameters: Any, raw: RawDocuments) -> Loaded:
     """Find, check and normalize the model; match the labels of the data to its classes."""
-    label_map = documents.read_label_map(parameters.label_map)
-    labels = raw.labels if label_map is None else [str(i) for i in label_map.values()]
-    checkpoint = open_checkpoint(
-        parameters.model,
-        labels=labels,
-        revision=parameters.revision,
-        random_weights=parameters.random_weights,
-        loader=parameters.model_loader,
-        trust_remote_code=parameters.trust_remote_code,
-        seed=parameters.seed,
-    )
-    longest = max(parameters.max_length)
-    if checkpoint.max_positions is not None and longest > checkpoint.max_positions:
-        raise UserError(
-            f"max_length {longest}: model {checkpoint.name} has {checkpoint.max_positions} positions"
-        )
-    ids = documents.class_ids(raw, checkpoint.class_names, label_map)
-    stored = documents.store_documents(raw, ids, checkpoint.class_names)
+    loaded = inputs.read_model(parameters, raw)
+    checkpoint = loaded.checkpoint
     get_run_logger().info(
         "%s: %s, %.1f million parameters, classes %s",
         checkpoint.name,
@@ -132,24 +98,7 @@ def load_model(parameters: Any, raw: RawDocuments) -> Loaded:
         checkpoint.parameters / 1e6,
         ", ".join(checkpoint.class_names),
     )
-    return Loaded(checkpoint, stored, _calibration(parameters, raw, longest))
-
-
-def _calibration(parameters: Any, raw: RawDocuments, longest: int) -> CalibrationRequest:
-    if parameters.calibration_data is None:
-        return CalibrationRequest(None, f"random {longest}", "random token ids", longest)
-    given = documents.read_documents(
-        parameters.calibration_data,
-        text_column=parameters.text_column,
-        label_column=None,
-        encoding=parameters.encoding,
-        limit=None,
-        seed=parameters.seed,
-    )
-    check_apart(set(given.texts), set(raw.texts), given.name)
-    stored = documents.store_documents(given, [0] * len(given.ids), ["-"])
-    origin = f"documents of {given.name}"
-    return CalibrationRequest(str(stored.path), f"{stored.digest} {longest}", origin, longest)
+    return loaded
 
 
 @task(name="quantize", task_run_name="quantize {variant}", cache_policy=NO_CACHE)
@@ -177,6 +126,8 @@ def quantize(
         len(artifact.converted),
         "from the cache" if prepared.cached else f"prepared in {artifact.prepare_seconds:.1f} s",
     )
+    for note in artifact.details.get("notes", []):
+        get_run_logger().warning("%s: %s", variant, note)
     return prepared
 
 

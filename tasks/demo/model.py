@@ -133,11 +133,10 @@ def train(
 
     model.train()
     words = [*model.bert.embeddings.parameters(), *head.parameters()]
-    size = len(documents)
-    _descend(words, word_loss, 3e-3, _rows(size, shape.batch, shape.word_steps, draw), tick)
-    _descend(
-        list(model.parameters()), full_loss, 3e-4, _rows(size, shape.batch, shape.steps, draw), tick
-    )
+    batches = _rows(len(documents), shape.batch, shape.word_steps, draw)
+    _descend(words, word_loss, 3e-3, batches, tick)
+    batches = _rows(len(documents), shape.batch, shape.steps, draw)
+    _descend(list(model.parameters()), full_loss, 3e-4, batches, tick)
     model.eval()
 
 

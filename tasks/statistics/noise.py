@@ -31,7 +31,7 @@ class NoiseFloor:
     Attributes:
         floor: effect that nine of ten A/A comparisons of as many rounds as the run has stay
             below; an observed speed-up must lie outside 1 / floor to floor.
-        single_round: typical (root mean square) effect between two single rounds of the same variant.
+        single_round: typical (root mean square) effect between two single rounds of one variant.
         largest: largest effect seen between two single rounds of the same variant.
         pairs: number of A/A pairs of rounds behind these figures.
         rounds: number of rounds of the run.
@@ -71,8 +71,8 @@ def noise_floor(times: Floats, cores: Ints, *, quantile: float = 0.5) -> NoiseFl
     Each pair of rounds of one variant on one core is an A/A comparison of one round: the same
     code, the same documents, the same statistic. A comparison of ``R`` rounds averages ``R`` of
     them, so its typical effect is smaller by the square root of ``R``; nine of ten stay below
-    1.64 times that, if the logs are about normal. Whole-round effects,
-    which a paired comparison cancels, stay in: the floor errs on the careful side.
+    1.64 times that, if the logs are about normal. Whole-round effects, which a paired
+    comparison cancels, stay in: the floor errs on the careful side.
 
     Args:
         times: times [V, R, N] in ns of one or more variants, warm-up removed.

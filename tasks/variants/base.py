@@ -43,6 +43,7 @@ class Settings:
         engine: quantized engine of torch (``x86``, ``fbgemm``, ``onednn``, ``qnnpack``).
         modules: what the dynamic variants convert, by module type (``Linear``) or qualified name.
         keep_float: qualified names, or prefixes of them, that stay in float32.
+        keep_float_mixed: what ``int8-dynamic-mixed`` keeps besides; other variants ignore it.
         granularity: one scale for a weight tensor, or one for each output channel.
         threads: threads that the artifact will be run with (compiled variants fix it).
     """
@@ -52,13 +53,14 @@ class Settings:
     keep_float: tuple[str, ...] = ()
     granularity: Literal["per-tensor", "per-channel"] = "per-tensor"
     threads: int = 1
+    keep_float_mixed: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Settings:
         """Settings from their JSON form, in which tuples are lists."""
         plain: dict[str, Any] = dict(values)
-        for name in ("modules", "keep_float"):
-            plain[name] = tuple(plain[name])
+        for name in ("modules", "keep_float", "keep_float_mixed"):
+            plain[name] = tuple(plain.get(name, ()))
         return cls(**plain)
 
 
@@ -106,6 +108,8 @@ class Variant(ABC):
     """Whether :meth:`prepare` needs a :class:`Calibration`."""
     quantizes: ClassVar[bool] = True
     """Whether converting no module at all is an error."""
+    takes_mixed: ClassVar[bool] = False
+    """Whether ``Settings.keep_float_mixed`` means anything to it."""
     version: ClassVar[int] = 1
     """Raised when the artifact of the same settings would differ; part of the cache key."""
 

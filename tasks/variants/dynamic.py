@@ -14,6 +14,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,11 +33,10 @@ from tasks.models import (
 )
 from tasks.store import read_json, write_json
 from tasks.variants.base import Calibration, Predictor, Prepared, Settings, Variant
+from tasks.variants.rebuild import QuantizedEmbedding, set_quantized
 
 # The deprecation is known and contained here; users of ptdq can do nothing about it.
 warnings.filterwarnings("ignore", message="torch.ao.quantization is deprecated")
-warnings.filterwarnings("ignore", message="torch.quantize_per_tensor, torch.quantize_per_channel")
-warnings.filterwarnings("ignore", message=".*TypedStorage is deprecated")
 
 import torch.ao.nn.quantized as nnq  # noqa: E402
 import torch.ao.nn.quantized.dynamic as nnqd  # noqa: E402
@@ -46,9 +46,10 @@ MODULES = "quantized.json"
 TYPES: dict[str, type[nn.Module]] = {
     kind.__name__: kind for kind in (nn.Linear, nn.LSTM, nn.GRU, nn.Embedding)
 }
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
-class _Dynamic(Variant, ABC):
+class Dynamic(Variant, ABC):
     """What the dynamic variants share: they differ in the qconfig that a module gets."""
 
     dtype: ClassVar[torch.dtype] = torch.qint8
@@ -68,28 +69,33 @@ class _Dynamic(Variant, ABC):
         settings: Settings,
         calibration: Calibration | None,
     ) -> Prepared:
-        torch.backends.quantized.engine = settings.engine
-        module = source.module()
-        chosen = select_modules(module, self.kinds(settings), settings.keep_float)
-        spec = {name: self.qconfig(type(child), settings) for name, child in chosen.items()}
-        quantized = aoq.quantize_dynamic(module, spec, dtype=self.dtype)
-        for child in quantized.modules():
-            if type(child) is nnq.Embedding:
-                child.__class__ = QuantizedEmbedding
+        quantized = self.quantize(source.module(), settings)
         converted = save_quantized(quantized, directory)
         return Prepared(
             predict=torch_predictor(quantized),
             converted=converted,
             kept_float=[name for name, _ in leaf_modules(quantized)],
             module=quantized,
+            details={"notes": notes(quantized)},
         )
+
+    def quantize(self, module: nn.Module, settings: Settings) -> nn.Module:
+        """A quantized copy of ``module``, which stays as it is."""
+        torch.backends.quantized.engine = settings.engine
+        chosen = select_modules(module, self.kinds(settings), settings.keep_float)
+        spec = {name: self.qconfig(type(child), settings) for name, child in chosen.items()}
+        quantized: nn.Module = aoq.quantize_dynamic(module, spec, dtype=self.dtype)
+        for child in quantized.modules():
+            if type(child) is nnq.Embedding:
+                child.__class__ = QuantizedEmbedding
+        return quantized
 
     def load(self, directory: Path, settings: Settings) -> Predictor:
         torch.backends.quantized.engine = settings.engine
         return torch_predictor(load_quantized(Source.open(directory).skeleton(), directory))
 
 
-class Int8Dynamic(_Dynamic):
+class Int8Dynamic(Dynamic):
     """The reference experiment's variant: ``quantize_dynamic`` over ``nn.Linear`` with qint8."""
 
     name = "int8-dynamic"
@@ -100,6 +106,27 @@ class Int8Dynamic(_Dynamic):
             return aoq.float_qparams_weight_only_qconfig
         per_channel = settings.granularity == "per-channel"
         return aoq.per_channel_dynamic_qconfig if per_channel else aoq.default_dynamic_qconfig
+
+
+class Int8DynamicMixed(Int8Dynamic):
+    """``int8-dynamic`` with the modules in float that a margin of F1 demands.
+
+    Which ones, ``ptdq sensitivity`` finds: it writes them as ``keep_float_mixed``, apart from
+    ``keep_float``, so that one run compares this variant with one that quantizes everything.
+    """
+
+    name = "int8-dynamic-mixed"
+    summary = "int8-dynamic, float where `ptdq sensitivity` found that quality demands it"
+    takes_mixed = True
+
+    def quantize(self, module: nn.Module, settings: Settings) -> nn.Module:
+        if not settings.keep_float_mixed:
+            raise UserError(
+                f"variant {self.name}: keep_float_mixed is empty, so it would be int8-dynamic; "
+                "`ptdq sensitivity` finds what to keep and writes the configuration"
+            )
+        kept = (*settings.keep_float, *settings.keep_float_mixed)
+        return super().quantize(module, replace(settings, keep_float=kept))
 
 
 class Int8DynamicEmbeddings(Int8Dynamic):
@@ -117,7 +144,7 @@ class Int8DynamicEmbeddings(Int8Dynamic):
         return aoq.per_channel_dynamic_qconfig
 
 
-class Float16Dynamic(_Dynamic):
+class Float16Dynamic(Dynamic):
     """Weights in float16, arithmetic in float32: for completeness."""
 
     name = "float16-dynamic"
@@ -126,17 +153,6 @@ class Float16Dynamic(_Dynamic):
 
     def qconfig(self, kind: type[nn.Module], settings: Settings) -> Any:
         return aoq.float16_dynamic_qconfig
-
-
-class QuantizedEmbedding(nnq.Embedding):
-    """The quantized table of torch, for indices that are views as well.
-
-    Its kernel refuses indices that are not contiguous, which models make by ``expand``.
-    """
-
-    def forward(self, indices: torch.Tensor) -> torch.Tensor:
-        """Rows of the table, float32."""
-        return super().forward(indices.contiguous())
 
 
 def select_modules(
@@ -170,6 +186,21 @@ def select_modules(
     return chosen
 
 
+def notes(quantized: nn.Module) -> list[str]:
+    """What the report must say of a quantized model: convolutions are not converted.
+
+    Dynamic quantization saves reading weights; a convolution reads few and computes much.
+    """
+    left = [name for name, child in quantized.named_modules() if isinstance(child, _CONVOLUTIONS)]
+    if not left:
+        return []
+    count = f"{len(left)} convolution{'s' if len(left) > 1 else ''}"
+    return [
+        f"dynamic quantization converts little of a convolutional model: {count} stayed float32. "
+        "Static quantization covers them (int8-pt2e-static, openvino-int8-static)"
+    ]
+
+
 def save_quantized(module: nn.Module, directory: Path) -> list[str]:
     """Write a quantized module as safetensors and JSON; returns the names of converted modules."""
     records: dict[str, Any] = {}
@@ -194,9 +225,7 @@ def load_quantized(module: nn.Module, directory: Path) -> nn.Module:
         UserError: the artifact does not fit the skeleton.
     """
     tensors = load_file(directory / WEIGHTS)
-    for name, record in read_json(directory / MODULES)["modules"].items():
-        take = {key: tensors.pop(f"{name}.{key}") for key in record["tensors"]}
-        module.set_submodule(name, _READERS[record["kind"]](record["arguments"], take), strict=True)
+    set_quantized(module, read_json(directory / MODULES)["modules"], tensors)
     assign_tensors(module, tensors, directory / WEIGHTS)
     return module.eval()
 
@@ -215,16 +244,6 @@ def _split(weight: torch.Tensor, key: str, tensors: dict[str, torch.Tensor]) -> 
         tensors[f"{key}_zero"] = weight.q_per_channel_zero_points()
 
 
-def _join(key: str, tensors: dict[str, torch.Tensor]) -> torch.Tensor:
-    """The weight that :func:`_split` took apart."""
-    if key in tensors:
-        return tensors[key].float()
-    integers, scale, zero = (tensors[f"{key}_{part}"] for part in ("int", "scale", "zero"))
-    if scale.ndim == 0:
-        return torch._make_per_tensor_quantized_tensor(integers, scale.item(), int(zero.item()))
-    return torch._make_per_channel_quantized_tensor(integers, scale, zero, 0)
-
-
 def _write(kind: str, arguments: dict[str, Any], own: dict[str, torch.Tensor]) -> dict[str, Any]:
     return {"kind": kind, "arguments": arguments, "tensors": sorted(own)}
 
@@ -240,24 +259,12 @@ def _write_linear(child: Any, prefix: str, tensors: dict[str, torch.Tensor]) -> 
     return _write("Linear", size, own)
 
 
-def _read_linear(arguments: dict[str, Any], tensors: dict[str, torch.Tensor]) -> nn.Module:
-    weight = _join("weight", tensors)
-    dtype = torch.qint8 if weight.is_quantized else torch.float16
-    linear = nnqd.Linear(**arguments, dtype=dtype)
-    linear.set_weight_bias(weight, tensors.get("bias"))
-    return linear
-
-
 def _write_embedding(child: Any, prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, Any]:
     own: dict[str, torch.Tensor] = {}
     _split(child.weight(), "weight", own)
     tensors.update({prefix + key: value for key, value in own.items()})
     size = {"num_embeddings": child.num_embeddings, "embedding_dim": child.embedding_dim}
     return _write("Embedding", size, own)
-
-
-def _read_embedding(arguments: dict[str, Any], tensors: dict[str, torch.Tensor]) -> nn.Module:
-    return QuantizedEmbedding(**arguments, _weight=_join("weight", tensors), dtype=torch.quint8)
 
 
 def _write_recurrent(child: Any, prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, Any]:
@@ -273,29 +280,9 @@ def _write_recurrent(child: Any, prefix: str, tensors: dict[str, torch.Tensor]) 
     return _write(type(child).__name__, arguments, own)
 
 
-def _recurrent_reader(
-    kind: Callable[..., Any],
-) -> Callable[[dict[str, Any], dict[str, torch.Tensor]], nn.Module]:
-    def read(arguments: dict[str, Any], tensors: dict[str, torch.Tensor]) -> nn.Module:
-        sizes = {k: v for k, v in arguments.items() if k not in ("weights", "biases")}
-        weights = {key: _join(key, tensors) for key in arguments["weights"]}
-        quantized = next(iter(weights.values())).is_quantized
-        module = kind(**sizes, dtype=torch.qint8 if quantized else torch.float16)
-        module.set_weight_bias({**weights, **{key: tensors[key] for key in arguments["biases"]}})
-        return module.eval()  # type: ignore[no-any-return]
-
-    return read
-
-
 _WRITERS: dict[type, Callable[[Any, str, dict[str, torch.Tensor]], dict[str, Any]]] = {
     nnqd.Linear: _write_linear,
     QuantizedEmbedding: _write_embedding,
     nnqd.LSTM: _write_recurrent,
     nnqd.GRU: _write_recurrent,
-}
-_READERS: dict[str, Callable[[dict[str, Any], dict[str, torch.Tensor]], nn.Module]] = {
-    "Linear": _read_linear,
-    "Embedding": _read_embedding,
-    "LSTM": _recurrent_reader(nnqd.LSTM),
-    "GRU": _recurrent_reader(nnqd.GRU),
 }

@@ -81,7 +81,7 @@ class Encoder(nn.Module):
         self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, **_: Any
     ) -> Any:
         """What transformers' encoders take and give; the mask is true where attention may look."""
-        from transformers.modeling_outputs import BaseModelOutput
+        from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
         hidden = hidden_states if self.projection is None else self.projection(hidden_states)
         mask = None
@@ -91,7 +91,7 @@ class Encoder(nn.Module):
             mask = torch.zeros_like(row, dtype=hidden.dtype).masked_fill(~row, lowest)
         for layer in self.layers:
             hidden = layer(hidden, mask)
-        return BaseModelOutput(last_hidden_state=hidden)
+        return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=hidden)
 
 
 def rewrite(model: nn.Module) -> dict[str, str]:

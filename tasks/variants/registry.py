@@ -19,6 +19,7 @@ ENTRY_POINT = "ptdq.variants"
 _BUILT_IN: dict[str, str] = {
     "fp32": "tasks.variants.fp32:Fp32",
     "int8-dynamic": "tasks.variants.dynamic:Int8Dynamic",
+    "int8-dynamic-mixed": "tasks.variants.dynamic:Int8DynamicMixed",
     "int8-dynamic-embeddings": "tasks.variants.dynamic:Int8DynamicEmbeddings",
     "float16-dynamic": "tasks.variants.dynamic:Float16Dynamic",
 }
@@ -75,6 +76,13 @@ def missing_packages(variant: Variant) -> list[str]:
         except importlib.metadata.PackageNotFoundError:
             missing.append(distribution)
     return missing
+
+
+def check_installed(name: str) -> None:
+    """Raises UserError, with what to do, where packages that the variant needs are missing."""
+    variant = get(name)
+    if missing := missing_packages(variant):
+        raise UserError(f"variant {name} needs {', '.join(missing)} ({install_hint(variant)})")
 
 
 def install_hint(variant: Variant) -> str:

@@ -8,18 +8,20 @@ of its own. The compiled counterpart is ``int8-pt2e-dynamic``.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+
+from safetensors.torch import load_file, save_file
 from torch import nn
 
-from tasks.errors import UserError
 from tasks.models import WEIGHTS, Source, assign_tensors, leaf_modules, torch_predictor
 from tasks.variants.base import Calibration, Predictor, Prepared, Settings, Variant
+
+
+PART = "::"
+"""Between the name of a quantized tensor and that of one of its parts."""
 
 
 class Int8Torchao(Variant):
@@ -64,3 +66,41 @@ def linear_modules(module: nn.Module, settings: Settings) -> list[str]:
 
     # Exactly the type: a subclass may do more than its parent (as in nn.MultiheadAttention).
     return [n for n, child in module.named_modules() if type(child) is nn.Linear and not kept(n)]
+
+
+def save(module: nn.Module, path: Path) -> None:
+    """Write integers and scales as plain tensors: what a quantized tensor is besides is its type."""
+    tensors: dict[str, torch.Tensor] = {}
+    for name, tensor in module.state_dict().items():
+        if hasattr(tensor, "qdata"):
+            parts, _ = cast(Any, tensor).__tensor_flatten__()
+            tensors.update({f"{name}{PART}{part}": getattr(tensor, part) for part in parts})
+        else:
+            tensors[name] = tensor
+    save_file({name: tensor.detach().clone() for name, tensor in tensors.items()}, path)
+
+
+def load(module: nn.Module, path: Path) -> None:
+    """Give a skeleton the tensors that :func:`save` wrote."""
+    from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
+
+    example = nn.Sequential(nn.Linear(16, 16))
+    quantize_(example, Int8DynamicActivationInt8WeightConfig())
+    kind: Any = type(cast(nn.Linear, example[0]).weight)
+    _, attributes = cast(Any, example[0].weight).__tensor_flatten__()
+    quantized: dict[str, dict[str, torch.Tensor]] = {}
+    plain: dict[str, torch.Tensor] = {}
+    for key, tensor in load_file(path).items():
+        name, _, part = key.partition(PART)
+        if part:
+            quantized.setdefault(name, {})[part] = tensor
+        else:
+            plain[name] = tensor
+    for name, parts in quantized.items():
+        owner = module.get_submodule(name.rpartition(".")[0])
+        shape = parts["qdata"].shape
+        weight = kind.__tensor_unflatten__(
+            parts, {**attributes, "block_size": [1, shape[1]]}, shape, parts["qdata"].stride()
+        )
+        owner.register_parameter("weight", nn.Parameter(weight, requires_grad=False))
+    assign_tensors(module, plain, path)

@@ -104,9 +104,7 @@ def test_interrupted_build_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     assert not make(tmp_path).cached
 
 
-def test_few_lines_where_there_is_no_terminal(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_few_lines_without_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_demo(tmp_path, seed=1, recipe=SMALL)
     captured = capsys.readouterr()
     assert captured.out == ""

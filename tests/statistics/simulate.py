@@ -1,4 +1,4 @@
-"""A model of noisy benchmark runs whose true answer is known.
+"""A model of noisy benchmark runs whose true answer is known, and one of predictions.
 
 The logarithm of a document's time is a sum of parts that a test can turn on one by one::
 
@@ -142,3 +142,16 @@ def simulate(
                 stop = start + width
                 logs[cell][max(start, 0) : stop] += np.log1p(rng.uniform(0.2, 0.6))
     return Run(np.exp(logs), cores.astype(np.int64), tokens)
+
+
+def draw_predictions(
+    rng: np.random.Generator, documents: int, classes: int, right: float, lost: float, gained: float
+) -> tuple[Ints, Ints, Ints]:
+    """Labels and two predictions with given rates of lost and gained documents."""
+    labels = rng.integers(classes, size=documents)
+    wrong = (labels + rng.integers(1, classes, documents)) % classes
+    good, chance = rng.random(documents) < right, rng.random(documents)
+    baseline = np.where(good, labels, wrong)
+    variant = np.where(good & (chance < lost / right), wrong, baseline)
+    fixed = ~good & (chance < gained / max(1 - right, 1e-9))
+    return labels, baseline, np.where(fixed, labels, variant)

@@ -204,7 +204,8 @@ def test_the_reference_experiment_itself_is_confounded() -> None:
     assert 19 <= step.location <= 20
     assert step.ratio > 1.5
     assert warm_up(fp32).documents == 19
-    assert not find_step(int8[:200]).found or abs(np.log(find_step(int8[:200]).ratio)) < 0.15
+    # int8 drifts by a few per cent, but has nothing like that step.
+    assert abs(np.log(find_step(int8).ratio)) < np.log(1.15)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +220,7 @@ def test_the_reference_experiment_itself_is_confounded() -> None:
 def test_rejects_what_it_cannot_use(times: Floats, tokens: Floats | None) -> None:
     for check in (warm_up, find_step, find_trend):
         with pytest.raises(ValueError, match="times"):
-            check(times, tokens)  # type: ignore[operator]
+            check(times, tokens)
 
 
 def test_confounded_rejects_what_it_cannot_use() -> None:

@@ -14,7 +14,7 @@ pairs = st.integers(1, 40).flatmap(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(pairs)
 def test_metrics_are_those_of_the_classification_report(pair: tuple[list[int], list[int]]) -> None:
     labels, predictions = (np.array(x) for x in pair)

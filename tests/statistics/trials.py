@@ -27,14 +27,16 @@ class Trials:
 
 @cache
 def trials(
-    name: str, *, rounds: int = 4, quantile: float = 0.5, runs: int = 500, documents: int = 110
+    name: str, *, rounds: int = 4, quantile: float = 0.5, runs: int = 400, documents: int = 110
 ) -> Trials:
     """Simulate and judge; the seed follows from the arguments alone."""
     rng = np.random.default_rng(zlib.crc32(f"{name} {rounds} {quantile}".encode()))
     covered = declared = naive = 0
     for run in range(runs):
-        made = simulate(SCENARIOS[name], rng, rounds=rounds, documents=documents, speed_ups=(1.0, 1.0))
-        ratio = speed_up(*made.times, *made.cores, quantile=quantile, resamples=100, seed=run)
+        made = simulate(
+            SCENARIOS[name], rng, rounds=rounds, documents=documents, speed_ups=(1.0, 1.0)
+        )
+        ratio = speed_up(*made.times, *made.cores, quantile=quantile, resamples=150, seed=run)
         assert ratio.low is not None
         assert ratio.high is not None
         covered += ratio.low <= 1 <= ratio.high

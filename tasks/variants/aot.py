@@ -1,0 +1,114 @@
+"""Compiled ahead of time by torch's Inductor: the worker only loads.
+
+``torch.export`` with dynamic batch and length, then AOTInductor with freezing (weights become
+constants and are packed for the kernels), as documented in
+https://docs.pytorch.org/docs/stable/torch.compiler_aot_inductor.html and, for CPUs, in
+https://docs.pytorch.org/tutorials/recipes/recipes/tuning_guide.html
+
+The artifact is a ``.pt2`` package: a shared library, compiled here for this CPU, and its constants.
+**It is machine code: load only what was made on a machine that you trust.** It holds no pickled
+Python, and it needs torch alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tasks.errors import UserError
+from tasks.store import read_json, write_json
+from tasks.variants.base import Calibration, Inputs, Predictor, Prepared, Settings, Variant
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from tasks.models import Source
+
+PACKAGE = "model.pt2"
+SIGNATURE = "inputs.json"
+MAX_BATCH = 64
+
+
+class Fp32Compiled(Variant):
+    """The float model, compiled."""
+
+    name = "fp32-compiled"
+    summary = "AOTInductor with freezing, float32"
+    quantizes = False
+
+    def prepare(
+        self, source: Source, directory: Path, settings: Settings, calibration: Calibration | None
+    ) -> Prepared:
+        from tasks.models import leaf_modules
+        from tasks.variants.exported import input_names
+
+        module = source.module()
+        names = input_names(source, module)
+        compile_package(export(module, names), directory / PACKAGE, settings)
+        write_json(directory / SIGNATURE, {"inputs": names})
+        return Prepared(
+            # What was compiled is the package: there is no other copy in memory to compare with.
+            predict=self.load(directory, settings),
+            converted=[],
+            kept_float=[name for name, _ in leaf_modules(module)],
+        )
+
+    def load(self, directory: Path, settings: Settings) -> Predictor:
+        names: Sequence[str] = read_json(directory / SIGNATURE)["inputs"]
+        # The worker makes one call at a time: without the pool of runners there is no lock to take.
+        model: Any = torch._inductor.aoti_load_package(
+            str(directory / PACKAGE), run_single_threaded=True
+        )
+
+        def predict(inputs: Inputs) -> NDArray[np.float32]:
+            with torch.inference_mode():
+                logits = model(*(torch.from_numpy(inputs[name]) for name in names))
+                return cast(NDArray[np.float32], logits.numpy())
+
+        return predict
+
+
+def export(module: nn.Module, names: Sequence[str]) -> Any:
+    """The model as an exported program with dynamic batch and length.
+
+    Raises:
+        UserError: torch.export cannot take this model.
+    """
+    from torch.export import Dim
+
+    from tasks.variants.exported import Positional, example_inputs, position_limit
+
+    shape = {0: Dim("batch", min=1, max=MAX_BATCH), 1: Dim("tokens", min=2, max=position_limit(module))}
+    try:
+        with torch.no_grad():
+            return torch.export.export(
+                Positional(module, names),
+                example_inputs(names),
+                dynamic_shapes=(tuple(shape for _ in names),),
+            )
+    except Exception as error:
+        raise UserError(f"torch.export cannot take this model: {str(error).splitlines()[0]}") from error
+
+
+def compile_package(program: Any, path: Path, settings: Settings, **options: Any) -> None:
+    """Compile an exported program into a package; ``options`` are Inductor's."""
+    with inductor_settings(settings, **options), torch.no_grad():
+        torch._inductor.aoti_compile_and_package(program, package_path=str(path))
+
+
+@contextmanager
+def inductor_settings(settings: Settings, **options: Any) -> Iterator[None]:
+    """Inductor's options while compiling: freezing, and code for the number of threads asked for."""
+    from torch._inductor import config
+
+    patched: dict[str, Any] = {"freezing": True, "cpp.threads": settings.threads, **options}
+    logging.getLogger("torch._inductor").setLevel(logging.ERROR)
+    with cast(Any, config).patch(patched):
+        yield

@@ -1,0 +1,179 @@
+"""The plain path, from checkpoint to measured cell, for every architecture that is promised."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from tasks.calibration import CalibrationRequest
+from tasks.checkpoint import Checkpoint, open_checkpoint
+from tasks.design import Cell
+from tasks.documents import RawDocuments, class_ids, store_documents
+from tasks.engines import choose_engine
+from tasks.errors import UserError
+from tasks.measure.cell import measure_cell
+from tasks.measure.machine import usable_cores
+from tasks.quantization import prepare_variant
+from tasks.store import RunFiles
+from tasks.variants.artifact import Artifact
+from tasks.variants.base import Settings
+from tests.architectures.models import CLASSES, save_own, save_transformer, texts
+
+FAMILIES = ("bert", "distilbert", "roberta", "albert", "electra")
+RECURRENT = ("lstm", "gru")
+VARIANTS = ("fp32", "int8-dynamic", "int8-dynamic-embeddings")
+LENGTH = 10
+
+
+@dataclass(frozen=True)
+class Room:
+    """A checkpoint with documents, and a place for results."""
+
+    checkpoint: Checkpoint
+    documents: Path
+    files: RunFiles
+
+    def prepare(self, variant: str, modules: tuple[str, ...] = ("Linear",)) -> Artifact:
+        settings = Settings(engine=choose_engine(None), modules=modules)
+        calibration = CalibrationRequest(None, f"random {LENGTH}", "random token ids", LENGTH)
+        log = self.files.logs / f"{variant}.log"
+        return prepare_variant(
+            variant, self.checkpoint, settings, calibration, log, timeout=300
+        ).artifact
+
+    def measure(self, artifact: Artifact, batch_size: int) -> dict[str, np.ndarray]:
+        """Logits by document, as a worker measured them."""
+        cell = Cell(
+            cell_id=f"{artifact.variant}-{batch_size}",
+            variant=artifact.variant,
+            max_length=LENGTH,
+            repeat=0,
+            core=usable_cores()[0],
+            order=0,
+            seed=1,
+        )
+        outcome = measure_cell(
+            self.files, cell, artifact, self.documents, batch_size=batch_size, warmup=1, timeout=300
+        )
+        assert outcome.error is None, Path(outcome.log).read_text()
+        rows = pq.read_table(self.files.cell(cell.cell_id)).to_pylist()
+        rows = [row for row in rows if not row["warmup"]]
+        for row in rows:
+            assert row["prediction"] == int(np.argmax(row["logits"]))
+        return {row["doc_id"]: np.array(row["logits"], dtype=np.float32) for row in rows}
+
+
+def room(directory: Path, name: str) -> Room:
+    """The room of an architecture, or of a module with a loader."""
+    loader = None
+    if name in FAMILIES:
+        save_transformer(directory / "model", name)
+    else:
+        loader = save_own(directory / "model", name)
+    labels = [CLASSES[n % 2] for n in range(len(texts()))]
+    checkpoint = open_checkpoint(str(directory / "model"), labels=labels, loader=loader)
+    raw = RawDocuments("texts", "", [f"d{n}" for n in range(len(labels))], texts(), labels, None)
+    ids = class_ids(raw, checkpoint.class_names, None)
+    files = RunFiles(directory / "run")
+    files.cells.mkdir(parents=True)
+    stored = store_documents(raw, ids, checkpoint.class_names)
+    return Room(checkpoint, stored.path, files)
+
+
+def expected(checkpoint: Checkpoint, batch_size: int) -> list[np.ndarray]:
+    """Logits of the float model for the documents in a batch with their neighbours in the cell."""
+    module, tokenizer = checkpoint.source.module(), checkpoint.source.tokenizer()
+    order = np.random.default_rng(1).permutation(len(texts()))
+    found: dict[int, np.ndarray] = {}
+    for first in range(0, len(order), batch_size):
+        rows = order[first : first + batch_size]
+        encoding = tokenizer(
+            [texts()[row] for row in rows],
+            max_length=LENGTH,
+            truncation=True,
+            padding=True,
+            return_tensors="pt",
+        )
+        with torch.inference_mode():
+            output = module(**encoding)
+        logits = output if isinstance(output, torch.Tensor) else output.logits
+        found.update(zip(rows.tolist(), logits.numpy(), strict=True))
+    return [found[row] for row in range(len(order))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*FAMILIES, *RECURRENT, "convolutional"])
+def test_from_checkpoint_to_measured_cell(name: str, tmp_path: Path) -> None:
+    here = room(tmp_path, name)
+    assert here.checkpoint.class_names == list(CLASSES)
+    modules = ("Linear", name.upper()) if name in RECURRENT else ("Linear",)
+    for variant in VARIANTS:
+        artifact = here.prepare(variant, modules)
+        for batch_size in (1, 4):
+            found = here.measure(artifact, batch_size)
+            assert len(found) == len(texts())
+            logits = np.array([found[f"d{n}"] for n in range(len(found))])
+            float_logits = np.array(expected(here.checkpoint, batch_size))
+            # Exact up to the order of sums for fp32; near it for int8, and yet not the same.
+            difference = np.abs(logits - float_logits).max()
+            assert difference < (1e-4 if variant == "fp32" else 0.5 * np.abs(float_logits).max())
+            assert (difference > 1e-4) == (variant != "fp32")
+        converted = {type_of(here.checkpoint, module) for module in artifact.converted}
+        wanted = {"fp32": set(), "int8-dynamic": set(modules)}
+        assert converted == wanted.get(variant, {*modules, "Embedding"})
+
+
+def type_of(checkpoint: Checkpoint, module: str) -> str:
+    return type(checkpoint.source.skeleton().get_submodule(module)).__name__
+
+
+def test_a_convolutional_model_gets_a_note_that_names_static_quantization(tmp_path: Path) -> None:
+    artifact = room(tmp_path, "convolutional").prepare("int8-dynamic")
+    assert artifact.converted == ["head"]
+    (note,) = artifact.details["notes"]
+    assert "2 convolutions stayed float32" in note
+    assert "openvino-int8-static" in note
+
+
+def test_the_report_prints_the_note(tmp_path: Path) -> None:
+    from tasks.report.sections.figures import _converted
+
+    artifact = room(tmp_path, "convolutional").prepare("int8-dynamic")
+    row = {
+        "variant": artifact.variant,
+        "converted": artifact.converted,
+        "kept_float": artifact.kept_float,
+        "details": json.dumps(artifact.details),
+    }
+    assert "2 convolutions stayed float32" in _converted(row)
+
+
+def test_a_transformer_gets_no_note(tmp_path: Path) -> None:
+    assert room(tmp_path, "bert").prepare("int8-dynamic").details["notes"] == []
+
+
+def test_converting_nothing_is_an_error_that_names_static_quantization(tmp_path: Path) -> None:
+    here = room(tmp_path, "fully_convolutional")
+    with pytest.raises(UserError, match="no module was converted.*static quantization"):
+        here.prepare("int8-dynamic")
+
+
+def test_a_loader_is_found_in_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``flows.cli.main`` arranges it, for this process and for its children."""
+    save_own(tmp_path / "model", "lstm")
+    (tmp_path / "my_models.py").write_text("from tests.architectures.models import lstm as make\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    labels = [CLASSES[n % 2] for n in range(len(texts()))]
+    checkpoint = open_checkpoint(str(tmp_path / "model"), labels=labels, loader="my_models:make")
+    files = RunFiles(tmp_path / "run")
+    artifact = Room(checkpoint, tmp_path, files).prepare("int8-dynamic", ("Linear", "LSTM"))
+    assert artifact.converted == ["recurrence", "head"]

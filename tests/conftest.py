@@ -1,0 +1,113 @@
+"""What tests of several rooms share: homes in temporary directories, a tiny model, a small file.
+
+Heavy libraries are imported inside the fixtures: tests of plain functions do not pay for them.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+CLASSES = ("sport", "health", "cars")
+TOKENS = 32
+"""Positions of the tiny model; the longest documents have more characters than that."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before Prefect is imported, which reads these once: nothing of the user's is touched."""
+    # A shell starts background jobs with SIGINT ignored, and children would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    home = Path(tempfile.mkdtemp(prefix="ptdq-tests-"))
+    config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
+    os.environ["PTDQ_CACHE"] = str(home / "cache")
+    os.environ["PTDQ_LOCK"] = str(home / "lock")
+    os.environ["PREFECT_HOME"] = str(home / "prefect")
+    os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+    os.environ.pop("PREFECT_API_URL", None)
+    # Everything here is made on the machine; a test that asked the hub would be a mistake.
+    os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint as fine-tuning leaves it: a BERT of two layers, its tokenizer, named classes."""
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
+
+    characters = sorted(set("".join(_texts())))
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *characters]
+    tokenizer = BertTokenizer(
+        vocab={word: index for index, word in enumerate(words)}, model_max_length=TOKENS
+    )
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=TOKENS,
+        initializer_range=0.3,
+        id2label=dict(enumerate(CLASSES)),
+        label2id={name: index for index, name in enumerate(CLASSES)},
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        model = BertForSequenceClassification(config).eval()
+    # Every class is the answer for some documents, as it would be after training.
+    batch = tokenizer(_texts(), padding=True, truncation=True, max_length=16, return_tensors="pt")
+    with torch.no_grad():
+        spread, mean = torch.std_mean(model(**batch).logits, dim=0)
+        model.classifier.weight /= spread[:, None]
+        model.classifier.bias -= mean
+        model.classifier.bias /= spread
+    directory = tmp_path_factory.mktemp("tiny") / "model"
+    model.save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Documents with what the tiny model says of each as label, every fifth one wrong."""
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    model = AutoModelForSequenceClassification.from_pretrained(tiny_model).eval()
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    path = tmp_path_factory.mktemp("data") / "test.csv"
+    with path.open("w", encoding="utf-8", newline="") as file, torch.inference_mode():
+        rows = csv.writer(file)
+        rows.writerow(["text", "label"])
+        for number, text in enumerate(_texts()):
+            encoding = tokenizer(text, truncation=True, max_length=TOKENS, return_tensors="pt")
+            label = int(model(**encoding).logits.argmax())
+            rows.writerow([text, CLASSES[(label + (number % 5 == 0)) % len(CLASSES)]])
+    return path
+
+
+def _texts() -> list[str]:
+    """Forty documents of 1 to 40 characters."""
+    words = "球队今晚比赛胜负难料医生建议多走少坐新车油耗更低学校放假部队演习"
+    return [
+        "".join(words[(7 * number + step * (1 + number % 4)) % len(words)] for step in range(number))
+        for number in range(1, 41)
+    ]
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[str]:
+    """A Prefect server with a database of its own; its address. Flows in this process use it."""
+    from prefect.settings import PREFECT_API_URL
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=300):
+        address = PREFECT_API_URL.value()
+        assert address is not None
+        yield address
