@@ -20,11 +20,12 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.parameters import ALL, DEMO, Parameters, command_line
-from tasks import record, steps
+from tasks import baseline, record, steps
 from tasks.design import Cell, Design, make_design
 from tasks.engines import choose_engine
 from tasks.errors import GateFailed, RunFailed, UserError
 from tasks.inputs import Loaded
+from tasks.lock import MachineLock, wait_for_quiet
 from tasks.measure import machine
 from tasks.measure.cell import measure_limits
 from tasks.measure.process import kill_children
@@ -48,22 +49,28 @@ def quantization_benchmark(parameters: Parameters, resume: bool = False) -> Any:
         parameters: what to measure, and how.
         resume: go on with the run of this run_id, doing the missing cells only.
     """
+    lock = MachineLock()
     try:
-        files = run_benchmark(parameters, resume)
+        files = run_benchmark(parameters, resume, lock)
     except UserError as error:
         return Failed(message=str(error), data=error)
     except BaseException:
         # Cancelled, interrupted, or a bug: no child outlives the flow.
         kill_children()
         raise
+    finally:
+        lock.release()
     problem = problems(files)
     if problem is not None:
         return Failed(message=str(problem), data=problem)
     return Completed(message=f"report: {files.report}", data=str(files.directory))
 
 
-def run_benchmark(parameters: Parameters, resume: bool) -> RunFiles:
+def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> RunFiles:
     """Everything from the parameters to the report; runs inside a Prefect flow.
+
+    Takes the machine's lock before the first work that would disturb another run; what can be wrong
+    with the input is found before that, without waiting.
 
     Raises:
         UserError: the input is wrong; nothing was written.
@@ -73,6 +80,8 @@ def run_benchmark(parameters: Parameters, resume: bool) -> RunFiles:
     run_id = parameters.run_id or default_run_id(flow_run)
     files = RunFiles(Path(parameters.results_dir) / run_id)
     going_on = record.check_target(files, flow_run_id, resume)
+    if parameters.baseline is not None:
+        baseline.choose(files.directory.parent, parameters.baseline)  # there, or refused now
     cores = machine.choose_cores(parameters.cores)
     names, skipped = choose_variants(parameters.variant)
     settings = Settings(
@@ -85,11 +94,18 @@ def run_benchmark(parameters: Parameters, resume: bool) -> RunFiles:
     seconds: dict[str, float] = {}
     clock = _Clock(seconds)
 
+    def take_machine() -> None:
+        lock.acquire(run_id, get_run_logger().warning, parameters.max_wait)
+
+    if DEMO in (parameters.model, parameters.data):
+        take_machine()  # making the demo trains a model
     asked, parameters = parameters, with_demo(parameters)
     clock.lap("demo")
     raw = steps.load_data.submit(parameters).result()
     loaded = steps.load_model.submit(parameters, raw).result()
     clock.lap("load")
+    take_machine()
+    clock.lap("wait")
     timeout, use_cache = parameters.cell_timeout, not parameters.no_cache
     futures = {name: steps.quantize.submit(name, loaded, settings, timeout, use_cache) for name in names}
     prepared, impossible = collect_prepared(futures, tolerant=ALL in parameters.variant)
@@ -124,6 +140,10 @@ def run_benchmark(parameters: Parameters, resume: bool) -> RunFiles:
             skipped=skipped,
         )
     files.keep_documents(loaded.documents.path)
+    load = wait_for_quiet(cores, parameters.max_load, parameters.load_wait, get_run_logger().warning)
+    if load.note is not None:
+        get_run_logger().warning("%s", load.note)
+        update(files, notes=[*read_json(files.record)["notes"], load.note])
     update(files, limits=measure_limits(files, cores[0] if machine.can_pin() else None))
     clock.lap("prepare")
     try:

@@ -15,6 +15,7 @@ from typing import Any, Literal, cast
 
 import click
 
+from flows.commands import register
 from tasks.errors import GateFailed, RunFailed, UserError
 
 RUN_FAILED, INPUT_WRONG, GATE_FAILED = 1, 2, 3
@@ -197,8 +198,11 @@ def report(run_name: str, results_dir: Path) -> None:
     """Rebuild the report of RUN (a directory, or an id) from its tables."""
     from tasks.report import build_report
     from tasks.store import open_run
+    from tasks.summary import write_summary
 
-    click.echo(str(build_report(open_run(run_name, results_dir)).path))
+    files = open_run(run_name, results_dir)
+    write_summary(files)
+    click.echo(str(build_report(files).path))
 
 
 @cli.command()
@@ -233,3 +237,6 @@ def variants() -> None:
             "yes" if not missing else registry.install_hint(variant),
         )
     Console().print(table)
+
+
+register(cli)

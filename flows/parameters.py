@@ -46,7 +46,9 @@ class Parameters(BaseModel):
     model: str = Field(
         description="Checkpoint directory of a sequence classifier, its id on the model hub, or `demo`."
     )
-    data: str = Field(description="Labelled documents: CSV, TSV, JSON lines or Parquet; a path, a URL, or `demo`.")
+    data: str = Field(
+        description="Labelled documents: CSV, TSV, JSON lines or Parquet; a path, a URL, or `demo`."
+    )
     variant: list[VariantName] = Field(
         ["fp32", "int8-dynamic"],
         description="Variants to compare; the first is the baseline. `all`: every one installed.",
@@ -131,6 +133,18 @@ class Parameters(BaseModel):
     seed: int = Field(0, ge=0, description="Seed of samples, orders and resampling.")
     cell_timeout: float = Field(3600, gt=0, description="Seconds that one cell may take.")
     run_timeout: float | None = Field(None, gt=0, description="Seconds that the run may take.")
+    max_wait: float | None = Field(
+        None,
+        ge=0,
+        description="Seconds to wait for another benchmark on this machine to end; 0: fail at once.",
+    )
+    max_load: float = Field(
+        0.2,
+        ge=0,
+        description="Share of a core that other programs may use; beyond it the run waits, and is "
+        "flagged if that does not help.",
+    )
+    load_wait: float = Field(10, ge=0, description="Seconds to wait for other programs; 0: only flag.")
 
     # The verdict.
     margin: float = Field(
@@ -146,6 +160,12 @@ class Parameters(BaseModel):
     )
     max_p95_ms: float | None = Field(
         None, gt=0, description="Gate: largest 95th percentile of forward latency, ms."
+    )
+
+    baseline: str | None = Field(
+        None,
+        description="Earlier run to report the change from: its id, or `none`. By default the one that "
+        "`ptdq baseline` marked, if any.",
     )
 
     # Where things go.

@@ -32,8 +32,7 @@ def mark(results: Path, run: str) -> RunFiles:
     record = read_json(files.record)
     if record.get("status") != "completed":
         raise UserError(
-            f"run '{files.run_id}' is not complete (status: {record.get('status')}); "
-            "mark one that is"
+            f"run '{files.run_id}' is not complete (status: {record.get('status')}); mark one that is"
         )
     if not files.table("predictions").is_file():
         raise UserError(f"run '{files.run_id}' was pruned; mark one that has its predictions")

@@ -21,6 +21,13 @@ from tasks.report.plots.style import canvas, label, legend_of, look, plain_numbe
 from tasks.report.run import Row, Run, cell_rows
 
 _LABELS = 12  # runs named below the plot
+_HEADINGS = (
+    "started", "run", "median ms", "p95 ms", "change", "speed-up", "F1", "flagged", "verdict",
+)  # fmt: skip
+_LEGEND = (
+    "Forward latency; change: of the median since the run above; speed-up: over the run's own baseline "
+    "variant, with its 95 % interval; F1: weighted; flagged: cells in which something was out of line."
+)
 
 
 @dataclass(frozen=True)
@@ -121,9 +128,7 @@ def select(found: Iterable[Point], variants: Sequence[str], max_lengths: Sequenc
 def series(found: Iterable[Point]) -> dict[tuple[str, int], list[Point]]:
     """Points by variant and length, each in the order of time."""
     ordered = sorted(found, key=lambda p: (p.max_length, p.variant != "fp32", p.variant, p.started_at))
-    return {
-        key: list(group) for key, group in groupby(ordered, key=lambda p: (p.variant, p.max_length))
-    }
+    return {key: list(group) for key, group in groupby(ordered, key=lambda p: (p.variant, p.max_length))}
 
 
 def show(found: Sequence[Point], console: Console) -> None:
@@ -131,58 +136,53 @@ def show(found: Sequence[Point], console: Console) -> None:
     for (variant, length), line in series(found).items():
         title = Text(f"{plain(variant)}, at most {length} tokens", style="bold")
         table = Table(title=title, title_justify="left", header_style="bold")
-        headings = ("run", "started", "median ms", "change", "p95 ms", "speed-up", "95 % interval")
         quality = any(point.f1_weighted is not None for point in line)
-        for heading in (*headings, *(["weighted F1"] if quality else []), "flagged", "verdict", "since"):
-            words = heading in ("run", "started", "verdict", "since")
-            table.add_column(heading, justify="left" if words else "right")
+        for heading in _HEADINGS:
+            if heading != "F1" or quality:
+                words = heading in ("started", "run", "verdict")
+                table.add_column(
+                    heading,
+                    justify="left" if words else "right",
+                    overflow="fold",
+                    no_wrap=heading in ("started", "speed-up"),
+                )
         before: Point | None = None
         for point in line:
+            ends = numbers.interval(point.speedup_low, point.speedup_high)
             cells = [
-                plain(point.run_id),
                 _day(point.started_at),
+                plain(point.run_id),
                 numbers.ms(point.median_ms),
-                _change(before, point),
                 numbers.ms(point.p95_ms),
-                numbers.ratio(point.speedup),
-                numbers.interval(point.speedup_low, point.speedup_high),
+                _change(before, point),
+                f"{numbers.ratio(point.speedup)} {'' if ends == numbers.MISSING else ends}".strip(),
                 *([numbers.score(point.f1_weighted)] if quality else []),
-                f"{point.flagged} of {point.cells}",
+                f"{point.flagged}/{point.cells}",
                 plain(point.decision),
-                _what_changed(before, point),
             ]
             table.add_row(*map(Text, cells))
             before = point
         console.print(table)
+    if found:
+        console.print(Text(_LEGEND, style="italic"))
 
 
 def _day(moment: str) -> str:
     try:
-        return f"{datetime.fromisoformat(moment):%Y-%m-%d %H:%M}"
+        return f"{datetime.fromisoformat(moment):%y-%m-%d %H:%M}"
     except ValueError:
         return numbers.MISSING
 
 
 def _change(before: Point | None, point: Point) -> str:
-    """Against the run before, where that was the same measurement."""
-    if before is None or _what_changed(before, point):
-        return numbers.MISSING
-    return f"{point.median_ms / before.median_ms - 1:+.1%}"
-
-
-def _what_changed(before: Point | None, point: Point) -> str:
-    """What makes a point no continuation of the one before."""
+    """Against the run before, where that was the same measurement, else what is not the same."""
     if before is None:
-        return ""
-    changed = [
-        text
-        for text, same in (
-            ("other machine", before.place == point.place),
-            ("other model or data", before.subject == point.subject),
-        )
-        if not same
-    ]
-    return ", ".join(changed)
+        return numbers.MISSING
+    if before.place != point.place:
+        return "other machine"
+    if before.subject != point.subject:
+        return "other model or data"
+    return f"{point.median_ms / before.median_ms - 1:+.1%}"
 
 
 def plot(found: Sequence[Point], path: Path) -> bool:

@@ -6,7 +6,7 @@ Keys are stable; the same key again makes a new version. Latest: ``Artifact.get(
 | key | kind | payload |
 | --- | --- | --- |
 | ``ptdq-report`` | markdown | the report, plots embedded |
-| ``ptdq-verdict`` | table | one row: run_id, decision, variant, headline, directory |
+| ``ptdq-verdict`` | table | one row: schema_version, run_id, decision, variant, headline, directory |
 | ``ptdq-figures`` | table | a row for each variant and length |
 | ``ptdq-comparisons`` | table | a row for each variant against the baseline, and length |
 | ``ptdq-files`` | link | the run's directory |
@@ -29,6 +29,7 @@ from prefect.artifacts import (
 )
 
 from tasks.measure.progress import Progress
+from tasks.schema import SCHEMA_VERSION
 
 REPORT = "ptdq-report"
 VERDICT = "ptdq-verdict"
@@ -49,11 +50,12 @@ def publish(
     """Make the artifacts of a finished run."""
     create_markdown_artifact(markdown, key=REPORT, description=f"Report of run {run_id}")
     row = {
+        "schema_version": SCHEMA_VERSION,
         "run_id": run_id,
         "decision": verdict["decision"],
         "variant": verdict["variant"],
         "headline": verdict["headline"],
-        "directory": str(directory),
+        "directory": str(directory.resolve()),
     }
     create_table_artifact([row], key=VERDICT, description=f"Verdict of run {run_id}")
     for key, rows, what in (

@@ -19,6 +19,7 @@ from prefect.states import Failed
 
 from tasks import aggregate as tables
 from tasks import compare, inputs
+from tasks.baseline import change_since
 from tasks.cache import cache_root
 from tasks.demo import build
 from tasks.demo.build import DemoFiles
@@ -34,6 +35,7 @@ from tasks.report import build_report
 from tasks.report import tables as report_tables
 from tasks.report.run import load as load_run
 from tasks.store import RunFiles, read_json, write_json
+from tasks.summary import write_summary
 from tasks.variants.base import Settings
 from tasks.verdict import Gates, decide, judge_gates
 
@@ -214,7 +216,9 @@ def aggregate(
     record = read_json(files.record)
     record["gates"] = [vars(gate) for gate in gates]
     record["verdict"] = verdict.as_json()
-    record["notes"] = compare.nondeterministic(files, variants, parameters.max_length)
+    found = compare.nondeterministic(files, variants, parameters.max_length)
+    record["notes"] = list(dict.fromkeys([*record["notes"], *found]))
+    record["baseline"] = change_since(files, parameters.baseline)
     record["failures"] = [
         {"variant": c["variant"], "max_length": c["max_length"], "repeat": c["repeat"],
          "error": c["error"]}
@@ -227,6 +231,7 @@ def aggregate(
 @plain_failure
 def report(files: RunFiles) -> Path:
     """Write the report and publish the artifacts."""
+    write_summary(files)
     written = build_report(files)
     run = load_run(files)
     publish(

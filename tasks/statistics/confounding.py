@@ -79,9 +79,7 @@ def confounded(
     steps = tuple(
         find_step(row, tokens, alpha=alpha / 2, min_change=min_change, seed=seed) for row in ratios
     )
-    trends = tuple(
-        find_trend(row, tokens, alpha=alpha / 2, min_change=min_change) for row in ratios
-    )
+    trends = tuple(find_trend(row, tokens, alpha=alpha / 2, min_change=min_change) for row in ratios)
     pairs = zip(np.atleast_2d(baseline), np.atleast_2d(variant), strict=True)
     steps = tuple(
         replace(step, found=step.found and _lasts(step, *pair, tokens))

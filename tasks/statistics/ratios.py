@@ -187,9 +187,7 @@ def _check(
     resamples: int,
 ) -> None:
     if baseline.ndim != 2 or baseline.shape != variant.shape or 0 in baseline.shape:
-        raise ValueError(
-            f"baseline {baseline.shape} and variant {variant.shape} must be the same [R, N]"
-        )
+        raise ValueError(f"baseline {baseline.shape} and variant {variant.shape} must be the same [R, N]")
     if cores_baseline.shape != baseline.shape[:1] or cores_variant.shape != baseline.shape[:1]:
         raise ValueError("cores_baseline and cores_variant must give one core for each round")
     for name, times in (("baseline", baseline), ("variant", variant)):

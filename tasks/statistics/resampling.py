@@ -187,8 +187,6 @@ def _worst_unseen(
         return None
     baseline, variant = (label, wrong) if harmful else (wrong, label)
     one = np.ones((1, 1))
-    values = statistic(
-        old.plus(label, baseline, one).scores(), new.plus(label, variant, one).scores()
-    )
+    values = statistic(old.plus(label, baseline, one).scores(), new.plus(label, variant, one).scores())
     chosen = [int(np.argmin(values) if harmful else np.argmax(values))]
     return label[chosen], baseline[chosen], variant[chosen]

@@ -63,9 +63,7 @@ class Fp32Compiled(Variant):
     def load(self, directory: Path, settings: Settings) -> Predictor:
         names: Sequence[str] = read_json(directory / SIGNATURE)["inputs"]
         # The worker makes one call at a time: without the pool of runners there is no lock to take.
-        model: Any = torch._inductor.aoti_load_package(
-            str(directory / PACKAGE), run_single_threaded=True
-        )
+        model: Any = torch._inductor.aoti_load_package(str(directory / PACKAGE), run_single_threaded=True)
 
         def predict(inputs: Inputs) -> NDArray[np.float32]:
             with torch.inference_mode():
@@ -81,20 +79,27 @@ def export(module: nn.Module, names: Sequence[str]) -> Any:
     Raises:
         UserError: torch.export cannot take this model.
     """
-    from torch.export import Dim
+    from tasks.variants.exported import Positional, example_inputs
 
-    from tasks.variants.exported import Positional, example_inputs, position_limit
-
-    shape = {0: Dim("batch", min=1, max=MAX_BATCH), 1: Dim("tokens", min=2, max=position_limit(module))}
     try:
         with torch.no_grad():
             return torch.export.export(
                 Positional(module, names),
                 example_inputs(names),
-                dynamic_shapes=(tuple(shape for _ in names),),
+                dynamic_shapes=dynamic_shapes(module, names),
             )
     except Exception as error:
         raise UserError(f"torch.export cannot take this model: {str(error).splitlines()[0]}") from error
+
+
+def dynamic_shapes(module: nn.Module, names: Sequence[str]) -> Any:
+    """Batch and length vary, and are the same for all inputs."""
+    from torch.export import Dim
+
+    from tasks.variants.exported import position_limit
+
+    shape = {0: Dim("batch", min=1, max=MAX_BATCH), 1: Dim("tokens", min=2, max=position_limit(module))}
+    return (tuple(shape for _ in names),)
 
 
 def compile_package(program: Any, path: Path, settings: Settings, **options: Any) -> None:

@@ -130,8 +130,8 @@ def make_artifact(
             state_dict_bytes = buffer.tell()
             del buffer
         prove(variant, source, directory, settings, prepared.predict)
-        files = {
-            str(path.relative_to(directory)): [path.stat().st_size, file_digest(path)]
+        files: dict[str, tuple[int, str]] = {
+            str(path.relative_to(directory)): (path.stat().st_size, file_digest(path))
             for path in sorted(directory.rglob("*"))
             if path.is_file()
         }

@@ -65,7 +65,8 @@ class Layer(nn.Module):
         return result
 
     def _heads(self, projected: torch.Tensor) -> torch.Tensor:
-        return projected.unflatten(2, (-1, self.head_size)).transpose(1, 2)
+        heads: torch.Tensor = projected.unflatten(2, (-1, self.head_size)).transpose(1, 2)
+        return heads
 
 
 class Encoder(nn.Module):
@@ -103,7 +104,7 @@ def rewrite(model: nn.Module) -> dict[str, str]:
     base: Any = getattr(model, "base_model", None)
     place, parts = _layers(base)
     config: Any = getattr(model, "config", None)
-    if not parts or config.is_decoder or config._attn_implementation != "sdpa":
+    if not parts or getattr(config, "is_decoder", False) or config._attn_implementation != "sdpa":
         return {}
     old = {id(child): name for name, child in model.named_modules()}
     projection = getattr(getattr(base, place), "embedding_hidden_mapping_in", None)

@@ -21,7 +21,7 @@ import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ class OpenvinoFp32(Variant):
 
     name = "openvino-fp32"
     summary = "OpenVINO, float32"
-    requires = ("openvino",)
+    requires: ClassVar[tuple[str, ...]] = ("openvino",)
     extra = "openvino"
     quantizes = False
 
@@ -91,9 +91,7 @@ def convert(source: Source, module: nn.Module) -> Any:
     names = input_names(source, module)
     try:
         with torch.inference_mode():
-            graph = openvino.convert_model(
-                Positional(module, names), example_input=example_inputs(names)
-            )
+            graph = openvino.convert_model(Positional(module, names), example_input=example_inputs(names))
     except Exception as error:
         raise UserError(f"OpenVINO cannot convert this model: {str(error).splitlines()[0]}") from error
     for name, port in zip(names, graph.inputs, strict=True):

@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from tasks.models import WEIGHTS, Source, assign_tensors, leaf_modules, torch_predictor
 from tasks.variants.base import Calibration, Predictor, Prepared, Settings, Variant
-
 
 PART = "::"
 """Between the name of a quantized tensor and that of one of its parts."""

@@ -43,9 +43,7 @@ class Room:
         settings = Settings(engine=choose_engine(None), modules=modules)
         calibration = CalibrationRequest(None, f"random {LENGTH}", "random token ids", LENGTH)
         log = self.files.logs / f"{variant}.log"
-        return prepare_variant(
-            variant, self.checkpoint, settings, calibration, log, timeout=300
-        ).artifact
+        return prepare_variant(variant, self.checkpoint, settings, calibration, log, timeout=300).artifact
 
     def measure(self, artifact: Artifact, batch_size: int) -> dict[str, np.ndarray]:
         """Logits by document, as a worker measured them."""
@@ -160,7 +158,7 @@ def test_a_transformer_gets_no_note(tmp_path: Path) -> None:
 
 def test_converting_nothing_is_an_error_that_names_static_quantization(tmp_path: Path) -> None:
     here = room(tmp_path, "fully_convolutional")
-    with pytest.raises(UserError, match="no module was converted.*static quantization"):
+    with pytest.raises(UserError, match=r"no module was converted.*static quantization"):
         here.prepare("int8-dynamic")
 
 

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import psutil
+import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    DeploymentFilter,
+    DeploymentFilterId,
+)
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.flows.support import ROOT, wait_for
 
 POOL = "bench"
+FLOW = "quantization-benchmark"
+FILE = "deployments/prefect.yaml"
 
 
 def free_port() -> int:
@@ -66,7 +80,14 @@ class Installation:
 
     def start_worker(self) -> subprocess.Popen[bytes]:
         arguments = ("worker", "start", "--pool", POOL, "--type", "process", "--limit", "1")
-        return self.start("worker", *arguments, PTDQ_ROOT=str(ROOT))
+        # The shortest interval of heartbeats that Prefect allows.
+        variables = {"PTDQ_ROOT": str(ROOT), "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
+        return self.start("worker", *arguments, **variables)
+
+    def kill_worker(self) -> None:
+        """Kill the Prefect worker, which cannot tell the server any more."""
+        self._started["worker"].kill()
+        self._started["worker"].wait()
 
     def prefect(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a prefect command to its end."""
@@ -124,3 +145,78 @@ class Installation:
 
 def _prefect() -> str:
     return str(Path(sys.executable).with_name("prefect"))
+
+
+def parameters(model: Path, data: Path, results: Path, **values: Any) -> dict[str, Any]:
+    """Parameters of a run that takes seconds."""
+    small = {"max_length": [16], "repeats": 1, "control_documents": 0, "load_wait": 0}
+    files = {"model": str(model), "data": str(data), "results_dir": str(results)}
+    return small | files | values
+
+
+def run_deployment(
+    installation: Installation, name: str, values: dict[str, Any], *options: str
+) -> subprocess.CompletedProcess[str]:
+    return installation.prefect(
+        "deployment", "run", f"{FLOW}/{name}", "--param", f"parameters={json.dumps(values)}", *options,
+        check=False,
+    )  # fmt: skip
+
+
+def deployment(installation: Installation, name: str) -> DeploymentResponse:
+    with installation.client() as client:
+        found: DeploymentResponse = client.read_deployment_by_name(f"{FLOW}/{name}")
+        return found
+
+
+def runs_of(installation: Installation, deployment_id: UUID) -> list[FlowRun]:
+    with installation.client() as client:
+        only = DeploymentFilter(id=DeploymentFilterId(any_=[deployment_id]))
+        found: list[FlowRun] = client.read_flow_runs(deployment_filter=only)
+        return found
+
+
+def read_run(installation: Installation, run_id: UUID) -> FlowRun:
+    with installation.client() as client:
+        found: FlowRun = client.read_flow_run(run_id)
+        return found
+
+
+def run_by_schedule(
+    installation: Installation, name: str, values: dict[str, Any], scratch: Path
+) -> FlowRun:
+    """The first run, at its end, of the nightly deployment under another name and every minute."""
+    content = yaml.safe_load((ROOT / FILE).read_text(encoding="utf-8"))
+    (copy,) = [d for d in content["deployments"] if d["name"] == "nightly"]
+    copy["name"] = name
+    copy["schedules"][0] |= {"cron": "* * * * *", "slug": name}
+    copy["parameters"] = {"parameters": values}
+    content["deployments"] = [copy]
+    file = scratch / "prefect.yaml"
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    installation.prefect("--no-prompt", "deploy", "--all", "--prefect-file", str(file))
+    deployed = deployment(installation, name)
+
+    def started() -> FlowRun | None:
+        runs = runs_of(installation, deployed.id)
+        return next((run for run in runs if run.start_time is not None), None)
+
+    run = wait_for("scheduled run that started", started, seconds=400)
+    assert run.auto_scheduled
+    # One is enough; those that are planned already go with the schedule.
+    installation.prefect("deployment", "schedule", "pause", f"{FLOW}/{name}", "--all")
+    return wait_for("end of the scheduled run", lambda: ended(installation, run.id), seconds=400)
+
+
+def ended(installation: Installation, run_id: UUID) -> FlowRun | None:
+    """The flow run, once it is in a final state."""
+    run = read_run(installation, run_id)
+    return run if run.state is not None and run.state.is_final() else None
+
+
+def artifacts_of(installation: Installation, run_id: UUID) -> dict[str, str]:
+    """Key and data of the flow run's artifacts."""
+    with installation.client() as client:
+        of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
+        found = client.read_artifacts(artifact_filter=of_run)
+        return {artifact.key: str(artifact.data) for artifact in found}

@@ -27,6 +27,7 @@ def run_tiny(
             "max_length": [16],
             "repeats": 1,
             "control_documents": 0,
+            "load_wait": 0,
             "run_id": run_id,
         }
         return Finished(run_flow(**given | values), RunFiles(results / run_id))

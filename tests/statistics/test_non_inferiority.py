@@ -44,9 +44,7 @@ def test_wrong_claims_are_no_more_than_nominal(gained: float) -> None:
         for run in range(runs):
             sample = draw_predictions(rng, documents, 4, right, 0.01 * right + gained, gained)
             drawn = resample(kinds(*sample), 400, run)
-            bound = drawn.bound(
-                lambda old, new: new.weighted_f1 / old.weighted_f1, 0.05, lower=True
-            )
+            bound = drawn.bound(lambda old, new: new.weighted_f1 / old.weighted_f1, 0.05, lower=True)
             claimed += bound >= 0.99
         claims[documents] = claimed
         assert claimed <= stats.binom.ppf(0.99, runs, 0.05)

@@ -63,9 +63,7 @@ def test_points_are_those_of_scikit_learn(triple: tuple[list[int], ...]) -> None
         accuracy_score(labels, new) - accuracy_score(labels, old)
     )
     for name in ("macro", "weighted"):
-        gain = [
-            f1_score(labels, x, labels=names, average=name, zero_division=0.0) for x in (old, new)
-        ]
+        gain = [f1_score(labels, x, labels=names, average=name, zero_division=0.0) for x in (old, new)]
         assert getattr(found, f"{name}_f1").point == pytest.approx(gain[1] - gain[0])
     assert found.agreement == pytest.approx(np.mean(old == new))
     assert found.flipped == tuple(np.flatnonzero(old != new))

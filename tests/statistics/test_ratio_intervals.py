@@ -83,9 +83,7 @@ def test_a_slower_core_cancels(seed: int, factor: float) -> None:
     )
 
 
-@given(
-    values=st.lists(st.floats(1.0, 1e9), min_size=1, max_size=30), quantile=st.floats(0.01, 0.99)
-)
+@given(values=st.lists(st.floats(1.0, 1e9), min_size=1, max_size=30), quantile=st.floats(0.01, 0.99))
 def test_quantiles_are_numpys(values: list[float], quantile: float) -> None:
     assert quantiles(np.array(values), quantile) == pytest.approx(np.quantile(values, quantile))
 

@@ -33,9 +33,7 @@ def trials(
     rng = np.random.default_rng(zlib.crc32(f"{name} {rounds} {quantile}".encode()))
     covered = declared = naive = 0
     for run in range(runs):
-        made = simulate(
-            SCENARIOS[name], rng, rounds=rounds, documents=documents, speed_ups=(1.0, 1.0)
-        )
+        made = simulate(SCENARIOS[name], rng, rounds=rounds, documents=documents, speed_ups=(1.0, 1.0))
         ratio = speed_up(*made.times, *made.cores, quantile=quantile, resamples=150, seed=run)
         assert ratio.low is not None
         assert ratio.high is not None

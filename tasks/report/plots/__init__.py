@@ -29,6 +29,8 @@ def draw(run: Run) -> dict[str, Path]:
         path = run.files.plot(name)
         if plot(run, path):
             paths[name] = path
+        elif run.get("pruned") and path.is_file():
+            paths[name] = path  # of before, when the rows of documents were there
         else:
             path.unlink(missing_ok=True)  # of an earlier report, of other data
     return paths

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tasks.report.sections import closing, comparison, figures, opening, quality
+from tasks.report.sections import baseline, closing, comparison, figures, opening, quality
 from tasks.report.sections.page import Page
 
 SECTIONS: tuple[Callable[[Page], str], ...] = (
     opening.verdict,
     opening.question,
     opening.gates,
+    baseline.change,
     figures.figures,
     comparison.comparison,
     figures.reference,

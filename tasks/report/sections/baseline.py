@@ -36,8 +36,10 @@ def changes(found: Mapping[str, Any]) -> str:
     if not rows:
         return "The two runs have no variant and maximum length in common."
     worse = found.get("regressions") or []
+    compared = any(row["speedup"] is not None or _tested(row) for row in rows)
+    good = "Nothing is decidedly worse than before." if compared else "Nothing could be compared."
     return paragraphs(
-        "**Worse than before:**" if worse else "**Nothing is decidedly worse than before.**",
+        "**Worse than before:**" if worse else f"**{good}**",
         bullets(prose(line) for line in worse),
         f"**Timings are not compared**: {prose(refused)}." if refused else "",
         "" if refused else to_markdown(_LATENCY, rows),
@@ -64,9 +66,13 @@ def _tested(row: Row) -> bool:
 
 
 def _untested(rows: list[Row]) -> list[str]:
-    """Why rows have no test, each reason once."""
-    reasons = dict.fromkeys(row["quality_refused"] for row in rows if row["quality_refused"])
-    return [f"quality is not compared: {reason}" for reason in reasons]
+    """Why rows have no speed-up or no test, each reason once."""
+    timings = [r["speedup_refused"] for r in rows if r["speedup"] is None and r["speedup_refused"]]
+    quality = [r["quality_refused"] for r in rows if r["quality_refused"]]
+    return [
+        *(f"no speed-up: {reason}" for reason in dict.fromkeys(timings)),
+        *(f"quality is not compared: {reason}" for reason in dict.fromkeys(quality)),
+    ]
 
 
 _LATENCY = [

@@ -149,6 +149,7 @@ def contents(page: Page) -> str:
     }
     paths = {files.table(name): text for name, text in tables.items()}
     paths[files.record] = "parameters, hashes, machine, design, verdict"
+    paths[files.directory / "summary.json"] = "verdict and figures, small, for programs"
     lines = [f"{page.file(path)}: {text}" for path, text in paths.items() if path.is_file()]
     lines += [f"{page.file(path)}: plot" for path in page.plots.values()]
     return paragraphs("## Files", bullets(lines))

@@ -1,0 +1,131 @@
+"""Automations of a self-hosted Prefect server, as code: ``python -m deployments.automations --help``.
+
+Run it again to change them; what is there under the same names is replaced.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, cast
+from uuid import UUID
+
+import click
+from prefect.automations import Automation
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ChangeFlowRunState, SendNotification
+from prefect.events.schemas.automations import EventTrigger, Posture
+from prefect.events.schemas.events import ResourceSpecification
+from prefect.settings import get_current_settings
+
+FLOW = "quantization-benchmark"
+ZOMBIES = "ptdq: runs that died are Crashed"
+NOTICE = "ptdq: a failed run is told"
+WEBHOOK = "ptdq-webhook"
+
+_RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
+_OF_THE_FLOW = {"prefect.resource.role": "flow", "prefect.resource.name": FLOW}
+
+
+def zombies(heartbeat: int) -> Automation:
+    """Mark a run Crashed once its heartbeat stays away: killed, or its machine gone.
+
+    Prefect's own recipe (docs.prefect.io, "Detect zombie flows"), for runs of this flow.
+
+    Args:
+        heartbeat: seconds between two heartbeats of a run, as the Prefect workers have it set
+            (PREFECT_FLOWS_HEARTBEAT_FREQUENCY); three may be missing.
+    """
+    last = {f"prefect.flow-run.{name}" for name in ("Completed", "Failed", "Cancelled", "Crashed")}
+    return Automation(
+        name=ZOMBIES,
+        description="No heartbeat for three times its interval.",
+        trigger=EventTrigger(
+            posture=Posture.Proactive,
+            after={"prefect.flow-run.heartbeat"},
+            expect={"prefect.flow-run.heartbeat"} | last,
+            match=ResourceSpecification(cast(Any, _RUNS)),
+            match_related=ResourceSpecification(cast(Any, _OF_THE_FLOW)),
+            for_each={"prefect.resource.id"},
+            threshold=1,
+            within=timedelta(seconds=3 * heartbeat),
+        ),
+        actions=[
+            ChangeFlowRunState(
+                name="Crashed",
+                state=StateType.CRASHED,
+                message="its heartbeat stopped: killed, or its machine is gone; "
+                "go on with `ptdq run --resume`",
+                force=False,
+            )
+        ],
+    )
+
+
+def notice(block_document_id: UUID) -> Automation:
+    """Send what a run failed with, a gate above all, to the webhook."""
+    return Automation(
+        name=NOTICE,
+        description="A gate failed, the run failed, or it died.",
+        trigger=EventTrigger(
+            posture=Posture.Reactive,
+            expect={"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},
+            match=ResourceSpecification(cast(Any, _RUNS)),
+            match_related=ResourceSpecification(cast(Any, _OF_THE_FLOW)),
+            for_each={"prefect.resource.id"},
+            threshold=1,
+            within=timedelta(0),
+        ),
+        actions=[
+            SendNotification(
+                block_document_id=block_document_id,
+                subject="{{ flow.name }}: {{ flow_run.state.name }}",
+                body="{{ deployment.name }}, run {{ flow_run.name }}: {{ flow_run.state.message }}\n"
+                "{{ flow_run|ui_url }}",
+            )
+        ],
+    )
+
+
+def webhook(url: str) -> UUID:
+    """The block that posts ``subject`` and ``body`` as JSON to ``url``; made or changed.
+
+    A block of Slack, mail or another kind does as well: take its id for :func:`notice`.
+    """
+    block = CustomWebhookNotificationBlock(
+        name=WEBHOOK,
+        url=url,
+        headers=None,
+        cookies=None,
+        # `text` is what Slack, Mattermost and their like show.
+        json_data={"subject": "{{subject}}", "body": "{{body}}", "text": "{{subject}}: {{body}}"},
+    )
+    return cast(UUID, block.save(WEBHOOK, overwrite=True))
+
+
+def replace(automation: Automation) -> None:
+    """Make the automation, in the place of those that have its name."""
+    with get_client(sync_client=True) as client:
+        for old in client.read_automations_by_name(automation.name):
+            client.delete_automation(old.id)
+    automation.create()
+
+
+@click.command()
+@click.option("--webhook", "url", metavar="URL", help="Failed runs are told there, by POST.")
+@click.option(
+    "--heartbeat",
+    type=click.IntRange(min=30),
+    help="Seconds between heartbeats of a run, as the workers have it set "
+    "[default: PREFECT_FLOWS_HEARTBEAT_FREQUENCY here, else 180].",
+)
+def main(url: str | None, heartbeat: int | None) -> None:
+    """Make the automations on the Prefect server that PREFECT_API_URL names."""
+    replace(zombies(heartbeat or get_current_settings().flows.heartbeat_frequency or 180))
+    if url is not None:
+        replace(notice(webhook(url)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""The server's automations for real: a failing gate is told, a run that died does not stay Running."""
+
+from __future__ import annotations
+
+import json
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tasks.store import RunFiles
+from tests.deployments.support import (
+    FLOW,
+    Installation,
+    artifacts_of,
+    deployment,
+    ended,
+    parameters,
+    run_by_schedule,
+    run_deployment,
+    runs_of,
+)
+from tests.flows.slow import WAITS
+from tests.flows.support import ROOT, SLOW, broken_files, log_of, wait_for
+
+pytestmark = pytest.mark.slow
+
+Messages = queue.Queue[dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def webhook() -> Iterator[tuple[str, Messages]]:
+    """A receiver on loopback: its address, and what it has received."""
+    received: Messages = queue.Queue()
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/", received
+        finally:
+            server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def messages(installation: Installation, webhook: tuple[str, Messages]) -> Messages:
+    """What the webhook receives, once the automations are made; twice, as a user does who edits."""
+    address, received = webhook
+    for _ in range(2):
+        subprocess.run(
+            [sys.executable, "-m", "deployments.automations", "--webhook", address, "--heartbeat", "30"],
+            cwd=ROOT,
+            env=installation.environment,
+            check=True,
+            timeout=300,
+        )
+    with installation.client() as client:
+        assert len([a for a in client.read_automations() if a.name.startswith("ptdq: ")]) == 2
+    return received
+
+
+def test_a_failing_gate_is_told_in_the_morning(
+    installation: Installation, messages: Messages, tiny_model: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    # No variant is a thousand times as fast.
+    values = parameters(tiny_model, tiny_data, tmp_path / "results", min_speedup=1000)
+    run = run_by_schedule(installation, "failing-gate", values, tmp_path)
+    assert run.state is not None
+    assert run.state.is_failed()
+    assert str(run.state.message).startswith("gate ")
+
+    message = messages.get(timeout=120)
+    assert message["subject"] == f"{FLOW}: Failed"
+    for part in ("failing-gate", run.name, str(run.state.message), str(run.id)):
+        assert part in message["body"]
+
+    artifacts = artifacts_of(installation, run.id)
+    assert artifacts["ptdq-report"].startswith("# ")
+    (verdict,) = json.loads(artifacts["ptdq-verdict"])
+    (directory,) = (tmp_path / "results").iterdir()
+    assert verdict["run_id"] == directory.name
+
+
+def test_a_run_that_died_is_crashed(
+    installation: Installation, messages: Messages, tiny_model: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    files = RunFiles(tmp_path / "died")
+    before = {process.pid for process in installation.processes()}
+    values = parameters(tiny_model, tiny_data, tmp_path, run_id="died", variant=[SLOW])
+    assert run_deployment(installation, "demo", values).returncode == 0
+    wait_for("waiting worker", lambda: WAITS in log_of(files, "tests.flows.slow-Slow-L16-r0"))
+    (run,) = [
+        run
+        for run in runs_of(installation, deployment(installation, "demo").id)
+        if run.parameters["parameters"].get("run_id") == "died"
+    ]
+    # As when the machine loses its power: the Prefect worker, the flow and the cell's worker at once.
+    of_run = [process for process in installation.processes() if process.pid not in before]
+    assert any("tasks.measure.worker" in process.cmdline() for process in of_run)
+    flow = [process for process in of_run if "tasks.measure.worker" not in process.cmdline()]
+    installation.kill_worker()
+    for process in flow:
+        process.kill()
+    _, alive = psutil.wait_procs(of_run, timeout=60)
+    assert alive == []
+    assert broken_files(tmp_path) == []
+
+    last = wait_for("state Crashed", lambda: ended(installation, run.id), seconds=400)
+    assert last.state is not None
+    assert last.state.is_crashed()
+    assert "heartbeat" in str(last.state.message)
+    message = messages.get(timeout=120)
+    assert message["subject"] == f"{FLOW}: Crashed"
+    assert run.name in message["body"]
+    installation.start_worker()
