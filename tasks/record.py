@@ -112,7 +112,7 @@ def begin(
         "command": command,
         "parameters": dict(parameters),
         "model": {
-            "name": checkpoint.name,
+            "name": parameters["model"],
             "revision": checkpoint.revision,
             "digest": checkpoint.digest,
             "architecture": checkpoint.architecture,
@@ -127,7 +127,7 @@ def begin(
             },
         },
         "data": {
-            "path": documents.name,
+            "path": parameters["data"],
             "digest": documents.digest,
             "documents": documents.count,
             "classes": documents.classes,

@@ -321,7 +321,7 @@ def _latency(old: Run, new: Run, change: Change, pair: Pair | None, seed: int) -
         "floor_new": floors[1].floor if floors[1] else None,
     }
     if not shared:
-        return fields | {"speedup_refused": "no round that both runs have", "latency_verdict": SAME}
+        return fields | {"speedup_refused": "no round that both runs have"}
     if pair is not None:
         a, b = (measured.only(shared) for measured in pair)
         ratio = speed_up(a.times, b.times, a.cores, b.cores, seed=seed)
@@ -329,7 +329,7 @@ def _latency(old: Run, new: Run, change: Change, pair: Pair | None, seed: int) -
         ratio = _from_rounds(*([found[r] for r in shared] for found in rows))
     else:
         text = "the runs have other documents, or the rows of their documents were pruned"
-        return fields | {"speedup_refused": text, "latency_verdict": SAME}
+        return fields | {"speedup_refused": text}
     known = [floor for floor in floors if floor is not None]
     verdict = judge(ratio, max(known, key=lambda f: f.floor)) if known else SAME
     return fields | {

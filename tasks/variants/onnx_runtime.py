@@ -17,8 +17,11 @@ The artifact is one ``.onnx`` file, data only.
 from __future__ import annotations
 
 import logging
+import re
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -34,7 +37,8 @@ if TYPE_CHECKING:
     from tasks.models import Source
 
 GRAPH = "model.onnx"
-OPSET = 18
+OPSET = 17
+_PRODUCTS = ("MatMul", "Gemm")
 
 
 class OnnxFp32(Variant):
@@ -95,13 +99,155 @@ class OnnxInt8Dynamic(OnnxFp32):
             plain, optimized = Path(scratch) / GRAPH, Path(scratch) / "optimized.onnx"
             export(source, module, plain)
             fused = optimize(plain, module, optimized)
-            # The quantizer warns that the model was not preprocessed; the optimizer did that.
-            logging.getLogger().setLevel(logging.ERROR)
-            quantize_dynamic(
-                optimized,
-                directory / GRAPH,
-                weight_type=QuantType.QInt8,
-                per_channel=True,
-                nodes_to_exclude=kept_nodes(optimized, settings.keep_float),
+            linear = linear_nodes(plain, optimized, module)
+            # Attention has one weight for query, key and value: one kept in float keeps all three.
+            excluded = [
+                node
+                for node, names in linear.items()
+                if any(kept(name, settings.keep_float) for name in names)
+            ]
+            # The quantizer warns on the root logger that the model was not preprocessed: it was.
+            with quiet_root_logger():
+                quantize_dynamic(
+                    optimized,
+                    directory / GRAPH,
+                    weight_type=QuantType.QInt8,
+                    per_channel=True,
+                    nodes_to_exclude=excluded,
+                )
+        converted = [
+            name for node, names in linear.items() if node not in excluded for name in names
+        ] + quantized_tables(directory / GRAPH)
+        return self._prepared(module, directory, settings, converted, fused)
+
+
+def export(source: Source, module: nn.Module, path: Path) -> None:
+    """Write the model as ONNX with dynamic batch and length.
+
+    By the exporter that traces, and with attention written out: the graph that it gives is the one
+    whose patterns the transformer optimizer knows. (From the newer exporter's graph, or from scaled
+    dot product attention, it fuses neither attention nor embeddings.)
+
+    Raises:
+        UserError: the model cannot be exported.
+    """
+    import torch
+
+    from tasks.variants.exported import Positional, example_inputs, input_names
+
+    names = input_names(source, module)
+    choose: Any = getattr(module, "set_attn_implementation", None)
+    if choose is not None:
+        choose("eager")
+    try:
+        with torch.inference_mode(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the tracer's, and that this exporter is the older one
+            torch.onnx.export(
+                Positional(module, names),
+                example_inputs(names),
+                path,
+                input_names=names,
+                output_names=["logits"],
+                dynamic_axes={name: {0: "batch", 1: "tokens"} for name in names},
+                opset_version=OPSET,
+                dynamo=False,
             )
-        return self._prepared(module, directory, settings, [], fused)
+    except Exception as error:
+        raise UserError(f"ONNX cannot express this model: {str(error).splitlines()[0]}") from error
+
+
+def optimize(plain: Path, module: nn.Module, path: Path) -> dict[str, int]:
+    """Fuse operators and write the graph to ``path``; returns how many of each kind were fused."""
+    from onnxruntime.transformers import optimizer
+
+    config: Any = getattr(module, "config", None)
+    logging.getLogger("onnxruntime.transformers").setLevel(logging.ERROR)
+    model = optimizer.optimize_model(
+        str(plain),
+        model_type="bert",
+        # Zero: the optimizer finds them in the graph (a model that is no transformer has none).
+        num_heads=getattr(config, "num_attention_heads", 0),
+        hidden_size=getattr(config, "hidden_size", 0),
+    )
+    model.save_model_to_file(str(path))
+    return {kind: count for kind, count in model.get_fused_operator_statistics().items() if count}
+
+
+def linear_nodes(plain: Path, optimized: Path, module: nn.Module) -> dict[str, list[str]]:
+    """From nodes of the optimized graph that multiply by a weight to the linear modules they hold.
+
+    Query, key and value of a layer vanish, in the order of the graph, into one ``Attention`` node.
+    """
+    import onnx
+    import torch
+
+    linear = {n for n, child in module.named_modules() if isinstance(child, torch.nn.Linear)}
+    before = onnx.load(plain).graph.node
+    after = onnx.load(optimized).graph.node
+    present = {node.name for node in after}
+    found = {node.name: _module_of(node.name, linear) for node in before if node.op_type in _PRODUCTS}
+    vanished = [name for node, name in found.items() if name and node not in present]
+    nodes: dict[str, list[str]] = {}
+    for node in after:
+        if node.op_type == "Attention":
+            nodes[node.name], vanished = vanished[:3], vanished[3:]
+        elif found.get(node.name):
+            nodes[node.name] = [cast(str, found[node.name])]
+    return nodes
+
+
+def _module_of(node: str, modules: set[str]) -> str | None:
+    """``/model/bert/pooler/dense/Gemm`` is of ``bert.pooler.dense``, if there is such a module."""
+    steps = node.strip("/").split("/")[1:-1]
+    for name in (".".join(steps), ".".join(re.sub(r"_\d+$", "", step) for step in steps)):
+        if name in modules:
+            return name
+    return None
+
+
+def quantized_tables(path: Path) -> list[str]:
+    """Qualified names of embeddings whose table is stored in integers."""
+    import onnx
+
+    ending = ".weight_quantized"
+    weights = (tensor.name for tensor in onnx.load(path).graph.initializer)
+    return [
+        name.removeprefix("model.").removesuffix(ending) for name in weights if name.endswith(ending)
+    ]
+
+
+def kept(name: str, keep_float: tuple[str, ...]) -> bool:
+    """Whether the user wants this module in float."""
+    return any(name == keep or name.startswith(f"{keep}.") for keep in keep_float)
+
+
+@contextmanager
+def quiet_root_logger() -> Iterator[None]:
+    """Nothing below an error on the root logger inside."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+
+
+def session(path: Path, settings: Settings) -> Predictor:
+    """A graph as a predictor."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = settings.threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    model = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    names = [port.name for port in model.get_inputs()]
+
+    def predict(inputs: Inputs) -> NDArray[np.float32]:
+        (logits,) = model.run(None, {name: inputs[name] for name in names})
+        return cast(NDArray[np.float32], logits)
+
+    return predict

@@ -204,7 +204,8 @@ def run_by_schedule(
     run = wait_for("scheduled run that started", started, seconds=400)
     assert run.auto_scheduled
     # One is enough; those that are planned already go with the schedule.
-    installation.prefect("deployment", "schedule", "pause", f"{FLOW}/{name}", "--all")
+    (schedule,) = deployed.schedules
+    installation.prefect("deployment", "schedule", "pause", f"{FLOW}/{name}", str(schedule.id))
     return wait_for("end of the scheduled run", lambda: ended(installation, run.id), seconds=400)
 
 

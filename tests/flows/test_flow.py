@@ -164,7 +164,8 @@ def test_nothing_is_left_of_a_run_that_was_ended(
     files = RunFiles(tmp_path / "ended")
     ptdq = start_ptdq(
         "run", "--model", tiny_model, "--data", tiny_data, "--variant", SLOW, "--max-length", 16,
-        "--repeats", 1, "--control-documents", 0, "--load-wait", 0, "--results-dir", tmp_path, "--run-id", "ended",
+        "--repeats", 1, "--control-documents", 0, "--load-wait", 0,
+        "--results-dir", tmp_path, "--run-id", "ended",
         server=prefect_server,
     )  # fmt: skip
     cell = "tests.flows.slow-Slow-L16-r0"

@@ -1,0 +1,211 @@
+"""Two runs compared: what was planted is found, what was not is not, and what cannot be is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from flows.cli import cli
+from tasks import baseline
+from tasks.errors import UserError
+from tasks.regression import SAME, Change, Comparison, compare_runs
+from tasks.report import build_report
+from tasks.report.run import load
+from tasks.store import RunFiles, read_json, write_json
+from tests.operations.runs import make_run
+
+
+def compared(old: RunFiles, new: RunFiles) -> Comparison:
+    return compare_runs(load(old), load(new))
+
+
+def rows(found: Comparison, variant: str) -> list[Change]:
+    return [change for change in found.changes if change.variant == variant]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("results")
+    make_run(path, "old", seed=1)
+    make_run(path, "same", seed=2)
+    make_run(path, "slower", seed=3, slower={"int8-dynamic": 1.3})
+    make_run(path, "all-slower", seed=4, slower={"int8-dynamic": 1.3, "fp32": 1.3})
+    make_run(path, "worse", seed=5, wrong={"int8-dynamic": 15})
+    return path
+
+
+def run(results: Path, name: str) -> RunFiles:
+    return RunFiles(results / name)
+
+
+def test_nothing_is_found_where_nothing_was_planted(results: Path) -> None:
+    found = compared(run(results, "old"), run(results, "same"))
+    assert found.timings_refused is None
+    assert found.regressions == []
+    assert [c.max_length for c in found.changes] == [128, 128, 256, 256]
+    for change in found.changes:
+        assert (change.latency_verdict, change.quality_verdict) == (SAME, SAME)
+        assert change.speedup_low is not None
+        assert change.speedup_high is not None
+        assert change.speedup_low < 1 < change.speedup_high
+        assert (change.rounds, change.documents) == (4, 60)
+        assert change.floor_old is not None
+        assert change.floor_old > 1
+
+
+def test_a_planted_slow_down_is_found_with_its_size(results: Path) -> None:
+    found = compared(run(results, "old"), run(results, "slower"))
+    for change in rows(found, "int8-dynamic"):
+        assert change.latency_verdict == "slower"
+        assert change.speedup == pytest.approx(1 / 1.3, rel=0.03)
+    assert {c.latency_verdict for c in rows(found, "fp32")} == {SAME}
+    assert len(found.regressions) == 2
+    assert "int8-dynamic at 128 tokens is slower" in found.regressions[0]
+    back = compared(run(results, "slower"), run(results, "old"))
+    assert {c.latency_verdict for c in rows(back, "int8-dynamic")} == {"faster"}
+    assert back.regressions == []
+
+
+def test_a_change_that_all_variants_share_is_pointed_out(results: Path) -> None:
+    found = compared(run(results, "old"), run(results, "all-slower"))
+    assert any("every variant is slower" in note for note in found.notes)
+
+
+def test_a_planted_drop_in_quality_is_found(results: Path) -> None:
+    found = compared(run(results, "old"), run(results, "worse"))
+    for change in rows(found, "int8-dynamic"):
+        assert change.quality_verdict == "worse"
+        assert change.worse is not None
+        assert change.worse > 10
+        assert change.better == 0
+        assert change.f1_difference is not None
+        assert change.f1_difference < -0.1
+    assert {c.quality_verdict for c in rows(found, "fp32")} == {SAME}
+    assert "predicts worse" in found.regressions[0]
+    back = compared(run(results, "worse"), run(results, "old"))
+    assert {c.quality_verdict for c in rows(back, "int8-dynamic")} == {"better"}
+
+
+@pytest.mark.parametrize(
+    ("machine", "text"),
+    [
+        ({"cpu": "Another CPU"}, "different CPU models: Imaginary CPU @ 2.80GHz and Another CPU"),
+        ({"cores_usable": [0, 1, 2, 3]}, "different numbers of cores: 2 and 4"),
+        ({"cores": [0]}, "different numbers of cores in use: 2 and 1"),
+    ],
+)
+def test_timings_of_other_machines_are_refused_and_quality_is_not(
+    results: Path, tmp_path: Path, machine: dict[str, Any], text: str
+) -> None:
+    other = make_run(tmp_path, "other", slower={"int8-dynamic": 9}, wrong={"fp32": 15}, machine=machine)
+    found = compared(run(results, "old"), other)
+    assert found.timings_refused == text
+    assert {c.latency_verdict for c in found.changes} == {None}
+    assert {c.speedup for c in found.changes} == {None}
+    assert all("fp32" in text for text in found.regressions)
+    assert len(found.regressions) == 2
+
+
+def test_pruned_runs_are_compared_by_their_rounds(results: Path, tmp_path: Path) -> None:
+    slower = make_run(tmp_path, "slower", seed=3, slower={"int8-dynamic": 1.3})
+    slower.table("predictions").unlink()
+    found = compared(run(results, "old"), slower)
+    for change in rows(found, "int8-dynamic"):
+        assert change.latency_verdict == "slower"
+        assert change.speedup == pytest.approx(1 / 1.3, rel=0.03)
+        assert change.quality_verdict is None
+        assert "pruned" in str(change.quality_refused)
+
+
+def test_other_documents_are_not_compared(results: Path, tmp_path: Path) -> None:
+    other = make_run(tmp_path, "other", documents=59)  # every id is another one's no more
+    record = read_json(other.record)
+    record["data"]["digest"] = "another"
+    write_json(other.record, record)
+    other.table("predictions").unlink()
+    found = compared(run(results, "old"), other)
+    assert {(c.speedup, c.latency_verdict) for c in found.changes} == {(None, None)}
+    assert found.regressions == []
+    assert any(text.startswith("data: fedcba") for text in found.differences)
+
+
+def test_only_common_documents_count(results: Path, tmp_path: Path) -> None:
+    fewer = make_run(tmp_path, "fewer", documents=60, seed=7)
+    kept = compared(run(results, "old"), fewer).changes[0].documents
+    assert kept == 60
+
+
+def test_one_round_gives_no_verdict(results: Path, tmp_path: Path) -> None:
+    short = make_run(tmp_path, "short", repeats=1, slower={"int8-dynamic": 3})
+    change = rows(compared(run(results, "old"), short), "int8-dynamic")[0]
+    assert change.speedup is not None
+    assert (change.speedup_low, change.latency_verdict, change.rounds) == (None, SAME, 1)
+    assert "rounds" in str(change.speedup_refused)
+
+
+def ptdq(*arguments: object) -> Any:
+    return CliRunner().invoke(cli, list(map(str, arguments)))
+
+
+def test_command_and_status(results: Path) -> None:
+    good = ptdq("compare", "old", "same", "--results-dir", results)
+    assert good.exit_code == 0
+    assert "**Nothing is decidedly worse than before.**" in good.output
+    bad = ptdq("compare", "old", "slower", "--results-dir", results)
+    assert bad.exit_code == 3
+    assert "**Worse than before:**" in bad.output
+    assert "| `int8-dynamic` | 128 |" in bad.output
+    as_json = ptdq("compare", "old", "worse", "--results-dir", results, "--json")
+    assert as_json.exit_code == 3
+    found = json.loads(as_json.stdout)
+    assert (found["old"], found["new"], len(found["regressions"])) == ("old", "worse", 2)
+    missing = ptdq("compare", "old", "nowhere", "--results-dir", results)
+    assert isinstance(missing.exception, UserError)
+
+
+def test_baseline_is_marked_and_compared_with(results: Path, tmp_path: Path) -> None:
+    make_run(tmp_path, "good", seed=1)
+    slower = make_run(tmp_path, "tonight", seed=2, slower={"int8-dynamic": 1.3})
+    assert baseline.change_since(slower, None) is None
+    assert ptdq("baseline", "good", "--results-dir", tmp_path).exit_code == 0
+    assert baseline.marked(tmp_path) == "good"
+    found = baseline.change_since(slower, None)
+    assert found is not None
+    assert len(found["regressions"]) == 2
+    assert baseline.change_since(slower, "none") is None
+    assert baseline.change_since(run(tmp_path, "good"), None) is None  # with itself
+    write_json(slower.record, read_json(slower.record) | {"baseline": found})
+    text = build_report(slower).markdown
+    assert "## Change since run `good`" in text
+    assert "int8-dynamic at 128 tokens is slower" in text
+    assert "## Change since" not in build_report(run(tmp_path, "good")).markdown
+
+
+def test_a_baseline_that_has_gone_is_said_and_fails_nothing(tmp_path: Path) -> None:
+    tonight = make_run(tmp_path, "tonight")
+    write_json(tmp_path / "baseline.json", {"schema_version": 1, "run_id": "gone"})
+    found = baseline.change_since(tonight, None)
+    assert found is not None
+    assert "ptdq baseline RUN" in found["error"]
+    write_json(tonight.record, read_json(tonight.record) | {"baseline": found})
+    assert "Not compared: baseline: run 'gone'" in build_report(tonight).markdown
+    with pytest.raises(UserError, match="baseline: run 'nowhere'"):
+        baseline.choose(tmp_path, "nowhere")
+
+
+def test_what_cannot_be_a_baseline(tmp_path: Path) -> None:
+    make_run(tmp_path, "broken", record={"status": "running"})
+    with pytest.raises(UserError, match="not complete"):
+        baseline.mark(tmp_path, "broken")
+    make_run(tmp_path, "pruned").table("predictions").unlink()
+    with pytest.raises(UserError, match="pruned"):
+        baseline.mark(tmp_path, "pruned")
+    elsewhere = make_run(tmp_path / "elsewhere", "good")
+    with pytest.raises(UserError, match="is not in"):
+        baseline.mark(tmp_path, str(elsewhere.directory))
+    with pytest.raises(UserError, match="needs a local path"):
+        raise ptdq("baseline", "good", "--results-dir", "memory://results").exception
