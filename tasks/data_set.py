@@ -3,7 +3,7 @@
 ``results/*/cells.parquet`` (or any other table) is what pandas, DuckDB and Spark take; every row has
 its ``run_id``, and all files of a table have the same columns::
 
-    pandas.read_parquet(glob.glob("results/*/cells.parquet"))
+    pandas.read_parquet(list(Path("results").glob("*/cells.parquet")))
     select * from 'results/*/cells.parquet'                         -- DuckDB
     spark.read.parquet("results/*/cells.parquet")
 

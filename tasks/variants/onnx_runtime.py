@@ -92,6 +92,7 @@ class OnnxInt8Dynamic(OnnxFp32):
     def prepare(
         self, source: Source, directory: Path, settings: Settings, calibration: Calibration | None
     ) -> Prepared:
+        import onnx
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
         module = source.module()
@@ -114,6 +115,8 @@ class OnnxInt8Dynamic(OnnxFp32):
                     weight_type=QuantType.QInt8,
                     per_channel=True,
                     nodes_to_exclude=excluded,
+                    # What fused operators give; shape inference does not know them.
+                    extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
                 )
         converted = [
             name for node, names in linear.items() if node not in excluded for name in names
@@ -211,9 +214,7 @@ def quantized_tables(path: Path) -> list[str]:
 
     ending = ".weight_quantized"
     weights = (tensor.name for tensor in onnx.load(path).graph.initializer)
-    return [
-        name.removeprefix("model.").removesuffix(ending) for name in weights if name.endswith(ending)
-    ]
+    return [name.removeprefix("model.").removesuffix(ending) for name in weights if name.endswith(ending)]
 
 
 def kept(name: str, keep_float: tuple[str, ...]) -> bool:

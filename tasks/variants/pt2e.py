@@ -53,9 +53,9 @@ class Int8Pt2eDynamic(Fp32Compiled):
         graph = quantized(program.module(), settings, samples or [example_inputs(names)], self.calibrates)
         converted = quantized_modules(graph)
         with torch.no_grad():
-            again = torch.export.export(
-                graph, example_inputs(names), dynamic_shapes=dynamic_shapes(module, names)
-            )
+            # The exported graph takes its tensors one by one, no longer as one variadic argument.
+            (shapes,) = dynamic_shapes(module, names)
+            again = torch.export.export(graph, example_inputs(names), dynamic_shapes=shapes)
         compile_package(again, directory / PACKAGE, settings)
         write_json(directory / SIGNATURE, {"inputs": names})
         return Prepared(

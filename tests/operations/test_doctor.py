@@ -145,8 +145,9 @@ def test_this_machine(tiny_model: Path, tmp_path: Path) -> None:
     assert done.exit_code in (0, 1), done.exception
     failed = [line for line in done.output.splitlines() if line.startswith("fail")]
     assert (done.exit_code == 1) == bool(failed)
-    for name in ("cores", "affinity", "CPU flags", "quantized engines", "memory", "disk of the cache",
-                 "disk of the results", "packages", "Prefect API", "frequency governor", "load"):  # fmt: skip
+    names = "cores, affinity, CPU flags, quantized engines, memory, disk of the cache, "
+    names += "disk of the results, packages, Prefect API, frequency governor, load"
+    for name in names.split(", "):
         assert f" {name}: " in done.output
     assert not Path(results).exists()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ def ptdq(*arguments: object) -> Any:
 
 @pytest.mark.parametrize("table", ["cells", "comparisons", "predictions"])
 def test_pandas_reads_the_data_set_as_it_lies(results: Path, table: str) -> None:
-    frame = pd.read_parquet(sorted(glob.glob(f"{results}/*/{table}.parquet")))
+    frame = pd.read_parquet(list(results.glob(f"*/{table}.parquet")))
     assert set(frame["run_id"]) == {"a", "b", "c"}
 
 
