@@ -114,19 +114,20 @@ def run_child(
     try:
         with log_path.open("wb") as log:
             try:
-                child = subprocess.Popen(
-                    [sys.executable, "-m", module, str(request_path), str(write_end)],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    env=child_environment(threads) | {PARENT: str(os.getpid())},
-                    pass_fds=(write_end,),
-                    start_new_session=True,
-                )
+                # Under the lock: a cancel that comes meanwhile waits, and then finds this child.
+                with _lock:
+                    child = subprocess.Popen(
+                        [sys.executable, "-m", module, str(request_path), str(write_end)],
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                        env=child_environment(threads) | {PARENT: str(os.getpid())},
+                        pass_fds=(write_end,),
+                        start_new_session=True,
+                    )
+                    _live[child.pid] = child
             finally:
                 os.close(write_end)
-        with _lock:
-            _live[child.pid] = child
         try:
             timed_out = not _wait(child, read_end, started + timeout, on_progress)
         finally:
