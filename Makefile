@@ -26,7 +26,8 @@ demo: install ## the main job on the embedded default
 	@$(BIN)/ptdq demo
 
 test: install ## all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -m 'not alone' -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -m alone
 
 check: install ## formatting, lint, types
 	@$(BIN)/ruff format --check flows tasks tests

@@ -182,26 +182,30 @@ def read_run(installation: Installation, run_id: UUID) -> FlowRun:
         return found
 
 
-def run_by_schedule(
-    installation: Installation, name: str, values: dict[str, Any], scratch: Path
-) -> FlowRun:
-    """The first run, at its end, of the nightly deployment under another name and every minute."""
+def deploy_on_schedule(
+    installation: Installation, name: str, values: dict[str, Any], scratch: Path, cron: str
+) -> None:
+    """Deploy the nightly deployment under another name, with another schedule (in UTC)."""
     content = yaml.safe_load((ROOT / FILE).read_text(encoding="utf-8"))
     (copy,) = [d for d in content["deployments"] if d["name"] == "nightly"]
     copy["name"] = name
-    copy["schedules"][0] |= {"cron": "* * * * *", "slug": name}
+    copy["schedules"][0] |= {"cron": cron, "timezone": "UTC", "slug": name}
     copy["parameters"] = {"parameters": values}
     content["deployments"] = [copy]
     file = scratch / "prefect.yaml"
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
     installation.prefect("--no-prompt", "deploy", "--all", "--prefect-file", str(file))
+
+
+def run_of_schedule(installation: Installation, name: str) -> FlowRun:
+    """The first run that the schedule started, at its end; the schedule is paused then."""
     deployed = deployment(installation, name)
 
     def started() -> FlowRun | None:
         runs = runs_of(installation, deployed.id)
         return next((run for run in runs if run.start_time is not None), None)
 
-    run = wait_for("scheduled run that started", started, seconds=400)
+    run = wait_for("scheduled run that started", started, seconds=600)
     assert run.auto_scheduled
     # One is enough; those that are planned already go with the schedule.
     (schedule,) = deployed.schedules

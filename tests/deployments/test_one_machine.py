@@ -16,11 +16,12 @@ from tests.deployments.support import (
     FILE,
     Installation,
     artifacts_of,
+    deploy_on_schedule,
     deployment,
     parameters,
     read_run,
-    run_by_schedule,
     run_deployment,
+    run_of_schedule,
     runs_of,
 )
 from tests.flows.slow import WAITS
@@ -90,7 +91,8 @@ def test_a_schedule_starts_runs(
     installation: Installation, tiny_model: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
     values = parameters(tiny_model, tiny_data, tmp_path / "results")
-    run = run_by_schedule(installation, "every-minute", values, tmp_path)
+    deploy_on_schedule(installation, "every-minute", values, tmp_path, "* * * * *")
+    run = run_of_schedule(installation, "every-minute")
     assert run.state is not None
     assert run.state.is_completed(), run.state.message
     (directory,) = (tmp_path / "results").iterdir()
