@@ -1,4 +1,4 @@
-"""Commands over the runs there are: history, baseline, compare, prune, doctor.
+"""Commands over the runs there are: history, baseline, compare, prune, export, doctor.
 
 ``compare`` ends with status 3 where something became worse, as a failed gate does; ``doctor`` with 1
 where something has to be mended.
@@ -29,7 +29,7 @@ _RESULTS_OR_URL = click.option(
 
 def register(group: click.Group) -> None:
     """Add the commands to ``ptdq``."""
-    for command in (history, compare, baseline, prune, doctor):
+    for command in (history, compare, baseline, prune, export, doctor):
         group.add_command(command)
 
 
@@ -116,6 +116,25 @@ def prune(results_dir: str, older_than: float, dry_run: bool) -> None:
             click.echo(f"{run.run_id}: kept, {run.kept}")
     freed = sum(run.freed for run in found)
     click.echo(f"{'would free' if dry_run else 'freed'} {freed / 1e6:.1f} MB")
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@click.option("--variant", required=True, help="Which of the run's variants.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Directory to write; it must be new or empty.",
+)
+@_RESULTS
+def export(run: str, variant: str, out: Path, results_dir: str) -> None:
+    """Write what RUN measured, to be shipped: artifact, tokenizer, model card, loader without ptdq."""
+    from tasks.data_set import local
+    from tasks.export.build import export as write
+    from tasks.store import open_run
+
+    click.echo(str(write(open_run(run, local(results_dir)), variant, out)))
 
 
 @click.command()

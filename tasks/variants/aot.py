@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from tasks.errors import UserError
+from tasks.export import loaders
 from tasks.store import read_json, write_json
 from tasks.variants.base import Calibration, Inputs, Predictor, Prepared, Settings, Variant
 
@@ -42,6 +43,7 @@ class Fp32Compiled(Variant):
     name = "fp32-compiled"
     summary = "AOTInductor with freezing, float32"
     quantizes = False
+    exported = loaders.alone("aot.py")
 
     def prepare(
         self, source: Source, directory: Path, settings: Settings, calibration: Calibration | None

@@ -112,6 +112,16 @@ class Variant(ABC):
     """Whether ``Settings.keep_float_mixed`` means anything to it."""
     version: ClassVar[int] = 1
     """Raised when the artifact of the same settings would differ; part of the cache key."""
+    exported: ClassVar[Mapping[str, Path]] = {}
+    """Files that ``ptdq export`` puts beside the artifact, by their names there. One is ``runtime.py``,
+    whose ``open_model(artifact, threads)`` does what :meth:`load` does, without this package. Empty:
+    there is no export. See :mod:`tasks.export.loaders`."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        # A loader repeats `load`: with that of its parent, a class would export something else.
+        super().__init_subclass__(**kwargs)
+        if "load" in vars(cls) and "exported" not in vars(cls):
+            cls.exported = {}
 
     @abstractmethod
     def prepare(

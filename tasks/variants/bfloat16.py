@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from tasks.export import loaders
 from tasks.models import (
     WEIGHTS,
     Source,
@@ -27,6 +28,7 @@ class Bfloat16(Variant):
 
     name = "bfloat16"
     summary = "weights and arithmetic in bfloat16, eager"
+    exported = loaders.eager("bfloat16.py")
 
     def prepare(
         self, source: Source, directory: Path, settings: Settings, calibration: Calibration | None

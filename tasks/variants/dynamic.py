@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from tasks.errors import UserError
+from tasks.export import loaders
 from tasks.models import (
     WEIGHTS,
     Source,
@@ -53,6 +54,7 @@ class Dynamic(Variant, ABC):
     """What the dynamic variants share: they differ in the qconfig that a module gets."""
 
     dtype: ClassVar[torch.dtype] = torch.qint8
+    exported = loaders.eager("dynamic.py")
 
     @abstractmethod
     def qconfig(self, kind: type[nn.Module], settings: Settings) -> Any:

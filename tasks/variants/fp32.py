@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+from tasks.export import loaders
 from tasks.models import WEIGHTS, Source, leaf_modules, torch_predictor
 from tasks.variants.base import Calibration, Predictor, Prepared, Settings, Variant
 
@@ -16,6 +17,7 @@ class Fp32(Variant):
     name = "fp32"
     summary = "the float32 model, eager"
     quantizes = False
+    exported = loaders.eager("fp32.py")
 
     def prepare(
         self,

@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import UserError
+from tasks.export import loaders
 from tasks.variants.base import Calibration, Inputs, Predictor, Prepared, Settings, Variant
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class OnnxFp32(Variant):
     requires = ("onnx", "onnxruntime", "onnxscript")
     extra = "onnx"
     quantizes = False
+    exported = loaders.alone("onnx_runtime.py")
 
     def prepare(
         self, source: Source, directory: Path, settings: Settings, calibration: Calibration | None

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import UserError
+from tasks.export import loaders
 from tasks.variants.base import Calibration, Inputs, Predictor, Prepared, Settings, Variant
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class OpenvinoFp32(Variant):
     requires: ClassVar[tuple[str, ...]] = ("openvino",)
     extra = "openvino"
     quantizes = False
+    exported = loaders.alone("openvino_runtime.py")
 
     def prepare(
         self, source: Source, directory: Path, settings: Settings, calibration: Calibration | None

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from tasks.export import loaders
 from tasks.models import WEIGHTS, Source, assign_tensors, leaf_modules, torch_predictor
 from tasks.variants.base import Calibration, Predictor, Prepared, Settings, Variant
 
@@ -29,6 +30,7 @@ class Int8Torchao(Variant):
     summary = "torchao quantize_, int8 weights and dynamic activations, eager"
     requires = ("torchao",)
     extra = "torchao"
+    exported = loaders.eager("torchao_eager.py")
 
     def prepare(
         self, source: Source, directory: Path, settings: Settings, calibration: Calibration | None

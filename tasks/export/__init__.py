@@ -1,0 +1,1 @@
+"""``ptdq export``: a measured artifact as a directory that stands alone, without this package."""

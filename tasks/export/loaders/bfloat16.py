@@ -1,0 +1,19 @@
+"""The model in bfloat16, eager."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from eager import predictor, skeleton  # type: ignore[import-not-found]
+from rebuild import assign_tensors  # type: ignore[import-not-found]
+from safetensors.torch import load_file
+
+
+def open_model(artifact: Path, threads: int) -> Any:
+    """A function from a tokenizer's outputs to logits."""
+    # Buffers that are not saved are made in float32: they follow the weights.
+    module = skeleton(artifact).to(torch.bfloat16)
+    assign_tensors(module, load_file(artifact / "model.safetensors"))
+    return predictor(module, threads)
