@@ -16,6 +16,7 @@ from typing import Any, Literal, cast
 import click
 
 from flows.commands import register
+from flows.matrix_command import matrix
 from tasks.errors import GateFailed, RunFailed, UserError
 
 RUN_FAILED, INPUT_WRONG, GATE_FAILED = 1, 2, 3
@@ -240,3 +241,4 @@ def variants() -> None:
 
 
 register(cli)
+cli.add_command(matrix)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import (
@@ -30,6 +30,8 @@ DEMO = "demo"
 
 ALL = "all"
 """In place of names of variants: every one that is installed."""
+
+M = TypeVar("M", bound=BaseModel)
 
 MaxLength = Annotated[int, Field(ge=3)]
 VariantName = Annotated[str, AfterValidator(lambda name: _check_variant(name))]
@@ -234,13 +236,22 @@ def command_line(parameters: Parameters) -> str:
 
 
 def make_parameters(values: dict[str, Any]) -> Parameters:
-    """Validated parameters.
+    """Validated parameters of the benchmark.
+
+    Raises:
+        UserError: a value is missing, unknown or wrong; names the first such parameter.
+    """
+    return validated(Parameters, values)
+
+
+def validated(kind: type[M], values: dict[str, Any]) -> M:
+    """Validated parameters of any flow.
 
     Raises:
         UserError: a value is missing, unknown or wrong; names the first such parameter.
     """
     try:
-        return Parameters.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
         problems = []
         for problem in error.errors():
@@ -250,7 +261,7 @@ def make_parameters(values: dict[str, Any]) -> Parameters:
             if problem["type"] == "missing":
                 text = f"is required (--{name.replace('_', '-')}, or `{name}:` in the config file)"
             elif problem["type"] == "extra_forbidden":
-                text = f"no such parameter; there are {', '.join(Parameters.model_fields)}"
+                text = f"no such parameter; there are {', '.join(kind.model_fields)}"
             problems.append(f"{name}: {text}")
         raise UserError("; ".join(problems)) from error
 

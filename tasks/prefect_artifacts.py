@@ -11,6 +11,8 @@ Keys are stable; the same key again makes a new version. Latest: ``Artifact.get(
 | ``ptdq-comparisons`` | table | a row for each variant against the baseline, and length |
 | ``ptdq-files`` | link | the run's directory |
 | ``ptdq-progress`` | progress | documents done, per cent |
+| ``ptdq-matrix`` | markdown | the report of a matrix |
+| ``ptdq-machines`` | table | a row for each machine of a matrix |
 """
 
 from __future__ import annotations
@@ -37,6 +39,8 @@ FIGURES = "ptdq-figures"
 COMPARISONS = "ptdq-comparisons"
 FILES = "ptdq-files"
 PROGRESS = "ptdq-progress"
+MATRIX = "ptdq-matrix"
+MACHINES = "ptdq-machines"
 
 
 def publish(
@@ -68,6 +72,16 @@ def publish(
         directory.resolve().as_uri(), key=FILES, link_text=str(directory),
         description=f"Files of run {run_id}",
     )  # fmt: skip
+
+
+def publish_matrix(
+    matrix_id: str, directory: Path, markdown: str, machines: Sequence[Mapping[str, Any]]
+) -> None:
+    """Make the artifacts of a finished matrix."""
+    create_markdown_artifact(markdown, key=MATRIX, description=f"Report of matrix {matrix_id}")
+    common = {"schema_version": SCHEMA_VERSION, "matrix_id": matrix_id}
+    rows = [{**common, **row, "directory": str(directory.resolve())} for row in machines]
+    create_table_artifact(rows, key=MACHINES, description=f"Machines of matrix {matrix_id}")
 
 
 class PrefectProgress(Progress):

@@ -226,13 +226,51 @@ _TABLES: dict[str, Columns] = {
     ],
 }
 
+_BEYOND_A_RUN: dict[str, Columns] = {
+    "matrix": [
+        ("matrix_id", _TEXT, "the matrix"),
+        ("machine", _TEXT, "deployment that the run was given to; a kind of machine"),
+        ("model", _TEXT, "checkpoint, as it was asked for"),
+        ("max_length", _INT, "documents are truncated to this many tokens"),
+        ("run_id", _TEXT, "the run, in the matrix's directory runs/"),
+        ("status", _TEXT, "ok, or failed: then there may be no figures"),
+        ("error", _TEXT, "why the run failed; null where it did not"),
+        ("cpu", _TEXT, "the CPU's name as its maker gives it"),
+        ("flags", _NAMES, "those of the CPU's flags that matter for quantized inference"),
+        ("cores", _INT, "cores that the run used, one cell on each"),
+        ("cores_usable", _INT, "cores that it could have used"),
+        ("memory_bytes", _INT, "memory of the machine"),
+        ("system", _TEXT, "operating system"),
+        ("node", _TEXT, "name of the machine"),
+        ("isolation", _TEXT, "parallel: all cores were busy at once; solo: one at a time"),
+        ("variant", _TEXT, "name of the variant; null in a run without figures"),
+        ("rounds", _INT, "rounds that finished"),
+        ("forward_p50_ms", _FLOAT, "median forward latency of a batch; median over rounds"),
+        ("forward_p95_ms", _FLOAT, "95th percentile of it; median over rounds"),
+        ("total_mean_ms", _FLOAT, "mean latency with tokenization; mean over rounds"),
+        ("documents_per_second", _FLOAT, "documents per second of one core"),
+        *_ratio("speedup", "median forward latency, on the same machine,"),
+        ("noise_floor", _FLOAT, "A/A: largest ratio that identical code shows by chance, above 1"),
+        ("latency_verdict", _TEXT, "faster, slower, or no detectable difference; null: the baseline"),
+        ("f1_weighted", _FLOAT, "weighted F1; null where quality is not claimed"),
+        ("accuracy", _FLOAT, "accuracy; null where quality is not claimed"),
+        ("f1_weighted_difference", _FLOAT, "variant minus baseline, on the same machine"),
+        ("f1_weighted_difference_low", _FLOAT, "lower end of its 95 % interval"),
+        ("f1_weighted_difference_high", _FLOAT, "upper end of its 95 % interval"),
+        ("non_inferiority", _TEXT, "non-inferior, inferior, or undecided, at the run's margin"),
+        ("artifact_bytes", _INT, "size of the artifact's files"),
+        ("cells_flagged", _INT, "cells of the run in which something was out of line"),
+    ],
+}
+
 
 def schema(table: str) -> pa.Schema:
     """The pyarrow schema of ``table``, with each column's meaning as field metadata."""
-    fields = [pa.field(name, kind, metadata={"description": text}) for name, kind, text in _TABLES[table]]
+    columns = (_TABLES | _BEYOND_A_RUN)[table]
+    fields = [pa.field(name, kind, metadata={"description": text}) for name, kind, text in columns]
     return pa.schema(fields, metadata={"ptdq_table": table, "ptdq_schema": str(SCHEMA_VERSION)})
 
 
 def tables() -> list[str]:
-    """Names of all tables."""
+    """Names of the tables of a run."""
     return list(_TABLES)

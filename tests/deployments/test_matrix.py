@@ -1,0 +1,178 @@
+"""The matrix for real: two work pools, a worker on a core of its own for each, one report."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from tasks.matrix import Child, MatrixFiles
+from tasks.measure.machine import usable_cores
+from tasks.store import RunFiles, read_json, read_table
+from tests.deployments.support import Installation
+from tests.flows.support import ROOT, wait_for
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(len(usable_cores()) < 2, reason="a core for each worker"),
+]
+
+FILE = "deployments/matrix.yaml"
+MACHINES = ("machine-a", "machine-b")
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """A server and a worker for each machine, on one core and with one lock each; the file deployed."""
+    running = Installation(tmp_path_factory.mktemp("machines"))
+    workers = []
+    try:
+        for core, name in zip(usable_cores(), MACHINES, strict=False):
+            worker = running.start(
+                name, "worker", "start", "--pool", name, "--type", "process", "--limit", "1",
+                PTDQ_ROOT=str(ROOT), PTDQ_LOCK=str(running.home / f"{name}.lock"),
+            )  # fmt: skip
+            # What it starts inherits the core.
+            psutil.Process(worker.pid).cpu_affinity([core])
+            workers.append(worker)
+        running.prefect("work-pool", "create", "coordinator", "--type", "process")
+        # A worker makes its pool if there is none.
+        wait_for("pools", lambda: set(MACHINES) <= pools(running))
+        running.prefect("--no-prompt", "deploy", "--all", "--prefect-file", FILE)
+        yield running
+    finally:
+        for worker in workers:
+            worker.terminate()
+            worker.wait(timeout=60)
+        left = running.stop()
+    assert left == []
+
+
+def pools(installation: Installation) -> set[str]:
+    with installation.client() as client:
+        return {pool.name for pool in client.read_work_pools()}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """``ptdq matrix`` at its end."""
+
+    status: int
+    output: str
+    files: MatrixFiles
+
+
+def run_matrix(installation: Installation, data: Path, results: Path, *options: object) -> Ran:
+    config = results.parent / "all.yaml"
+    small = {"data": str(data), "repeats": 1, "control_documents": 0, "load_wait": 0}
+    config.write_text(yaml.safe_dump(small), encoding="utf-8")
+    done = subprocess.run(
+        [
+            Path(sys.executable).with_name("ptdq"), "matrix", "--config", config, "--run-id", "rent",
+            "--results-dir", results, *map(str, options),
+        ],
+        cwd=ROOT, env=installation.environment, capture_output=True, text=True, timeout=1200, check=False,
+    )  # fmt: skip
+    return Ran(done.returncode, done.stdout + done.stderr, MatrixFiles(results / "rent"))
+
+
+@pytest.fixture(scope="module")
+def ran(
+    machines: Installation, tiny_model: Path, tiny_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Ran:
+    """Both machines; the second model exists on neither."""
+    results = tmp_path_factory.mktemp("matrix") / "results"
+    absent = tiny_model.parent / "absent"
+    options = ["--max-length", 16, "--model", tiny_model, "--model", absent, "--price", "machine-a=0.5"]
+    for name in MACHINES:
+        options += ["--machine", name]
+    return run_matrix(machines, tiny_data, results, *options)
+
+
+def test_each_machine_has_its_rows(ran: Ran, tiny_model: Path) -> None:
+    rows = read_table(ran.files.table).to_pylist()
+    good = [row for row in rows if row["status"] == "ok"]
+    assert {(row["machine"], row["variant"]) for row in good} == {
+        (machine, variant) for machine in MACHINES for variant in ("fp32", "int8-dynamic")
+    }
+    for row in good:
+        assert row["cores"] == row["cores_usable"] == 1
+        assert row["cpu"]
+        assert row["documents_per_second"] > 0
+        assert row["artifact_bytes"] > 0
+        assert (row["speedup"] is None) == (row["variant"] == "fp32")
+
+
+def test_machines_had_cores_of_their_own(ran: Ran, tiny_model: Path) -> None:
+    used = {}
+    for name in MACHINES:
+        files = RunFiles(ran.files.runs / Child(name, str(tiny_model), 16).run_id)
+        used[name] = read_json(files.record)["machine"]["cores"]
+    assert used == {name: [core] for name, core in zip(MACHINES, usable_cores(), strict=False)}
+
+
+def test_a_failed_run_is_a_row_with_its_reason(ran: Ran) -> None:
+    failed = [r for r in read_table(ran.files.table).to_pylist() if r["status"] != "ok"]
+    assert {row["machine"] for row in failed} == set(MACHINES)
+    assert all("absent" in row["error"] and row["variant"] is None for row in failed)
+    assert ran.status == 1
+    assert "2 of 4 runs failed" in ran.output
+
+
+def test_one_report_with_a_row_for_each_machine(ran: Ran, machines: Installation) -> None:
+    report = ran.files.report.read_text(encoding="utf-8")
+    for name in MACHINES:
+        assert report.count(f"| `{name}` |") == 3  # the machine, and its two variants
+    assert "## Failed runs" in report
+    with machines.client() as client:
+        found = {a.key: str(a.data) for a in client.read_artifacts() if a.key}
+    assert found["ptdq-matrix"] == report
+    rows = json.loads(found["ptdq-machines"])
+    assert {row["machine"] for row in rows} == set(MACHINES)
+    assert next(row for row in rows if row["machine"] == "machine-a")["documents_per_price"] > 0
+
+
+def test_what_is_there_is_not_run_again(
+    ran: Ran, machines: Installation, tiny_model: Path, tiny_data: Path
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in ran.files.runs.rglob("run.json")}
+    results = ran.files.directory.parent
+    again = run_matrix(
+        machines, tiny_data, results, "--machine", MACHINES[0], "--model", tiny_model,
+        "--max-length", 16,
+    )  # fmt: skip
+    assert again.status == 0, again.output
+    assert {path: path.stat().st_mtime_ns for path in ran.files.runs.rglob("run.json")} == before
+
+
+def test_an_unknown_machine_is_refused(machines: Installation, tiny_data: Path, tmp_path: Path) -> None:
+    refused = run_matrix(
+        machines, tiny_data, tmp_path / "results", "--machine", "no-such", "--model", "m"
+    )
+    assert refused.status == 2
+    assert "machine 'no-such': no deployment" in refused.output
+    assert not refused.files.directory.exists()
+
+
+def test_what_no_worker_takes_is_given_up(
+    machines: Installation, tiny_model: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    machines.prefect("work-pool", "pause", MACHINES[0])
+    given_up = run_matrix(
+        machines, tiny_data, tmp_path / "results", "--machine", MACHINES[0], "--model", tiny_model,
+        "--max-length", 8, "--timeout", 6,
+    )  # fmt: skip
+    assert given_up.status == 1
+    (row,) = read_table(given_up.files.table).to_pylist()
+    assert row["error"] == "was not started by any worker within 6 s"
+    with machines.client() as client:
+        (run,) = [run for run in client.read_flow_runs() if run.name == f"rent-{row['run_id']}"]
+    assert run.state is not None
+    assert run.state.is_cancelled()
