@@ -1,0 +1,267 @@
+"""Docker and Kubernetes: what can be checked of their files without their engines.
+
+The parts that have to agree live in several files: names, ports, users, volumes, variables.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from flows.parameters import Parameters
+from tests.flows.support import ROOT
+
+DOCKER = ROOT / "deployments" / "docker"
+KUBERNETES = ROOT / "deployments" / "kubernetes"
+ENTRYPOINT = "flows/benchmark.py:quantization_benchmark"
+TEMPLATE: dict[str, Any] = json.loads((KUBERNETES / "base-job-template.json").read_text(encoding="utf-8"))
+JOB: dict[str, Any] = TEMPLATE["job_configuration"]["job_manifest"]
+
+
+def documents(path: Path) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+
+
+def instructions() -> list[tuple[str, str]]:
+    """Instructions of the Dockerfile, each with its arguments on one line."""
+    lines = (DOCKER / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    text = "\n".join(line for line in lines if not line.startswith("#")).replace("\\\n", " ")
+    return [(word, rest) for word, _, rest in (line.partition(" ") for line in text.splitlines()) if word]
+
+
+def arguments(word: str) -> list[str]:
+    return [rest.strip() for found, rest in instructions() if found == word]
+
+
+KUSTOMIZATION = documents(KUBERNETES / "kustomization.yaml")[0]
+MANIFESTS = [manifest for name in KUSTOMIZATION["resources"] for manifest in documents(KUBERNETES / name)]
+WORKLOADS = [manifest for manifest in MANIFESTS if manifest["kind"] in ("Deployment", "StatefulSet")]
+COMPOSE = documents(DOCKER / "compose.yaml")[0]
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+JOB_POD = JOB["spec"]["template"]
+PODS = [manifest["spec"]["template"] for manifest in WORKLOADS] + [JOB_POD]
+
+
+def named(kind: str) -> set[str]:
+    return {manifest["metadata"]["name"] for manifest in MANIFESTS if manifest["kind"] == kind}
+
+
+def containers() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Every pod with its container."""
+    for pod in PODS:
+        for container in pod["spec"]["containers"]:
+            yield pod, container
+
+
+# The image.
+
+
+def test_the_base_is_pinned_and_nobody_is_root() -> None:
+    (base,) = arguments("FROM")
+    assert re.fullmatch(r"python:3\.11\.\d+-slim-\w+", base)
+    *_, user = arguments("USER")
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)  # a number, and not root's
+    last = max(number for number, (word, _) in enumerate(instructions()) if word == "RUN")
+    assert last < [word for word, _ in instructions()].index("USER")
+    assert f"--uid {user.partition(':')[0]} " in "\n".join(arguments("RUN"))
+
+
+def test_what_is_copied_is_there_and_sent() -> None:
+    kept = re.findall(r"^!(.+)$", (DOCKER / "Dockerfile.dockerignore").read_text(), re.MULTILINE)
+    copied = [shlex.split(rest)[:-1] for rest in arguments("COPY")]
+    assert copied
+    for source in (name for names in copied for name in names):
+        assert (ROOT / source).exists(), source
+        assert any(fnmatch.fnmatch(source, pattern) for pattern in kept), source
+    assert sorted(name for names in copied for name in names) == sorted(kept)
+
+
+def test_every_installation_is_pinned() -> None:
+    pins = dict(
+        line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line
+    )
+    commands = [c.strip() for run in arguments("RUN") for c in run.split("&&") if "pip install" in c]
+    assert len(commands) == 3
+    for command in commands:
+        assert "-c constraints.txt" in command
+        for package in shlex.split(command.partition("constraints.txt")[2]):
+            name, _, version = package.partition("==")
+            if name in pins:
+                assert version == pins[name]
+            else:
+                assert version or package.startswith((".[", "-e")), package
+
+
+# Compose.
+
+
+def test_services_are_confined() -> None:
+    for name, service in SERVICES.items():
+        assert service["read_only"] is True, name
+        assert "no-new-privileges:true" in service["security_opt"]
+        assert service["healthcheck"]["test"], name
+        assert not service.get("privileged")
+        assert not {"cpus", "cpu_quota", "network_mode"} & service.keys(), name
+        for port in service.get("ports", []):
+            assert port.startswith("127.0.0.1:"), name
+        if name != "postgres":
+            assert service["cap_drop"] == ["ALL"]
+            assert "user" not in service  # that of the image
+            # Compiled variants load libraries that they write there.
+            assert service["tmpfs"] == ["/tmp:mode=1777,exec"]
+    assert SERVICES["worker"]["cpuset"]
+
+
+def test_services_find_each_other() -> None:
+    assert set(SERVICES) == {"postgres", "server", "worker"}
+    assert SERVICES["server"]["environment"]["PREFECT_SERVER_DATABASE_HOST"] == "postgres"
+    assert SERVICES["worker"]["environment"]["PREFECT_API_URL"] == "http://server:4200/api"
+    for one, other in (("postgres", "server"), ("server", "worker")):
+        assert set(SERVICES[one]["networks"]) & set(SERVICES[other]["networks"])
+        assert SERVICES[other]["depends_on"] == {one: {"condition": "service_healthy"}}
+    used = {network for service in SERVICES.values() for network in service["networks"]}
+    assert used == set(COMPOSE["networks"])
+    volumes = [volume for service in SERVICES.values() for volume in service.get("volumes", [])]
+    assert {v.split(":")[0] for v in volumes if not v.startswith("$")} == set(COMPOSE["volumes"])
+    file = (DOCKER / SERVICES["server"]["build"]["context"]).resolve()
+    assert (file / SERVICES["server"]["build"]["dockerfile"]).is_file()
+    assert file == ROOT
+
+
+def test_no_password_is_in_the_files() -> None:
+    for service in SERVICES.values():
+        for name, value in service["environment"].items():
+            assert "PASSWORD" not in name or value.startswith("${POSTGRES_PASSWORD:?")
+    for _, container in containers():
+        for variable in container["env"] if isinstance(container["env"], list) else []:
+            assert "PASSWORD" not in variable["name"] or "secretKeyRef" in variable["valueFrom"]
+    assert named("Secret") == set()
+
+
+# Kubernetes.
+
+
+def test_the_kustomization_has_every_manifest() -> None:
+    others = {"kustomization.yaml", "prefect.yaml"}
+    assert {p.name for p in KUBERNETES.glob("*.yaml")} - others == set(KUSTOMIZATION["resources"])
+    for manifest in MANIFESTS:
+        assert {"apiVersion", "kind", "metadata"} <= manifest.keys()
+        if manifest["kind"] != "Namespace":
+            assert manifest["metadata"]["namespace"] == "ptdq"
+
+
+def test_selectors_match() -> None:
+    for workload in WORKLOADS:
+        spec = workload["spec"]
+        assert (
+            spec["selector"]["matchLabels"].items() <= spec["template"]["metadata"]["labels"].items()
+        ), workload["metadata"]["name"]
+    for service in (manifest["spec"] for manifest in MANIFESTS if manifest["kind"] == "Service"):
+        (pod,) = [p for p in PODS if service["selector"].items() <= p["metadata"]["labels"].items()]
+        names = {port["name"] for c in pod["spec"]["containers"] for port in c["ports"]}
+        assert {port["targetPort"] for port in service["ports"]} <= names
+    (account,) = named("ServiceAccount")
+    (binding,) = [manifest for manifest in MANIFESTS if manifest["kind"] == "RoleBinding"]
+    assert binding["subjects"][0]["name"] == account
+    assert binding["roleRef"]["name"] in named("Role")
+
+
+def test_no_pod_has_more_rights_than_it_needs() -> None:
+    for pod, container in containers():
+        inherited = pod["spec"]["securityContext"]
+        assert inherited["runAsNonRoot"] is True
+        assert inherited["runAsUser"] > 0
+        assert inherited["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        if container["image"] != "postgres:17.5-bookworm":
+            assert f"{inherited['runAsUser']}:{inherited['runAsGroup']}" == arguments("USER")[-1]
+            assert "/tmp" in {mount["mountPath"] for mount in container["volumeMounts"]}
+    # The one that needs the cluster's API is the worker.
+    with_token = [p for p in PODS if p["spec"].get("automountServiceAccountToken") is not False]
+    assert [p["spec"]["serviceAccountName"] for p in with_token] == ["prefect-worker"]
+
+
+def test_volumes_and_resources_are_there() -> None:
+    for pod, container in containers():
+        volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
+        claimed = {
+            claim["metadata"]["name"]
+            for workload in WORKLOADS
+            for claim in workload["spec"].get("volumeClaimTemplates", [])
+            if workload["spec"]["template"] is pod
+        }
+        assert {mount["name"] for mount in container["volumeMounts"]} <= set(volumes) | claimed
+        for volume in volumes.values():
+            claim = volume.get("persistentVolumeClaim", {}).get("claimName")
+            assert claim is None or claim in named("PersistentVolumeClaim")
+        assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
+        assert "memory" in container["resources"]["limits"]
+
+
+def test_images_have_a_tag() -> None:
+    (image,) = KUSTOMIZATION["images"]
+    tagged = f"{image['newName']}:{image['newTag']}"
+    assert {c["image"] for _, c in containers()} == {"ptdq", "postgres:17.5-bookworm", "{{ image }}"}
+    assert TEMPLATE["variables"]["properties"]["image"]["default"] == tagged
+    assert {s["image"] for s in SERVICES.values()} == {tagged, "postgres:17.5-bookworm"}
+
+
+# The job of a run.
+
+
+def test_a_run_has_whole_cores_to_itself() -> None:
+    (container,) = JOB_POD["spec"]["containers"]
+    resources = container["resources"]
+    # Guaranteed, and whole: what the static CPU manager gives exclusive cores to.
+    assert resources["requests"] == resources["limits"] == {"cpu": "{{ cpus }}", "memory": "{{ memory }}"}
+    variables = TEMPLATE["variables"]
+    jsonschema.Draft202012Validator.check_schema(variables)
+    for cpus in ("1", "16"):
+        jsonschema.validate({"cpus": cpus}, variables)
+    for cpus in ("500m", "1.5", "0", ""):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({"cpus": cpus}, variables)
+    # Two runs never share a node. Not by the label app.kubernetes.io/name: Prefect sets it anew.
+    (rule,) = JOB_POD["spec"]["affinity"]["podAntiAffinity"].values()
+    assert rule[0]["labelSelector"]["matchLabels"] == JOB_POD["metadata"]["labels"]
+    assert not any(label.startswith("app.kubernetes.io") for label in JOB_POD["metadata"]["labels"])
+
+
+def test_every_variable_is_declared_and_used() -> None:
+    used = set(re.findall(r"\{\{ (\w+) \}\}", json.dumps(TEMPLATE["job_configuration"])))
+    assert used == set(TEMPLATE["variables"]["properties"])
+
+
+@pytest.mark.parametrize("file", [DOCKER / "prefect.yaml", KUBERNETES / "prefect.yaml"])
+def test_deployments_are_those_that_the_flow_takes(file: Path) -> None:
+    (content,) = documents(file)
+    (step,) = content["pull"]
+    (workdir,) = arguments("WORKDIR")
+    assert step == {"prefect.deployments.steps.set_working_directory": {"directory": workdir}}
+    for deployment in content["deployments"]:
+        assert deployment["entrypoint"] == ENTRYPOINT
+        assert (ROOT / ENTRYPOINT.partition(":")[0]).is_file()
+        assert deployment["concurrency_limit"]["limit"] == 1
+        given = Parameters(**deployment["parameters"]["parameters"])
+        assert (given.results_dir, given.cell_timeout) == ("results", 3600)
+        variables = deployment["work_pool"]["job_variables"]
+        if file.parent == KUBERNETES:
+            assert variables.keys() <= TEMPLATE["variables"]["properties"].keys()
+            jsonschema.validate(variables, TEMPLATE["variables"])
+        else:
+            assert variables["container_create_kwargs"]["cpuset_cpus"]
+            places = [volume.rpartition(":")[2] for volume in variables["volumes"]]
+            assert set(places) == {v.rpartition(":")[2] for v in SERVICES["worker"]["volumes"]}
