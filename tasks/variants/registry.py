@@ -22,6 +22,16 @@ _BUILT_IN: dict[str, str] = {
     "int8-dynamic-mixed": "tasks.variants.dynamic:Int8DynamicMixed",
     "int8-dynamic-embeddings": "tasks.variants.dynamic:Int8DynamicEmbeddings",
     "float16-dynamic": "tasks.variants.dynamic:Float16Dynamic",
+    "bfloat16": "tasks.variants.bfloat16:Bfloat16",
+    "fp32-compiled": "tasks.variants.aot:Fp32Compiled",
+    "int8-torchao": "tasks.variants.torchao_eager:Int8Torchao",
+    "int8-pt2e-dynamic": "tasks.variants.pt2e:Int8Pt2eDynamic",
+    "int8-pt2e-static": "tasks.variants.pt2e:Int8Pt2eStatic",
+    "onnx-fp32": "tasks.variants.onnx_runtime:OnnxFp32",
+    "onnx-int8-dynamic": "tasks.variants.onnx_runtime:OnnxInt8Dynamic",
+    "openvino-fp32": "tasks.variants.openvino_runtime:OpenvinoFp32",
+    "openvino-int8-static": "tasks.variants.openvino_runtime:OpenvinoInt8Static",
+    "int8-best": "tasks.variants.best:Int8Best",
 }
 
 

@@ -50,11 +50,10 @@ def main() -> None:
         found["ab"] = [comparisons(first), comparisons(second)]
         found["ab_agree"] = agree(*found["ab"])
         found["planted"] = comparisons(run(results, ["fp32", SLOWER], documents=500, lengths=[128]))
+        short = {"documents": chosen.documents, "lengths": [128], "control_documents": 0}
         found["aa"] = [
-            comparisons(run(results, ["fp32", SAME], documents=chosen.documents, lengths=[128], seed=s))[
-                0
-            ]
-            for s in range(chosen.aa_runs)
+            comparisons(run(results, ["fp32", SAME], seed=seed, **short))[0]
+            for seed in range(chosen.aa_runs)
         ]
     declared = [row for row in found["aa"] if row["latency_verdict"] != "no detectable difference"]
     found["aa_declared"] = len(declared)
@@ -64,7 +63,7 @@ def main() -> None:
 
 
 def run(
-    results: Path, variants: list[str], *, documents: int, lengths: list[int], seed: int = 0
+    results: Path, variants: list[str], *, documents: int, lengths: list[int], **others: Any
 ) -> RunFiles:
     """One run of the flow on the embedded default."""
     parameters = make_parameters(
@@ -74,9 +73,9 @@ def run(
             "variant": variants,
             "max_length": lengths,
             "limit": documents,
-            "seed": seed,
             "results_dir": str(results),
             "run_id": f"run-{len(list(results.iterdir()))}",
+            **others,
         }
     )
     directory: Any = quantization_benchmark(parameters)

@@ -1,0 +1,108 @@
+"""What every variant keeps to, each that is installed here, those of other packages included.
+
+Reload bit for bit is checked by every preparation itself (:func:`tasks.variants.artifact.prove`), and
+pinning and threads by every worker (:func:`tasks.measure.worker.check_process`): both are real here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.calibration import CalibrationRequest
+from tasks.checkpoint import Checkpoint, open_checkpoint
+from tasks.design import Cell
+from tasks.documents import RawDocuments, class_ids, store_documents
+from tasks.engines import choose_engine
+from tasks.measure.cell import measure_cell
+from tasks.measure.machine import usable_cores
+from tasks.quantization import prepare_variant
+from tasks.store import RunFiles
+from tasks.variants import registry
+from tasks.variants.artifact import Artifact
+from tasks.variants.base import Settings
+from tests.architectures.models import CLASSES, save_transformer, texts
+
+pytestmark = pytest.mark.slow
+LENGTH = 14
+BATCH = 3
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    directory = tmp_path_factory.mktemp("conformance") / "model"
+    save_transformer(directory, "bert")
+    return open_checkpoint(str(directory), labels=list(CLASSES))
+
+
+@pytest.fixture(scope="module")
+def documents(checkpoint: Checkpoint) -> Path:
+    labels = [CLASSES[n % 2] for n in range(len(texts()))]
+    raw = RawDocuments("texts", "", [f"d{n}" for n in range(len(labels))], texts(), labels, None)
+    return store_documents(raw, class_ids(raw, checkpoint.class_names, None), checkpoint.class_names).path
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_conformance(name: str, checkpoint: Checkpoint, documents: Path, tmp_path: Path) -> None:
+    variant = registry.get(name)
+    if missing := registry.missing_packages(variant):
+        pytest.skip(f"needs {', '.join(missing)}: {registry.install_hint(variant)}")
+    settings = Settings(engine=choose_engine(None), keep_float_mixed=("classifier",))
+    calibration = CalibrationRequest(None, f"random {LENGTH}", "random token ids", LENGTH)
+    log = tmp_path / "prepare.log"
+    made = prepare_variant(name, checkpoint, settings, calibration, log, timeout=600).artifact
+    assert variant.summary
+    assert made.converted or not variant.quantizes
+
+    # The worker has the artifact and nothing else: the float model is out of its reach.
+    away = checkpoint.directory.with_name(f"{checkpoint.directory.name}.away")
+    checkpoint.directory.rename(away)
+    try:
+        single = measure(made, documents, tmp_path / "single", batch=1)
+        batched = measure(made, documents, tmp_path / "batched", batch=BATCH)
+    finally:
+        away.rename(checkpoint.directory)
+
+    expected = float_logits(checkpoint)
+    span = float(np.ptp(expected))
+    for found in (single, batched):
+        difference = float(np.abs(found - expected).max())
+        # Exact up to the order of sums, or rounded: near, and never the float model itself.
+        if not variant.quantizes:
+            assert difference < 1e-4 * max(1.0, span)
+        else:
+            assert 1e-6 < difference < 0.5 * span
+
+
+def measure(artifact: Artifact, documents: Path, directory: Path, batch: int) -> np.ndarray:
+    """Logits in the order of the documents, from a worker that evaluated each document twice."""
+    files = RunFiles(directory)
+    files.cells.mkdir(parents=True)
+    cell = Cell("cell", artifact.variant, LENGTH, 0, usable_cores()[0], 0, 1)
+    everything = len(texts())
+    outcome = measure_cell(
+        files, cell, artifact, documents, batch_size=batch, warmup=everything, timeout=300
+    )
+    assert outcome.error is None, Path(outcome.log).read_text(encoding="utf-8")
+    logits: dict[bool, dict[str, list[float]]] = {True: {}, False: {}}
+    for row in pq.read_table(files.cell("cell")).to_pylist():
+        logits[row["warmup"]][row["doc_id"]] = row["logits"]
+    assert len(logits[True]) == everything
+    assert logits[True] == logits[False], "not deterministic"
+    return np.array([logits[False][f"d{n}"] for n in range(everything)], dtype=np.float32)
+
+
+def float_logits(checkpoint: Checkpoint) -> np.ndarray:
+    """Of the float model, one document at a time."""
+    import torch
+
+    module, tokenizer = checkpoint.source.module(), checkpoint.source.tokenizer()
+    found = []
+    for text in texts():
+        encoding = tokenizer(text, max_length=LENGTH, truncation=True, return_tensors="pt")
+        with torch.inference_mode():
+            found.append(module(**encoding).logits[0].numpy())
+    return np.array(found)
