@@ -84,13 +84,7 @@ def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> Ru
         baseline.choose(files.directory.parent, parameters.baseline)  # there, or refused now
     cores = machine.choose_cores(parameters.cores)
     names, skipped = choose_variants(parameters.variant)
-    settings = Settings(
-        engine=choose_engine(parameters.engine),
-        modules=tuple(parameters.modules),
-        keep_float=tuple(parameters.keep_float),
-        keep_float_mixed=tuple(parameters.keep_float_mixed),
-        granularity=parameters.granularity,
-    )
+    settings = choose_settings(parameters)
     seconds: dict[str, float] = {}
     clock = _Clock(seconds)
 
@@ -158,6 +152,21 @@ def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> Ru
     clock.lap("report")
     update(files, seconds=seconds, ended_at=record.now())
     return files
+
+
+def choose_settings(parameters: Parameters) -> Settings:
+    """Settings of the preparation, with an engine that is supported here.
+
+    Raises:
+        UserError: the engine asked for is not.
+    """
+    return Settings(
+        engine=choose_engine(parameters.engine),
+        modules=tuple(parameters.modules),
+        keep_float=tuple(parameters.keep_float),
+        keep_float_mixed=tuple(parameters.keep_float_mixed),
+        granularity=parameters.granularity,
+    )
 
 
 def with_demo(parameters: Parameters) -> Parameters:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import click
 
-from tasks.errors import RunFailed, UserError
+from tasks.errors import UserError
 
 
 @click.command()
@@ -29,8 +29,7 @@ def matrix(config: Path, price: tuple[str, ...], **options: Any) -> None:
 
     Each machine has a worker of its own and a deployment: see deployments/matrix.yaml.
     """
-    from prefect.client.schemas.objects import State
-
+    from flows.ending import finish
     from flows.matrix import MatrixParameters, benchmark_matrix
     from flows.parameters import read_config, validated
 
@@ -41,15 +40,7 @@ def matrix(config: Path, price: tuple[str, ...], **options: Any) -> None:
     }
     given |= {"benchmark": read_config(config), "price": dict(_price(text) for text in price)}
     parameters = validated(MatrixParameters, given)
-    state = cast(State[Any], benchmark_matrix(parameters, return_state=True))
-    result = state.result(raise_on_failure=False)
-    directory = result.directory if isinstance(result, RunFailed) else result
-    if isinstance(directory, str):
-        click.echo(directory)
-    if isinstance(result, UserError | RunFailed):
-        raise result
-    if isinstance(result, BaseException):
-        raise RunFailed(f"{type(result).__name__}: {result}") from result
+    finish(benchmark_matrix(parameters, return_state=True))
 
 
 def _price(text: str) -> tuple[str, float]:

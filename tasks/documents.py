@@ -91,6 +91,30 @@ def read_documents(
         UserError: whatever is wrong with the file; says where and what to do.
     """
     frame, file_digest = _read_frame(name, encoding)
+    ids, texts, labels = check_rows(frame, name, text_column, label_column)
+    sampled_from = None
+    if limit is not None and limit < len(texts):
+        sampled_from = len(texts)
+        chosen = stratified_sample(labels, limit, seed)
+        ids, texts, labels = ([values[i] for i in chosen] for values in (ids, texts, labels))
+    return RawDocuments(name, file_digest, ids, texts, labels, sampled_from)
+
+
+def check_rows(
+    frame: pd.DataFrame, name: str, text_column: str, label_column: str | None, first: int = 1
+) -> tuple[list[str], list[str], list[str]]:
+    """Ids, texts and labels (empty without a column for them) of the rows of a file.
+
+    Args:
+        frame: all rows of the file, or some that follow each other.
+        name: of the file.
+        text_column: column with the documents.
+        label_column: column with ids or names of classes, if labels are needed.
+        first: number of the first row in the file, from 1.
+
+    Raises:
+        UserError: a column is missing, there is no row, or a value is missing or no text.
+    """
     for column in filter(None, (text_column, label_column)):
         if column not in frame.columns:
             known = ", ".join(map(str, frame.columns))
@@ -100,7 +124,7 @@ def read_documents(
         known = ", ".join(map(str, frame.columns))
         raise UserError(f"{name}: columns {known}, and no row; it needs a row for each document")
     texts = frame[text_column].tolist()
-    bad = [row for row, text in enumerate(texts, 1) if not isinstance(text, str) or not text.strip()]
+    bad = [row for row, text in enumerate(texts, first) if not isinstance(text, str) or not text.strip()]
     if bad:
         raise UserError(
             f"{name}: column '{text_column}' has {len(bad)} missing or non-text values, "
@@ -109,19 +133,14 @@ def read_documents(
     labels = [""] * len(texts)
     if label_column is not None:
         labels = [_label_text(value) for value in frame[label_column].tolist()]
-        bad = [row for row, label in enumerate(labels, 1) if label == ""]
+        bad = [row for row, label in enumerate(labels, first) if label == ""]
         if bad:
             raise UserError(
                 f"{name}: column '{label_column}' has {len(bad)} missing labels, in rows {_first(bad)}; "
                 "complete or remove them"
             )
-    ids = [f"{row:07d}-{_short(text)}" for row, text in enumerate(texts, 1)]
-    sampled_from = None
-    if limit is not None and limit < len(texts):
-        sampled_from = len(texts)
-        chosen = stratified_sample(labels, limit, seed)
-        ids, texts, labels = ([values[i] for i in chosen] for values in (ids, texts, labels))
-    return RawDocuments(name, file_digest, ids, texts, labels, sampled_from)
+    ids = [f"{row:07d}-{_short(text)}" for row, text in enumerate(texts, first)]
+    return ids, texts, labels
 
 
 def _read_frame(name: str, encoding: str) -> tuple[pd.DataFrame, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,22 @@ def read_model(parameters: Any, raw: RawDocuments) -> Loaded:
     """
     label_map = documents.read_label_map(parameters.label_map)
     labels = raw.labels if label_map is None else [str(i) for i in label_map.values()]
+    checkpoint = open_model(parameters, labels)
+    ids = documents.class_ids(raw, checkpoint.class_names, label_map)
+    stored = documents.store_documents(raw, ids, checkpoint.class_names)
+    return Loaded(checkpoint, stored, _calibration(parameters, raw, max(parameters.max_length)))
+
+
+def open_model(parameters: Any, labels: Sequence[str]) -> Checkpoint:
+    """Find, check and normalize the model.
+
+    Args:
+        parameters: of the flow.
+        labels: of the data; they give the classes of a model that names none.
+
+    Raises:
+        UserError: the model cannot be used, or does not fit the maximum lengths.
+    """
     checkpoint = open_checkpoint(
         parameters.model,
         labels=labels,
@@ -60,9 +77,7 @@ def read_model(parameters: Any, raw: RawDocuments) -> Loaded:
             f"max_length {longest}: model {checkpoint.name} has {checkpoint.max_positions} positions; "
             "take a smaller --max-length"
         )
-    ids = documents.class_ids(raw, checkpoint.class_names, label_map)
-    stored = documents.store_documents(raw, ids, checkpoint.class_names)
-    return Loaded(checkpoint, stored, _calibration(parameters, raw, longest))
+    return checkpoint
 
 
 def _calibration(parameters: Any, raw: RawDocuments, longest: int) -> CalibrationRequest:

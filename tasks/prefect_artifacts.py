@@ -13,6 +13,7 @@ Keys are stable; the same key again makes a new version. Latest: ``Artifact.get(
 | ``ptdq-progress`` | progress | documents done, per cent |
 | ``ptdq-matrix`` | markdown | the report of a matrix |
 | ``ptdq-machines`` | table | a row for each machine of a matrix |
+| ``ptdq-evaluation`` | markdown | the report of a sharded evaluation |
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ FILES = "ptdq-files"
 PROGRESS = "ptdq-progress"
 MATRIX = "ptdq-matrix"
 MACHINES = "ptdq-machines"
+EVALUATION = "ptdq-evaluation"
 
 
 def publish(
@@ -82,6 +84,11 @@ def publish_matrix(
     common = {"schema_version": SCHEMA_VERSION, "matrix_id": matrix_id}
     rows = [{**common, **row, "directory": str(directory.resolve())} for row in machines]
     create_table_artifact(rows, key=MACHINES, description=f"Machines of matrix {matrix_id}")
+
+
+def publish_evaluation(run_id: str, markdown: str) -> None:
+    """Make the artifact of a finished sharded evaluation."""
+    create_markdown_artifact(markdown, key=EVALUATION, description=f"Evaluation {run_id}")
 
 
 class PrefectProgress(Progress):

@@ -227,6 +227,35 @@ _TABLES: dict[str, Columns] = {
 }
 
 _BEYOND_A_RUN: dict[str, Columns] = {
+    "shard": [
+        ("doc_id", _TEXT, "document"),
+        ("label", _INT, "class id in the data"),
+        ("prediction", _INT, "class id predicted"),
+        ("logits", pa.list_(pa.float32()), "output of the model, one per class"),
+        ("tokens", _INT, "tokens of the document after truncation, padding not counted"),
+    ],
+    # In the order of harm, most harmful first.
+    "sensitivity": [
+        ("sensitivity_id", _TEXT, "the study"),
+        ("name", _TEXT, "module, or prefix of modules, that alone was quantized; for keep_float"),
+        ("modules", _NAMES, "the modules"),
+        ("parameters", _INT, "their parameters"),
+        ("max_length", _INT, "documents are truncated to this many tokens; modules are timed at it"),
+        ("documents", _INT, "documents evaluated"),
+        ("divergence", _FLOAT, "harm: mean Kullback-Leibler divergence from float32's predictions, nats"),
+        ("mean_squared", _FLOAT, "mean squared difference of logits"),
+        ("largest", _FLOAT, "largest absolute difference of logits"),
+        ("changed", _INT, "documents with another prediction"),
+        ("f1_weighted", _FLOAT, "weighted F1 with these modules alone quantized"),
+        ("f1_weighted_difference", _FLOAT, "the same minus that of float32"),
+        ("float_ms", _FLOAT, "median time of these modules alone in a forward pass; null if not called"),
+        ("int8_ms", _FLOAT, "the same quantized, timed in turns with it"),
+        ("gain_ms", _FLOAT, "median of the differences of pairs; positive: int8 is faster"),
+        ("gain_low_ms", _FLOAT, "lower end of the 95 % interval of that median, within the process"),
+        ("gain_high_ms", _FLOAT, "upper end of it"),
+        ("pairs", _INT, "pairs of timings"),
+        ("kept", _BOOL, "whether the choice keeps them in float"),
+    ],
     "matrix": [
         ("matrix_id", _TEXT, "the matrix"),
         ("machine", _TEXT, "deployment that the run was given to; a kind of machine"),

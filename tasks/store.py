@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -139,16 +140,54 @@ def make_table(
         rows: column to value; absent columns become null.
         metadata: JSON-serializable, kept in the file under the key ``ptdq``.
     """
-    declared = schema(name)
     rows = list(rows)
-    unknown = {key for row in rows for key in row} - set(declared.names)
+    declared = _declared(name, {key for row in rows for key in row}, metadata)
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=declared)
+
+
+def make_table_of_columns(
+    name: str, columns: Mapping[str, Any], metadata: Mapping[str, Any] | None = None
+) -> pa.Table:
+    """The same from columns: for tables of many rows, which as Python objects fill the memory.
+
+    Args:
+        name: a table of :mod:`tasks.schema`.
+        columns: column to its values (an array [N], or [N, M] for a column of lists), or to one
+            value that all rows share; at least one has N values. Absent columns become null.
+        metadata: as for :func:`make_table`.
+    """
+    declared = _declared(name, set(columns), metadata)
+    lengths = {len(value) for value in columns.values() if _is_column(value)}
+    if len(lengths) != 1:
+        raise ValueError(f"table {name}: columns of {sorted(lengths)} rows")
+    (rows,) = lengths
+    arrays = []
+    for field in declared:
+        value = columns.get(field.name)
+        if not _is_column(value):
+            arrays.append(pa.repeat(pa.scalar(value, field.type), rows))
+        elif isinstance(value, np.ndarray) and value.ndim == 2:
+            offsets = np.arange(0, value.size + 1, value.shape[1], dtype=np.int32)
+            arrays.append(pa.ListArray.from_arrays(offsets, value.ravel()).cast(field.type))
+        else:
+            arrays.append(value if isinstance(value, pa.Array) else pa.array(value, field.type))
+    return pa.Table.from_arrays(arrays, schema=declared)
+
+
+def _is_column(value: Any) -> bool:
+    return isinstance(value, np.ndarray | pa.Array | list)
+
+
+def _declared(name: str, given: set[str], metadata: Mapping[str, Any] | None) -> pa.Schema:
+    declared = schema(name)
+    unknown = given - set(declared.names)
     if unknown:
         raise ValueError(f"table {name}: undeclared columns {sorted(unknown)}")
-    if metadata is not None:
-        declared = declared.with_metadata(
-            {**(declared.metadata or {}), "ptdq": json.dumps(metadata, ensure_ascii=False)}
-        )
-    return pa.Table.from_pylist([dict(row) for row in rows], schema=declared)
+    if metadata is None:
+        return declared
+    return declared.with_metadata(
+        {**(declared.metadata or {}), "ptdq": json.dumps(metadata, ensure_ascii=False)}
+    )
 
 
 def write_table(path: Path, table: pa.Table) -> None:

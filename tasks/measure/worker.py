@@ -85,7 +85,8 @@ def measure(request: CellRequest, report: Callable[[int], None]) -> None:
     import pyarrow.parquet as pq
     import torch
 
-    from tasks.store import make_table, write_table
+    from tasks.measure.rows import Rows
+    from tasks.store import write_table
     from tasks.variants import registry
     from tasks.variants.artifact import open_artifact
 
@@ -120,7 +121,7 @@ def measure(request: CellRequest, report: Callable[[int], None]) -> None:
     start_seconds = time.time() - request.spawned_at
     first = reported = time.perf_counter_ns()
 
-    rows: list[dict[str, Any]] = []
+    rows = Rows()
     done = 0
     clock = time.perf_counter_ns
     for number, (batch, warmup) in enumerate(queue):
@@ -138,21 +139,16 @@ def measure(request: CellRequest, report: Callable[[int], None]) -> None:
         t2 = clock()
         lengths = encoding["attention_mask"].sum(axis=1)
         truncated = _truncated(tokenizer, encoding, batch_texts, lengths, request.max_length)
-        for row, index in enumerate(batch):
-            rows.append(
-                {
-                    "position": len(rows),
-                    "batch": number,
-                    "index": index,
-                    "tokens": int(lengths[row]),
-                    "truncated": truncated[row],
-                    "prediction": int(logits[row].argmax()),
-                    "logits": logits[row].tolist(),
-                    "tokenize_ns": t1 - t0,
-                    "forward_ns": t2 - t1,
-                    "warmup": warmup,
-                }
-            )
+        rows.add(
+            batch,
+            number=number,
+            lengths=lengths,
+            truncated=truncated,
+            logits=logits,
+            tokenize_ns=t1 - t0,
+            forward_ns=t2 - t1,
+            warmup=warmup,
+        )
         done += 0 if warmup else len(batch)
         if t2 - reported > PROGRESS_EVERY_NS:
             reported = t2
@@ -184,7 +180,6 @@ def measure(request: CellRequest, report: Callable[[int], None]) -> None:
         "frequency_mhz_after": after.frequency_mhz,
         "involuntary_switches": usage.ru_nivcsw - usage_before.ru_nivcsw,
     }
-    ids, labels = documents["doc_id"].to_pylist(), documents["label"].to_pylist()
     key = {
         "run_id": request.run_id,
         "variant": request.variant,
@@ -193,10 +188,7 @@ def measure(request: CellRequest, report: Callable[[int], None]) -> None:
         "core": -1 if request.core is None else request.core,
         "order": request.order,
     }
-    for entry in rows:
-        index = entry.pop("index")
-        entry.update(key, doc_id=ids[index], label=labels[index])
-    table = make_table("predictions", rows, {"cell": asdict(request), "facts": facts})
+    table = rows.table(documents, key, {"cell": asdict(request), "facts": facts})
     write_table(Path(request.result), table)
     report(done)
 

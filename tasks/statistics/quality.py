@@ -89,9 +89,29 @@ def measure(labels: Ints, predictions: Ints) -> Quality:
         ValueError: empty, not vectors or of different lengths.
     """
     check_classes(labels, predictions)
+    return _measure(labels, predictions, np.ones(len(labels), np.int64))
+
+
+def measure_counts(counts: Ints) -> Quality:
+    """The same from the confusion matrix [classes, classes], label by prediction.
+
+    For more documents than fit into memory: their matrices are added up.
+
+    Raises:
+        ValueError: no square matrix, a negative count, or no document.
+    """
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
+        raise ValueError(f"counts must be a square matrix, got shape {counts.shape}")
+    if (counts < 0).any() or not counts.any():
+        raise ValueError("counts must not be negative, and of at least one document")
+    labels, predictions = np.nonzero(counts)
+    return _measure(labels, predictions, counts[labels, predictions])
+
+
+def _measure(labels: Ints, predictions: Ints, counts: Ints) -> Quality:
     names = np.union1d(labels, predictions)
     precision, recall, f1, support = precision_recall_fscore_support(
-        labels, predictions, labels=names, zero_division=0.0
+        labels, predictions, labels=names, sample_weight=counts, zero_division=0.0
     )
     classes = tuple(
         ClassMetrics(int(c), float(p), float(r), float(f), int(s))
@@ -102,8 +122,8 @@ def measure(labels: Ints, predictions: Ints) -> Quality:
         return float(np.average(values, weights=support))
 
     return Quality(
-        documents=len(labels),
-        accuracy=float(accuracy_score(labels, predictions)),
+        documents=int(counts.sum()),
+        accuracy=float(accuracy_score(labels, predictions, sample_weight=counts)),
         macro_precision=float(precision.mean()),
         macro_recall=float(recall.mean()),
         macro_f1=float(f1.mean()),

@@ -8,11 +8,17 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import yaml
+from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
+from prefect.client.schemas.objects import State
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows.matrix import MatrixParameters, benchmark_matrix
+from tasks.errors import UserError
 from tasks.matrix import Child, MatrixFiles
 from tasks.measure.machine import usable_cores
 from tasks.store import RunFiles, read_json, read_table
@@ -42,7 +48,8 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]
             # What it starts inherits the core.
             psutil.Process(worker.pid).cpu_affinity([core])
             workers.append(worker)
-        running.prefect("work-pool", "create", "coordinator", "--type", "process")
+        with running.client() as client:
+            client.create_work_pool(WorkPoolCreate(name="coordinator", type="process"))
         # A worker makes its pool if there is none.
         wait_for("pools", lambda: set(MACHINES) <= pools(running))
         running.prefect("--no-prompt", "deploy", "--all", "--prefect-file", FILE)
@@ -139,39 +146,68 @@ def test_one_report_with_a_row_for_each_machine(ran: Ran, machines: Installation
     assert next(row for row in rows if row["machine"] == "machine-a")["documents_per_price"] > 0
 
 
+def go(installation: Installation, **values: Any) -> State[Any]:
+    """The flow in this process: what it does with its runs does not depend on how it is started."""
+    parameters = MatrixParameters(**values, run_id="rent", poll_interval=1)
+    with temporary_settings({PREFECT_API_URL: installation.api}):
+        state: State[Any] = benchmark_matrix(parameters, return_state=True)
+        return state
+
+
 def test_what_is_there_is_not_run_again(
     ran: Ran, machines: Installation, tiny_model: Path, tiny_data: Path
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in ran.files.runs.rglob("run.json")}
-    results = ran.files.directory.parent
-    again = run_matrix(
-        machines, tiny_data, results, "--machine", MACHINES[0], "--model", tiny_model,
-        "--max-length", 16,
-    )  # fmt: skip
-    assert again.status == 0, again.output
-    assert {path: path.stat().st_mtime_ns for path in ran.files.runs.rglob("run.json")} == before
-
-
-def test_an_unknown_machine_is_refused(machines: Installation, tiny_data: Path, tmp_path: Path) -> None:
-    refused = run_matrix(
-        machines, tiny_data, tmp_path / "results", "--machine", "no-such", "--model", "m"
+    state = go(
+        machines,
+        machine=[MACHINES[0]],
+        model=[str(tiny_model)],
+        max_length=[16],
+        benchmark={"data": str(tiny_data)},
+        results_dir=str(ran.files.directory.parent),
     )
-    assert refused.status == 2
-    assert "machine 'no-such': no deployment" in refused.output
-    assert not refused.files.directory.exists()
+    assert state.is_completed(), state.message
+    assert {path: path.stat().st_mtime_ns for path in ran.files.runs.rglob("run.json")} == before
+    rows = read_table(ran.files.table).to_pylist()
+    assert {(row["machine"], row["status"]) for row in rows} == {(MACHINES[0], "ok")}
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"machine": ["no-such"]}, "machine 'no-such': no deployment"),
+        ({"benchmark": {"model": "m"}}, "benchmark: model is for the matrix"),
+        ({"benchmark": {"data": "demo", "repeats": 0}}, "repeats"),
+    ],
+)
+def test_a_mistake_starts_no_run(
+    machines: Installation, tmp_path: Path, values: dict[str, Any], words: str
+) -> None:
+    given = {"machine": [MACHINES[0]], "model": ["m"], "benchmark": {"data": "demo"}}
+    state = go(machines, **given | values, results_dir=str(tmp_path))
+    error = state.result(raise_on_failure=False)
+    assert isinstance(error, UserError)
+    assert words in str(error)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_no_worker_takes_is_given_up(
     machines: Installation, tiny_model: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
-    machines.prefect("work-pool", "pause", MACHINES[0])
-    given_up = run_matrix(
-        machines, tiny_data, tmp_path / "results", "--machine", MACHINES[0], "--model", tiny_model,
-        "--max-length", 8, "--timeout", 6,
-    )  # fmt: skip
-    assert given_up.status == 1
-    (row,) = read_table(given_up.files.table).to_pylist()
-    assert row["error"] == "was not started by any worker within 6 s"
+    with machines.client() as client:
+        client.update_work_pool(MACHINES[0], WorkPoolUpdate(is_paused=True))
+    state = go(
+        machines,
+        machine=[MACHINES[0]],
+        model=[str(tiny_model)],
+        max_length=[8],
+        benchmark={"data": str(tiny_data)},
+        results_dir=str(tmp_path),
+        timeout=3,
+    )
+    assert state.is_failed()
+    (row,) = read_table(MatrixFiles(tmp_path / "rent").table).to_pylist()
+    assert row["error"] == "was not started by any worker within 3 s"
     with machines.client() as client:
         (run,) = [run for run in client.read_flow_runs() if run.name == f"rent-{row['run_id']}"]
     assert run.state is not None
