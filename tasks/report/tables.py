@@ -125,6 +125,41 @@ def interference(run: Run) -> list[Row]:
     return rows
 
 
+def limits(run: Run) -> list[Row]:
+    """How near each variant comes to the core's measured peaks: rate (GOP/s) and shares.
+
+    Only calls whose documents fill the maximum length count; two operations a multiply-add. Sorted by
+    variant and length; what has no such call is left out.
+    """
+    rows: list[Row] = []
+    calls = run.calls[~run.calls["warmup"].astype(bool)]
+    for variant in run.measured_variants:
+        for length in run.lengths:
+            adds = run.get("model", "multiply_adds_per_length", str(length))
+            full = calls[
+                (calls["variant"] == variant)
+                & (calls["max_length"] == length)
+                & (calls["tokens"] == length)
+                & (calls["documents"] == calls["documents"].max())
+            ]
+            if not adds or full.empty:
+                continue
+            milliseconds = float(full["forward_ms"].median())
+            rate = 2 * adds * int(full["documents"].iloc[0]) / milliseconds / 1e6
+            rows.append(
+                {
+                    "variant": variant,
+                    "max_length": length,
+                    "calls": len(full),
+                    "median_ms": milliseconds,
+                    "gops": rate,
+                    "float32_share": _share(rate, run.get("limits", "float32_gflops")),
+                    "int8_share": _share(rate, run.get("limits", "int8_gops")),
+                }
+            )
+    return rows
+
+
 def side_by_side(run: Run) -> list[Row]:
     """The figures with their ratio to the baseline and to the fastest, and who is on the front."""
     x, y = "forward_p50_ms", "f1_weighted" if run.quality else "artifact_mb"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tasks.report import numbers
+from tasks.report import numbers, tables
 from tasks.report.markdown import block, bullets, code, facts, paragraphs, prose, table
-from tasks.report.run import Row, Run
+from tasks.report.run import Row
 from tasks.report.sections.page import Page, cell_name
 
 _FLAGS_SHOWN = ("avx", "amx", "fma", "f16c", "sse4", "asimd", "neon", "sve", "i8mm", "bf16", "dot")
@@ -18,7 +18,18 @@ def limits(page: Page) -> str:
     float32, int8 = run.get("limits", "float32_gflops"), run.get("limits", "int8_gops")
     if not float32 and not int8:
         return ""
-    rows = [row for v in run.measured_variants for n in run.lengths if (row := _share(run, v, n))]
+    rows = [
+        [
+            code(row["variant"]),
+            str(row["max_length"]),
+            str(row["calls"]),
+            numbers.ms(row["median_ms"]),
+            f"{row['gops']:.0f}",
+            numbers.percent(row["float32_share"]),
+            numbers.percent(row["int8_share"]),
+        ]
+        for row in tables.limits(run)
+    ]
     peaks = [
         f"{name} {value:.0f} {unit}"
         for name, value, unit in (("float32", float32, "GFLOP/s"), ("int8", int8, "GOP/s"))
@@ -32,27 +43,6 @@ def limits(page: Page) -> str:
         "whose documents fill the maximum length; two operations a multiply-add.",
         table(headings, rows) if rows else "No document filled a maximum length.",
     )
-
-
-def _share(run: Run, variant: str, length: int) -> list[str]:
-    adds = run.get("model", "multiply_adds_per_length", str(length))
-    calls = run.calls[~run.calls["warmup"].astype(bool)]
-    full = calls[
-        (calls["variant"] == variant)
-        & (calls["max_length"] == length)
-        & (calls["tokens"] == length)
-        & (calls["documents"] == calls["documents"].max())
-    ]
-    if not adds or full.empty:
-        return []
-    milliseconds = float(full["forward_ms"].median())
-    rate = 2 * adds * int(full["documents"].iloc[0]) / milliseconds / 1e6
-    shares = [
-        numbers.percent(rate / limit if limit else None)
-        for limit in (run.get("limits", "float32_gflops"), run.get("limits", "int8_gops"))
-    ]
-    ms = numbers.ms(milliseconds)
-    return [code(variant), str(length), str(len(full)), ms, f"{rate:.0f}", *shares]
 
 
 def flags(page: Page) -> str:

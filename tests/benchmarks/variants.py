@@ -1,0 +1,142 @@
+"""``make bench-variants``: every variant on the bert-base shape, in one run, at three lengths.
+
+The machine must be otherwise idle; about half an hour on two cores. Weights are random unless
+``MODEL`` names a checkpoint with weights: then quality is compared as well.
+
+    make bench-variants MODEL=path/to/shape DATA=path/to/test.csv
+
+Without them, the shape is made here with the demo's tokenizer, and the documents are the demo's.
+Writes ``tests/benchmarks/results/variants.json`` and prints a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from flows.benchmark import quantization_benchmark
+from flows.parameters import ALL, make_parameters
+from tasks.demo.build import make_demo
+from tasks.record import git_commit, now
+from tasks.report.run import Run, load
+from tasks.report.tables import against_baseline, limits, side_by_side, sizes
+from tasks.store import RunFiles, read_json, write_json
+
+RESULTS = Path(__file__).parent / "results" / "variants.json"
+POSITIONS = 512
+
+
+def main() -> None:
+    """Run all variants, or those named, and write what was found."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", help="checkpoint or shape (configuration and tokenizer)")
+    parser.add_argument("--data", help="labelled documents")
+    parser.add_argument("--variant", action="append", help="only these", default=[])
+    parser.add_argument("--max-length", action="append", type=int, default=[])
+    parser.add_argument("--documents", type=int, default=16)
+    parser.add_argument("--results-dir", default=None, help="keep the run there")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="ptdq-bench-") as scratch:
+        model = chosen.model or str(base_shape(Path(scratch) / "bert-base"))
+        values: dict[str, Any] = {
+            "model": model,
+            "data": chosen.data or str(make_demo().data),
+            "random_weights": not list(Path(model).glob("*.safetensors")),
+            "variant": chosen.variant or [ALL],
+            "max_length": chosen.max_length or [128, 256, 384],
+            "limit": chosen.documents,
+            # Calls are long and vary little; the cells are what costs time.
+            "warmup": 2,
+            "control_documents": 0,
+            "results_dir": chosen.results_dir or str(Path(scratch) / "results"),
+        }
+        directory: Any = quantization_benchmark(make_parameters(values))
+        found = collect(RunFiles(Path(str(directory))))
+    write_json(RESULTS, found)
+    print(table(found))
+
+
+def base_shape(directory: Path) -> Path:
+    """Configuration of bert-base, with the tokenizer and the classes of the demo."""
+    from transformers import AutoConfig, AutoTokenizer, BertConfig
+
+    demo = make_demo().model
+    AutoTokenizer.from_pretrained(demo, model_max_length=POSITIONS).save_pretrained(directory)
+    classes = AutoConfig.from_pretrained(demo).id2label
+    BertConfig(
+        vocab_size=21128, id2label=classes, label2id={name: index for index, name in classes.items()}
+    ).save_pretrained(directory)
+    return directory
+
+
+def collect(files: RunFiles) -> dict[str, Any]:
+    """Every figure of the table, with the machine."""
+    run = load(files)
+    record = read_json(files.record)
+    return {
+        "git_commit": git_commit(),
+        "ended_at": now(),
+        "machine": record["machine"],
+        "limits": record["limits"],
+        "skipped": record["skipped"],
+        "documents": record["data"]["documents"],
+        "rows": rows(run),
+        "sizes": sizes(run),
+    }
+
+
+def rows(run: Run) -> list[dict[str, Any]]:
+    """Median latency, speed-up with its interval and share of the int8 limit, by variant and length."""
+    pairs = {(row["variant"], row["max_length"]): row for row in against_baseline(run)}
+    shares = {(row["variant"], row["max_length"]): row["int8_share"] for row in limits(run)}
+    found = []
+    for row in side_by_side(run):
+        pair = pairs.get((row["variant"], row["max_length"]), {})
+        found.append(
+            {
+                "variant": row["variant"],
+                "max_length": row["max_length"],
+                "forward_p50_ms": row["forward_p50_ms"],
+                "times_fastest": row["times_fastest"],
+                "speedup": pair.get("speedup"),
+                "speedup_low": pair.get("speedup_low"),
+                "speedup_high": pair.get("speedup_high"),
+                "int8_limit_share": shares.get((row["variant"], row["max_length"])),
+            }
+        )
+    return found
+
+
+def table(found: dict[str, Any]) -> str:
+    """The findings as Markdown, fastest first at the shortest length."""
+    lengths = sorted({row["max_length"] for row in found["rows"]})
+    shares = {row["variant"]: row for row in found["sizes"]}
+    by_key = {(row["variant"], row["max_length"]): row for row in found["rows"]}
+    names = sorted(shares, key=lambda name: by_key[name, lengths[0]]["forward_p50_ms"])
+    lines = [
+        "| variant | MB | of fp32 | " + " | ".join(f"{n} tokens" for n in lengths) + " | of int8 limit |",
+        "| --- " * (4 + len(lengths)) + "|",
+    ]
+    for name in names:
+        size = shares[name]
+        cells = [f"`{name}`", f"{size['artifact_mb']:.1f}", f"{size['artifact_share']:.2f}"]
+        for length in lengths:
+            row = by_key[name, length]
+            ratio = "1x" if row["speedup"] is None else _ratio(row)
+            cells.append(f"{row['forward_p50_ms']:.0f} ms, {ratio}")
+        share = by_key[name, lengths[0]]["int8_limit_share"]
+        cells.append("" if share is None else f"{share:.0%}")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _ratio(row: dict[str, Any]) -> str:
+    return f"{row['speedup']:.2f}x [{row['speedup_low']:.2f}, {row['speedup_high']:.2f}]"
+
+
+if __name__ == "__main__":
+    main()
+    print(json.dumps({"written": str(RESULTS)}))
