@@ -211,8 +211,8 @@ def _check_variant(name: str) -> str:
 DEMO_VALUES: dict[str, Any] = {
     "model": DEMO,
     "data": DEMO,
-    "max_length": [128, 256],
-    "limit": 100,
+    "max_length": [192],
+    "limit": 400,
     "control_documents": 8,
 }
 """Parameters of ``ptdq demo``: small enough for three minutes on two cores."""
