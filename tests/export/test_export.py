@@ -1,0 +1,198 @@
+"""What an export writes and what it refuses, on made-up runs: one line, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from flows.cli import cli
+from tasks.cache import cache_root
+from tasks.checkpoint import open_checkpoint
+from tasks.engines import choose_engine
+from tasks.errors import UserError
+from tasks.export.build import export
+from tasks.store import RunFiles, make_table, read_json, read_table, write_json, write_table
+from tasks.variants import registry
+from tasks.variants.artifact import Artifact, intact, make_artifact
+from tasks.variants.base import Settings
+from tasks.variants.fp32 import Fp32
+from tests.conftest import CLASSES
+from tests.operations.runs import make_run
+from tests.report.test_markdown import NASTY, RENDERER
+
+VARIANT = "int8-dynamic"
+
+
+@pytest.fixture(scope="module")
+def made(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """A real artifact, in no cache."""
+    source = open_checkpoint(str(tiny_model), labels=CLASSES).source
+    settings = Settings(engine=choose_engine(None))
+    target = tmp_path_factory.mktemp("artifacts") / "made"
+    return make_artifact(registry.get(VARIANT), source, settings, None, target)
+
+
+@pytest.fixture
+def cached(made: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The artifact as the entry of a cache."""
+    monkeypatch.setenv("PTDQ_CACHE", str(tmp_path / "cache"))
+    return Path(shutil.copytree(made.directory, cache_root() / "artifacts" / "entry"))
+
+
+@pytest.fixture
+def run(made: Artifact, tmp_path: Path) -> RunFiles:
+    """A made-up run that measured it."""
+    files = make_run(tmp_path / "results", "run", record={"versions": {"torch": "2.13.0+cpu"}})
+    rows = read_table(files.table("variants")).to_pylist()
+    rows[1] |= {"digest": made.digest, "engine": made.settings.engine}
+    write_table(files.table("variants"), make_table("variants", rows))
+    return files
+
+
+def complaint(files: RunFiles, out: Path, variant: str = VARIANT) -> str:
+    """The one line that an export ends with; nothing is written."""
+    before = sorted(out.parent.rglob("*"))
+    with pytest.raises(UserError) as caught:
+        export(files, variant, out)
+    assert sorted(out.parent.rglob("*")) == before
+    text = str(caught.value)
+    assert len(text.splitlines()) == 1
+    return text
+
+
+def test_the_command(run: RunFiles, cached: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "out"
+    words = ["export", run.run_id, "--variant", VARIANT, "--out", str(out)]
+    done = CliRunner().invoke(cli, [*words, "--results-dir", str(run.directory.parent)])
+    assert done.exit_code == 0, done.output
+    assert done.output == f"{out}\n"
+    assert intact(out / "artifact")
+    assert {path.name for path in out.iterdir()} == {
+        "README.md", "artifact", "classifier.json", "eager.py", "load.py", "rebuild.py",
+        "requirements.txt", "runtime.py",
+    }  # fmt: skip
+    assert (out / "requirements.txt").read_text() == "torch==2.13.0\n"
+    assert read_json(out / "classifier.json")["max_length"] == 256
+    assert out.stat().st_mode == (out / "artifact").stat().st_mode
+    # What was measured reads it, byte for byte.
+    rebuild = Path(registry.__file__).with_name("rebuild.py")
+    assert (out / "rebuild.py").read_bytes() == rebuild.read_bytes()
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_an_empty_directory_will_do(run: RunFiles, cached: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    assert intact(export(run, VARIANT, out) / "artifact")
+
+
+def test_the_card_has_the_figures(run: RunFiles, cached: Path, tmp_path: Path) -> None:
+    card = (export(run, VARIANT, tmp_path / "out") / "README.md").read_text(encoding="utf-8")
+    for part in ("speed-up", "weighted F1", "Imaginary CPU", "ptdq run --model checkpoint", "`run`"):
+        assert part in card
+    assert card.count(f"| `{VARIANT}` | 128 |") == card.count(f"| `{VARIANT}` | 256 |") == 3
+
+
+def test_the_card_shows_text_as_it_is_written(run: RunFiles, cached: Path, tmp_path: Path) -> None:
+    record = read_json(run.record)
+    record["model"] |= {"name": NASTY[3], "labels": NASTY}
+    record["machine"]["cpu"] = NASTY[4]
+    write_json(run.record, record)
+    out = export(run, VARIANT, tmp_path / "out")
+    shown = RENDERER.render((out / "README.md").read_text(encoding="utf-8"))
+    assert "<script" not in shown
+    assert "<a " not in shown
+    assert "<img" not in shown
+    assert read_json(out / "classifier.json")["labels"] == NASTY
+
+
+def test_run_is_unknown(tmp_path: Path) -> None:
+    words = ["export", "none", "--variant", VARIANT, "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(cli, [*words, "--results-dir", str(tmp_path)])
+    assert isinstance(done.exception, UserError)
+    assert "run 'none'" in str(done.exception)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_run_is_not_finished(run: RunFiles, cached: Path, tmp_path: Path) -> None:
+    write_json(run.record, read_json(run.record) | {"status": "running"})
+    text = complaint(run, tmp_path / "out")
+    assert "not finished" in text
+    assert "ptdq run --resume run" in text
+
+
+@pytest.mark.parametrize("name", ["int9", "onnx-fp32"])
+def test_variant_is_not_in_the_run(name: str, run: RunFiles, cached: Path, tmp_path: Path) -> None:
+    text = complaint(run, tmp_path / "out", name)
+    assert f"'{name}'" in text
+    assert "fp32, int8-dynamic" in text
+
+
+def test_variant_failed(run: RunFiles, cached: Path, tmp_path: Path) -> None:
+    cells = read_table(run.table("cells")).to_pylist()
+    for cell in cells:
+        if cell["variant"] == VARIANT:
+            cell |= {"status": "failed", "error": "it was killed"}
+    write_table(run.table("cells"), make_table("cells", cells))
+    assert "no figures of int8-dynamic" in complaint(run, tmp_path / "out")
+
+
+def test_directory_is_not_empty(run: RunFiles, cached: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine").write_text("mine")
+    text = complaint(run, out)
+    assert str(out) in text
+    assert "not empty" in text
+    assert "is a file" in complaint(run, out / "mine")
+
+
+def test_directory_cannot_be_made(run: RunFiles, cached: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "cannot be written" in complaint(run, tmp_path / "file" / "out")
+
+
+def forget_the_entry(entry: Path) -> None:
+    shutil.rmtree(entry)
+
+
+def make_another(entry: Path) -> None:
+    manifest = json.loads((entry / "artifact.json").read_text())
+    (entry / "artifact.json").write_text(json.dumps(manifest | {"digest": "0" * 64}))
+
+
+def spoil_the_manifest(entry: Path) -> None:
+    (entry / "artifact.json").write_text("{")
+
+
+def flip_a_byte(entry: Path) -> None:
+    content = bytearray((entry / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (entry / "model.safetensors").write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [forget_the_entry, make_another, spoil_the_manifest, flip_a_byte])
+def test_artifact_is_gone_or_damaged(
+    damage: Callable[[Path], None], run: RunFiles, cached: Path, tmp_path: Path
+) -> None:
+    damage(cached)
+    text = complaint(run, tmp_path / "out")
+    assert "int8-dynamic in" in text or "int8-dynamic is not in the cache" in text
+    assert "make it again with `ptdq run`" in text
+
+
+def test_a_class_with_a_load_of_its_own_does_not_inherit_the_loader() -> None:
+    class Renamed(Fp32):
+        name = "renamed"
+
+    class Other(Fp32):
+        name = "other"
+        load = Fp32.load
+
+    assert Renamed.exported == Fp32.exported != {}
+    assert Other.exported == {}

@@ -1,0 +1,100 @@
+"""An exported artifact, loaded by a process that knows nothing of ptdq, predicts what the run did."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tasks.export.build import export
+from tasks.store import RunFiles, read_table
+from tasks.variants import registry
+from tasks.variants.artifact import intact
+from tests.conftest import CLASSES
+from tests.flows.support import run_flow
+
+pytestmark = pytest.mark.slow
+RUNTIMES = {"torch", "torchao", "onnxruntime", "openvino"}
+EAGER = {"numpy", "safetensors", "torch", "transformers"}
+# One of each loader, and of the dynamic ones that with tables as well; to what each may need.
+NEEDS = {
+    "fp32": EAGER,
+    "int8-dynamic": EAGER,
+    "int8-dynamic-embeddings": EAGER,
+    "bfloat16": EAGER,
+    "int8-torchao": EAGER | {"torchao"},
+    "fp32-compiled": {"numpy", "torch", "transformers"},
+    "onnx-int8-dynamic": {"numpy", "onnxruntime", "transformers"},
+    "openvino-fp32": {"numpy", "openvino", "transformers"},
+}
+INSTALLED = [v for v in NEEDS if v in registry.names() and not registry.missing_packages(registry.get(v))]
+
+
+@pytest.fixture(scope="module")
+def measured(
+    prefect_server: str, tiny_model: Path, tiny_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> RunFiles:
+    """One run of all that can be exported here."""
+    results = tmp_path_factory.mktemp("results")
+    state = run_flow(
+        model=str(tiny_model),
+        data=str(tiny_data),
+        variant=INSTALLED,
+        max_length=[16],
+        repeats=1,
+        control_documents=0,
+        load_wait=0,
+        results_dir=str(results),
+        run_id="measured",
+    )
+    assert state.is_completed(), state.message
+    return RunFiles(results / "measured")
+
+
+@pytest.mark.parametrize("variant", INSTALLED)
+def test_a_clean_process_predicts_what_the_run_did(
+    variant: str, measured: RunFiles, tmp_path: Path
+) -> None:
+    out = export(measured, variant, tmp_path / "out")
+    assert intact(out / "artifact")
+    required = (out / "requirements.txt").read_text(encoding="utf-8")
+    assert set(re.findall(r"^(\w+)==\d[\w.]*$", required, re.MULTILINE)) == NEEDS[variant]
+
+    documents = read_table(measured.table("documents")).to_pydict()
+    rows = read_table(measured.table("predictions")).to_pandas()
+    rows = rows[(rows.variant == variant) & ~rows.warmup].set_index("doc_id").loc[documents["doc_id"]]
+    found = predict(out, documents["text"], RUNTIMES - NEEDS[variant], tmp_path)
+    assert {"load", "runtime"} <= set(found["modules"])
+    assert not {"tasks", "flows", "prefect"} & set(found["modules"])
+    assert RUNTIMES & set(found["modules"]) == RUNTIMES & NEEDS[variant]
+    assert np.array_equal(np.array(found["logits"], np.float32), np.stack(rows.logits.to_list()))
+    assert found["classes"] == [CLASSES[index] for index in rows.prediction]
+    assert len(set(found["classes"])) > 1
+
+
+def predict(out: Path, texts: list[str], hidden: set[str], scratch: Path) -> dict[str, Any]:
+    """Logits and classes, from a process elsewhere that finds the export, and packages but these."""
+    site, elsewhere = scratch / "site", scratch / "elsewhere"
+    site.mkdir()
+    elsewhere.mkdir()
+    for path in Path(sysconfig.get_path("purelib")).iterdir():
+        if re.split(r"\W", path.name.strip("_"))[0] not in {*hidden, "editable", "ptdq", "prefect"}:
+            (site / path.name).symlink_to(path)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", Path(__file__).with_name("clean.py"), out, site],
+        input=json.dumps(texts),
+        capture_output=True,
+        text=True,
+        cwd=elsewhere,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
