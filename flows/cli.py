@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 import sys
-import types
-import typing
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import click
 
 from flows.commands import register
 from flows.matrix_command import matrix
+from flows.options import given_options, parameter_options
+from flows.sensitivity_command import sensitivity
+from flows.shards_command import evaluate
 from tasks.errors import GateFailed, RunFailed, UserError
 
 RUN_FAILED, INPUT_WRONG, GATE_FAILED = 1, 2, 3
@@ -55,49 +56,15 @@ def cli() -> None:
     """Is the quantized text classifier faster, smaller and as good? Measured, with intervals."""
 
 
-def parameter_options(function: Any) -> Any:
-    """Add an option for each field of the parameters. Values are validated by the model alone."""
-    from flows.parameters import Parameters
-
-    for name, field in reversed(Parameters.model_fields.items()):
-        kind = field.annotation
-        text = field.description or ""
-        if not field.is_required() and field.default not in (None, False, []):
-            default = field.default
-            shown = ", ".join(map(str, default)) if isinstance(default, list) else default
-            text += f"  [default: {shown}]"
-        option = f"--{name.replace('_', '-')}"
-        settings: dict[str, Any] = {"default": None, "help": text}
-        if kind is bool:
-            option = f"{option}/--no-{name.replace('_', '-')}"
-            if name.startswith("no_"):
-                option, settings["is_flag"] = f"--{name.replace('_', '-')}", True
-                settings["default"] = None
-        else:
-            settings["metavar"] = _metavar(kind)
-            settings["multiple"] = typing.get_origin(kind) is list
-        function = click.option(option, name, **settings)(function)
-    return function
-
-
-def _metavar(kind: Any) -> str:
-    arguments = [a for a in typing.get_args(kind) if a is not type(None)]
-    if typing.get_origin(kind) is Literal:
-        return "|".join(map(str, arguments))
-    if typing.get_origin(kind) in (list, types.UnionType, typing.Annotated):
-        return _metavar(arguments[0])
-    return {int: "INTEGER", float: "NUMBER"}.get(kind, "TEXT")
-
-
 @cli.command()
 @click.option("--config", type=click.Path(path_type=Path), help="YAML or JSON file of parameters.")
 @click.option("--resume", metavar="RUN", help="Go on with a run that was broken off.")
-@parameter_options
+@parameter_options()
 def run(config: Path | None, resume: str | None, **options: Any) -> None:
     """Measure variants side by side; options go before the config file, which goes before defaults."""
     from flows.parameters import make_parameters, read_config
 
-    given = _given(options)
+    given = given_options(options)
     if resume is not None:
         from tasks.store import open_run, read_json
 
@@ -111,21 +78,12 @@ def run(config: Path | None, resume: str | None, **options: Any) -> None:
 
 
 @cli.command()
-@parameter_options
+@parameter_options()
 def demo(**options: Any) -> None:
     """Run the benchmark on the embedded default: a synthetic corpus and a small BERT, made here."""
     from flows.parameters import DEMO_VALUES, make_parameters
 
-    execute(make_parameters(DEMO_VALUES | _given(options)))
-
-
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that were given."""
-    return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in options.items()
-        if value is not None and value != ()
-    }
+    execute(make_parameters(DEMO_VALUES | given_options(options)))
 
 
 def execute(parameters: Any, resume: bool = False) -> None:
@@ -242,3 +200,5 @@ def variants() -> None:
 
 register(cli)
 cli.add_command(matrix)
+cli.add_command(evaluate)
+cli.add_command(sensitivity)

@@ -1,0 +1,62 @@
+"""Options of the command line from the fields of :class:`flows.parameters.Parameters`."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable, Collection
+from typing import Any, Literal
+
+import click
+
+from flows.parameters import Parameters
+
+
+def parameter_options(only: Collection[str] | None = None) -> Callable[[Any], Any]:
+    """Add an option for each field, or for ``only`` these. Values are validated by the model alone."""
+
+    def decorate(function: Any) -> Any:
+        for name in reversed(Parameters.model_fields):
+            if only is None or name in only:
+                function = _option(name)(function)
+        return function
+
+    return decorate
+
+
+def _option(name: str) -> Callable[[Any], Any]:
+    field = Parameters.model_fields[name]
+    kind = field.annotation
+    text = field.description or ""
+    if not field.is_required() and field.default not in (None, False, []):
+        default = field.default
+        shown = ", ".join(map(str, default)) if isinstance(default, list) else default
+        text += f"  [default: {shown}]"
+    option = f"--{name.replace('_', '-')}"
+    settings: dict[str, Any] = {"default": None, "help": text}
+    if kind is bool:
+        option = f"{option}/--no-{name.replace('_', '-')}"
+        if name.startswith("no_"):
+            option, settings["is_flag"] = f"--{name.replace('_', '-')}", True
+    else:
+        settings["metavar"] = _metavar(kind)
+        settings["multiple"] = typing.get_origin(kind) is list
+    return click.option(option, name, **settings)
+
+
+def _metavar(kind: Any) -> str:
+    arguments = [a for a in typing.get_args(kind) if a is not type(None)]
+    if typing.get_origin(kind) is Literal:
+        return "|".join(map(str, arguments))
+    if typing.get_origin(kind) in (list, types.UnionType, typing.Annotated):
+        return _metavar(arguments[0])
+    return {int: "INTEGER", float: "NUMBER"}.get(kind, "TEXT")
+
+
+def given_options(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in options.items()
+        if value is not None and value != ()
+    }

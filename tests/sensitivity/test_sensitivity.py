@@ -1,0 +1,209 @@
+"""``ptdq sensitivity`` from the command line to its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from flows.cli import cli
+from flows.parameters import make_parameters, read_config
+from tasks.checkpoint import open_checkpoint
+from tasks.engines import choose_engine
+from tasks.errors import UserError
+from tasks.models import torch_predictor
+from tasks.sensitivity.find import Found, read_found
+from tasks.store import read_json
+from tasks.variants.base import Settings
+from tasks.variants.dynamic import Int8DynamicMixed
+from tests.flows.support import start_ptdq
+from tests.sensitivity.models import HARD, label, spoil, texts
+
+TOKENS = 16
+MARGIN = 0.9
+
+
+@dataclass(frozen=True)
+class Study:
+    """One call of the command."""
+
+    output: list[str]
+    directory: Path
+    found: Found
+    model: Path
+    data: Path
+
+
+def sensitivity(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, ["sensitivity", *map(str, arguments)])
+
+
+def complaint(*arguments: object) -> str:
+    error = sensitivity(*arguments).exception
+    assert isinstance(error, UserError)
+    return str(error)
+
+
+def study(model: Path, data: Path, results: Path, *arguments: object) -> Study:
+    result = sensitivity(
+        "--model", model, "--data", data, "--results-dir", results, "--max-length", TOKENS,
+        "--f1-margin", MARGIN, *arguments,
+    )  # fmt: skip
+    assert result.exception is None, result.exception
+    lines = result.stdout.splitlines()
+    directory = Path(lines[-1])
+    return Study(lines, directory, read_found(directory), model, data)
+
+
+@pytest.fixture(scope="module")
+def hard(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A study of a model with one module that is hard to quantize, on documents of its own."""
+    directory = tmp_path_factory.mktemp("hard")
+    model = spoil(tiny_model, directory / "model")
+    data = label(model, texts(0, 40), directory / "test.csv", TOKENS)
+    other = label(model, texts(40, 40), directory / "validation.csv", TOKENS)
+    return study(model, data, directory / "results", "--calibration-data", other)
+
+
+@pytest.fixture(scope="module")
+def easy(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A study by block of a model that quantizes well, on the documents that runs report on."""
+    directory = tmp_path_factory.mktemp("easy")
+    data = label(tiny_model, texts(0, 40), directory / "test.csv", TOKENS)
+    return study(tiny_model, data, directory / "results", "--by", "block", "--run-id", "mine")
+
+
+def test_the_hard_module_comes_first_and_is_the_one_kept(hard: Study) -> None:
+    first, *others = hard.found.rows
+    assert first["name"] == HARD
+    assert first["divergence"] > 10 * max(row["divergence"] for row in others)
+    assert first["f1_weighted_difference"] < MARGIN - 1
+    assert hard.found.kept == [HARD]
+    assert [row["name"] for row in hard.found.rows if row["kept"]] == [HARD]
+    assert hard.found.everything["f1_ratio"] < MARGIN <= hard.found.chosen["f1_ratio"]
+
+
+def test_the_mixed_variant_predicts_as_the_study_says(hard: Study) -> None:
+    source = open_checkpoint(str(hard.model), labels=[]).source
+    settings = Settings(engine=choose_engine(None), keep_float_mixed=tuple(hard.found.kept))
+    float32, tokenizer = source.module(), source.tokenizer()
+    mixed = torch_predictor(Int8DynamicMixed().quantize(source.module(), settings))
+    for texts_of, said in ((texts(40, 40), hard.found.chosen["changed"]), (texts(0, 40), None)):
+        changed = 0
+        for text in texts_of:
+            inputs = tokenizer([text], max_length=TOKENS, truncation=True, return_tensors="np")
+            changed += torch_predictor(float32)(inputs).argmax() != mixed(inputs).argmax()
+        assert changed <= (1 - MARGIN) * 40
+        assert said in (None, changed)
+
+
+def test_every_module_is_timed_in_both(hard: Study) -> None:
+    for row in hard.found.rows:
+        assert row["float_ms"] > 0
+        assert row["int8_ms"] > 0
+        assert row["gain_low_ms"] <= row["gain_ms"] <= row["gain_high_ms"]
+        assert row["max_length"] == TOKENS
+
+
+def test_the_configuration_is_one_of_a_run(hard: Study) -> None:
+    parameters = make_parameters(read_config(hard.directory / "mixed.yaml"))
+    assert parameters.variant == ["fp32", "int8-dynamic", "int8-dynamic-mixed"]
+    assert parameters.keep_float_mixed == [HARD]
+    assert parameters.data == str(hard.data)
+    assert (parameters.max_length, parameters.margin, parameters.limit) == ([TOKENS], MARGIN, None)
+    assert parameters.calibration_data is not None
+
+
+def test_the_report_says_what_was_found_and_on_what(hard: Study) -> None:
+    report = (hard.directory / "sensitivity.md").read_text(encoding="utf-8")
+    assert f"| `{HARD}` |" in report
+    assert "none of which is in" in report
+    assert f"keep_float_mixed:\n- {HARD}" in report
+    assert f"ptdq run --config {hard.directory / 'mixed.yaml'}" in " ".join(hard.output)
+    facts: dict[str, Any] = read_json(hard.directory / "sensitivity.json")
+    assert facts["kept"] == [HARD]
+    assert facts["apart"] is True
+
+
+def test_nothing_is_kept_where_nothing_has_to(easy: Study) -> None:
+    assert easy.directory.name == "mine"
+    assert easy.found.kept == []
+    assert easy.found.tried == 1
+    assert easy.found.everything == easy.found.chosen
+    assert not (easy.directory / "mixed.yaml").exists()
+    assert "Nothing has to stay in float" in " ".join(easy.output)
+    names = {"bert.encoder.layer.0", "bert.encoder.layer.1", "bert.pooler.dense", "classifier"}
+    assert {row["name"] for row in easy.found.rows} == names
+
+
+def test_a_choice_on_the_documents_of_the_run_is_called_that(easy: Study) -> None:
+    assert "flatters" in (easy.directory / "sensitivity.md").read_text(encoding="utf-8")
+
+
+def test_harm_is_what_the_table_is_sorted_by(hard: Study, easy: Study) -> None:
+    for found in (hard.found, easy.found):
+        harms = [row["divergence"] for row in found.rows]
+        assert harms == sorted(harms, reverse=True)
+        assert np.isfinite(harms).all()
+
+
+def test_documents_of_the_run_are_refused_for_the_choice(hard: Study, tmp_path: Path) -> None:
+    text = complaint(
+        "--model", hard.model, "--data", hard.data, "--calibration-data", hard.data,
+        "--max-length", TOKENS, "--results-dir", tmp_path,
+    )  # fmt: skip
+    assert "calibration_data" in text
+    assert "test set" in text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_choice_needs_labels(hard: Study, tmp_path: Path) -> None:
+    unlabelled = tmp_path / "unlabelled.csv"
+    pd.DataFrame({"text": ["a", "b"]}).to_csv(unlabelled, index=False)
+    text = complaint("--model", hard.model, "--data", hard.data, "--calibration-data", unlabelled)
+    assert "no column 'label'" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (["--f1-margin", "2"], "margin"),
+        (["--max-length", "33"], "32 positions"),
+        (["--limit", "0"], "limit"),
+        (["--engine", "steam"], "'steam'"),
+        (["--modules", "Conv9d"], "modules"),
+        (["--run-id", "a/b"], "path separator"),
+        (["--data", "none.csv"], "no such file"),
+    ],
+)
+def test_input_is_wrong(options: list[str], part: str, hard: Study, tmp_path: Path) -> None:
+    text = complaint(
+        "--model", hard.model, "--data", hard.data, "--results-dir", tmp_path, "--max-length", TOKENS,
+        *options,
+    )  # fmt: skip
+    assert part in text
+    assert len(text.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_random_weights_have_no_quality_to_lose(hard: Study, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(f"model: {hard.model}\ndata: {hard.data}\nrandom_weights: true\n")
+    assert "random_weights" in complaint("--config", config)
+
+
+def test_wrong_input_has_status_2(tmp_path: Path) -> None:
+    ptdq = start_ptdq(
+        "sensitivity", "--model", tmp_path / "none", "--data", tmp_path / "none.csv",
+        "--results-dir", tmp_path, server="http://127.0.0.1:9/api",
+    )  # fmt: skip
+    output, errors = ptdq.communicate(timeout=300)
+    assert (ptdq.returncode, output) == (2, b"")
+    (line,) = errors.decode().splitlines()
+    assert line.startswith("ptdq: ")
+    assert "none.csv" in line
