@@ -59,7 +59,7 @@ def cli() -> None:
 @cli.command()
 @click.option("--config", type=click.Path(path_type=Path), help="YAML or JSON file of parameters.")
 @click.option("--resume", metavar="RUN", help="Go on with a run that was broken off.")
-@parameter_options()
+@parameter_options
 def run(config: Path | None, resume: str | None, **options: Any) -> None:
     """Measure variants side by side; options go before the config file, which goes before defaults."""
     from flows.parameters import make_parameters, read_config
@@ -78,7 +78,7 @@ def run(config: Path | None, resume: str | None, **options: Any) -> None:
 
 
 @cli.command()
-@parameter_options()
+@parameter_options
 def demo(**options: Any) -> None:
     """Run the benchmark on the embedded default: a synthetic corpus and a small BERT, made here."""
     from flows.parameters import DEMO_VALUES, make_parameters

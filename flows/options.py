@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import click
@@ -12,13 +12,17 @@ import click
 from flows.parameters import Parameters
 
 
-def parameter_options(only: Collection[str] | None = None) -> Callable[[Any], Any]:
-    """Add an option for each field, or for ``only`` these. Values are validated by the model alone."""
+def parameter_options(function: Any) -> Any:
+    """Add an option for each field. Values are validated by the model alone."""
+    return options_of(Parameters.model_fields)(function)
+
+
+def options_of(names: Iterable[str]) -> Callable[[Any], Any]:
+    """Add an option for each of these fields."""
 
     def decorate(function: Any) -> Any:
-        for name in reversed(Parameters.model_fields):
-            if only is None or name in only:
-                function = _option(name)(function)
+        for name in reversed(list(names)):
+            function = _option(name)(function)
         return function
 
     return decorate

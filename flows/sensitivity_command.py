@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from flows.options import given_options, parameter_options
+from flows.options import given_options, options_of
 from flows.parameters import Parameters, make_parameters, read_config
 
 # Of a run's parameters, those that mean something here and have the same default.
@@ -51,7 +51,7 @@ LENGTH, DOCUMENTS = 128, 500
     help="Labelled documents to make the choice on, none of which may be in the data. Without them the "
     "choice is made on the data itself, and what a run then says of it is flattered.",
 )
-@parameter_options(_SHARED)
+@options_of(_SHARED)
 def sensitivity(config: Path | None, by: Any, **options: Any) -> None:
     """Find the modules that cost quality in int8, what each gains, and what should stay float.
 
