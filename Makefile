@@ -7,7 +7,7 @@ EXTRAS := dev,torchao,onnx,openvino,dask
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS := 300
 
-.PHONY: demo test check bench bench-variants install constraints clean help
+.PHONY: demo test check bench bench-variants bench-growth install constraints clean help
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -39,6 +39,9 @@ bench: install ## the flow's own cost, A/A and A/B for real (the machine must be
 
 bench-variants: install ## every variant on the bert-base shape
 	@$(BIN)/python -m tests.benchmarks.variants
+
+bench-growth: install ## 100 to 1,000,000 documents: time for each, memory of the parent
+	@$(BIN)/python -m tests.benchmarks.growth
 
 constraints: ## pin what is installed now
 	@{ echo '# The versions that this project is tested with; made by `make constraints`.'; \

@@ -17,7 +17,7 @@ import pandas as pd
 
 from tasks.cache import cache_entry
 from tasks.errors import UserError
-from tasks.store import make_table, write_table
+from tasks.store import make_table_of_columns, write_table
 
 _READERS = {".csv": ",", ".tsv": "\t", ".jsonl": "json", ".ndjson": "json", ".parquet": "parquet"}
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
@@ -293,11 +293,8 @@ def store_documents(raw: RawDocuments, ids: Sequence[int], class_names: Sequence
     counts = np.bincount(np.asarray(ids), minlength=len(class_names))
     digest = hashlib.sha256(f"{raw.digest} {list(class_names)}".encode()).hexdigest()
     path = cache_entry("documents", digest).with_suffix(".parquet")
-    rows = (
-        {"doc_id": doc_id, "text": text, "label": label}
-        for doc_id, text, label in zip(raw.ids, raw.texts, ids, strict=True)
-    )
-    write_table(path, make_table("documents", rows))
+    columns = {"doc_id": raw.ids, "text": raw.texts, "label": np.asarray(ids)}
+    write_table(path, make_table_of_columns("documents", columns))
     return Documents(
         name=raw.name,
         path=path,

@@ -17,6 +17,7 @@ from tasks.store import RunFiles, check_version, read_json, read_table
 Row = dict[str, Any]
 
 _CELL = ["variant", "max_length", "repeat"]
+_MOST_CALLS = 10_000
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class Run:
     @cached_property
     def predictions(self) -> pd.DataFrame:
         """One row a document and cell, warm-up included; logits stay on disk."""
-        columns = [name for name in schema("predictions").names if name != "logits"]
+        unused = ("logits", "run_id", "order", "core")
+        columns = [name for name in schema("predictions").names if name not in unused]
         path = self.files.table("predictions")
         if not path.is_file():
             empty: pd.DataFrame = schema("predictions").empty_table().select(columns).to_pandas()
@@ -72,8 +74,13 @@ class Run:
 
     @cached_property
     def calls(self) -> pd.DataFrame:
-        """One row a forward pass (a batch) of variants with figures, warm-up included."""
+        """One row a forward pass (a batch) of variants with figures, warm-up included.
+
+        For plots, and the share of the core's limit: of long cells, every second, third, … batch.
+        """
         rows = self.predictions[self.predictions["variant"].isin(self.measured_variants)]
+        every = -(-int(rows["batch"].max() + 1) // _MOST_CALLS) if len(rows) else 1
+        rows = rows[(rows["batch"] % every == 0) | rows["warmup"].astype(bool)]
         grouped = rows.groupby([*_CELL, "batch", "warmup"], sort=True)
         frame = grouped.agg(
             tokens=("tokens", "max"),

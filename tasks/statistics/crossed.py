@@ -16,6 +16,8 @@ CoreEffects = Literal["none", "removed", "balanced", "not identified"]
 
 MIN_DF = 2
 LEAST_SHARE = 0.7
+MOST_DOCUMENTS = 3_000
+"""Documents of a resample at most: time and memory do not grow beyond this many."""
 _CHUNK = 4_000_000  # numbers resampled at once: bounds the memory to some tens of MB
 
 
@@ -61,19 +63,30 @@ def separate_cores(
 def document_replicates(
     baseline: Floats, variant: Floats, quantile: float, resamples: int, seed: int
 ) -> Floats:
-    """Log ratios [resamples, R] of resampled documents, shared by rounds and variants."""
+    """Log ratios [resamples, R] of resampled documents, shared by rounds and variants.
+
+    Of more than ``MOST_DOCUMENTS`` documents N, resamples hold that many, m: an m out of n bootstrap
+    (P. J. Bickel, F. Goetze and W. R. van Zwet, Statistica Sinica 7 (1997)). The variance of a
+    quantile falls as 1 / documents, so deviations from the mean are scaled by sqrt(m / N): the
+    replicates then vary as those of N documents would.
+    """
     # Numbering the documents by their times makes the result independent of their order. The
     # key is symmetric, so swapping the variants inverts the result exactly.
     order = np.argsort(np.log(baseline * variant).sum(axis=0))
     baseline, variant = baseline[:, order], variant[:, order]
     rng = np.random.default_rng(seed)
     rounds, documents = baseline.shape
-    size = max(1, _CHUNK // (rounds * documents))
+    drawn = min(documents, MOST_DOCUMENTS)
+    size = max(1, _CHUNK // (rounds * drawn))
     parts = []
     for start in range(0, resamples, size):
-        picks = rng.integers(documents, size=(min(size, resamples - start), documents))
+        picks = rng.integers(documents, size=(min(size, resamples - start), drawn))
         parts.append(log_ratios(baseline[:, picks], variant[:, picks], quantile))
-    return np.concatenate(parts, axis=1).T
+    replicates = np.concatenate(parts, axis=1).T
+    if drawn == documents:
+        return replicates
+    centre = replicates.mean(axis=0)
+    return np.asarray(centre + (replicates - centre) * np.sqrt(drawn / documents))
 
 
 def document_variance(replicates: Floats, weights: Floats) -> float:

@@ -23,6 +23,8 @@ _MIN_SEGMENT = 5
 _CLIP = 3.0
 _PERMUTATIONS = 999
 _LENGTH_BINS = 20
+MOST_POINTS = 3_000
+"""Points that are permuted at most: time and memory do not grow beyond this many."""
 _SLOPE_POINTS = 500  # Theil-Sen takes all pairs: more points cost much and add little
 
 
@@ -108,6 +110,19 @@ def normalized(times: Floats, tokens: Numbers | None = None) -> Floats:
     return np.asarray(logs - np.interp(tokens, centres, levels))
 
 
+def condensed(values: Floats) -> tuple[Floats, int]:
+    """A long series as medians of stretches of equal length, at most ``MOST_POINTS``; the length.
+
+    A step between two documents then is one between two stretches, of a few hundred documents in a
+    million. What is left over at the end, less than a stretch, is not looked at.
+    """
+    stretch = -(-len(values) // MOST_POINTS)
+    if stretch == 1:
+        return values, 1
+    whole = len(values) // stretch * stretch
+    return np.median(values[:whole].reshape(-1, stretch), axis=1), stretch
+
+
 def warm_up(
     times: Floats,
     tokens: Numbers | None = None,
@@ -136,7 +151,8 @@ def warm_up(
     Raises:
         ValueError: as ``normalized``.
     """
-    logs = normalized(times, tokens)
+    # A change that sets in later than this is no warm-up.
+    logs = normalized(times, tokens)[:MOST_POINTS]
     quarter = len(logs) // 4
     lengths = [2**power for power in range(quarter.bit_length())]
     rng = np.random.default_rng(seed)
@@ -175,7 +191,7 @@ def find_step(
     detecting change in mean", Annals of Statistics 3 (1975)), with a permutation p-value.
     Values beyond three robust standard deviations are clipped: ranks would be as robust, but
     blind to size, and prefer a small lasting shift to a large early one. A burst that ends is
-    not a step: it hardly moves the medians of the two sides.
+    not a step: it hardly moves the medians of the two sides. A long series is condensed first.
 
     Args:
         times: times [N] in the order of the run.
@@ -190,7 +206,8 @@ def find_step(
     Raises:
         ValueError: as ``normalized``.
     """
-    logs = normalized(times, tokens)
+    every = normalized(times, tokens)
+    logs, stretch = condensed(every)
     count = len(logs)
     reach = _CLIP * stats.median_abs_deviation(logs, scale="normal")
     scores = np.clip(logs, np.median(logs) - reach, np.median(logs) + reach)
@@ -201,8 +218,8 @@ def find_step(
     sums = np.abs(np.cumsum(tries, axis=1)[:, before - 1]) / np.sqrt(before * (count - before))
     strongest = sums.max(axis=1)
     p_value = float(np.mean(strongest >= strongest[0] - 1e-12))
-    location = int(before[np.argmax(sums[0])])
-    change = float(np.median(logs[location:]) - np.median(logs[:location]))
+    location = int(before[np.argmax(sums[0])]) * stretch
+    change = float(np.median(every[location:]) - np.median(every[:location]))
     found = p_value <= alpha and abs(change) >= np.log1p(min_change)
     return Step(bool(found), location, float(np.exp(change)), p_value)
 

@@ -1,0 +1,178 @@
+"""``make bench-growth``: what more documents cost, from a hundred to a million.
+
+A tiny model with random weights is run through the whole flow, fp32 against int8-dynamic, on files of
+each size; each run is a fresh process, whose peak memory is the parent's. A model so small is the hard
+case: with a real one, evaluation takes a hundred times as long, and the rest stays as it is.
+
+Up to 100,000 documents there are four rounds, as usual; above, one, since four of a million documents
+take an hour even so. Writes ``tests/benchmarks/results/growth.json`` and prints a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.measure import machine
+from tasks.record import git_commit, now
+from tasks.store import read_json, write_json
+
+RESULTS = Path(__file__).parent / "results" / "growth.json"
+SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
+MOST_WITH_ROUNDS = 100_000
+LENGTH = 32
+CHARACTERS = "球队今晚比赛胜负难料医生建议多走少坐新车油耗更低学校放假部队演习"
+CLASSES = ("sport", "health", "cars")
+
+
+def main() -> None:
+    """Run all sizes, or those named."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, action="append", help="documents; may be repeated")
+    parser.add_argument("--one", type=Path, help="run the parameters of this file, and no more")
+    chosen = parser.parse_args()
+    if chosen.one is not None:
+        one(chosen.one)
+        return
+    found: dict[str, Any] = {
+        "started_at": now(),
+        "git_commit": git_commit(),
+        "machine": machine.describe(machine.usable_cores()) | {"load_before": machine.load_average()},
+        "rows": [],
+    }
+    with tempfile.TemporaryDirectory(prefix="ptdq-growth-") as scratch:
+        make_model(Path(scratch) / "model")
+        for size in chosen.size or SIZES:
+            found["rows"].append(measure(Path(scratch), size))
+            # Kept as it grows: the last size takes longest.
+            write_json(RESULTS, found | {"ended_at": now()})
+    print(table(found))
+
+
+def measure(scratch: Path, size: int) -> dict[str, Any]:
+    """One run in a process of its own."""
+    data = scratch / f"{size}.parquet"
+    make_data(data, size)
+    request = scratch / f"{size}.json"
+    write_json(
+        request,
+        {
+            "model": str(scratch / "model"),
+            "data": str(data),
+            "variant": ["fp32", "int8-dynamic"],
+            "max_length": [LENGTH],
+            "repeats": 4 if size <= MOST_WITH_ROUNDS else 1,
+            "control_documents": 0,
+            "load_wait": 0,
+            "results_dir": str(scratch / "results"),
+            "run_id": f"documents-{size}",
+        },
+    )
+    subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.growth", "--one", str(request)],
+        check=True,
+        stdout=sys.stderr,
+    )
+    return read_json(request.with_suffix(".found.json"))
+
+
+def one(request: Path) -> None:
+    """Run the flow here, and write what it cost."""
+    from flows.benchmark import quantization_benchmark
+    from flows.parameters import make_parameters
+    from tasks.measure.machine import peak_rss_bytes
+    from tasks.store import RunFiles, read_table
+
+    parameters = make_parameters(read_json(request))
+    before = peak_rss_bytes()
+    files = RunFiles(Path(str(quantization_benchmark(parameters))))
+    seconds = read_json(files.record)["seconds"]
+    cells = read_table(files.table("cells")).to_pylist()
+    documents = pq.read_metadata(files.table("documents")).num_rows
+    total = sum(seconds.values())
+    write_json(
+        request.with_suffix(".found.json"),
+        {
+            "documents": documents,
+            "rounds": parameters.repeats,
+            "rows": documents * len(cells),
+            "seconds": seconds,
+            "total_seconds": total,
+            "after_seconds": seconds["aggregate"] + seconds["report"],
+            "after_share": (seconds["aggregate"] + seconds["report"]) / total,
+            "parent_imports_bytes": before,
+            "parent_peak_bytes": peak_rss_bytes(),
+            "worker_peak_bytes": max(cell["peak_rss_bytes"] for cell in cells),
+            "predictions_bytes": files.table("predictions").stat().st_size,
+        },
+    )
+
+
+def make_model(directory: Path) -> None:
+    """A BERT of one layer of 32, with random weights that are saved as if trained."""
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted(set(CHARACTERS))]
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=LENGTH,
+        initializer_range=0.5,
+        id2label=dict(enumerate(CLASSES)),
+        label2id={name: index for index, name in enumerate(CLASSES)},
+    )
+    torch.manual_seed(0)
+    BertForSequenceClassification(config).save_pretrained(directory)
+    vocabulary = {word: index for index, word in enumerate(words)}
+    BertTokenizer(vocab=vocabulary, model_max_length=LENGTH).save_pretrained(directory)
+
+
+def make_data(path: Path, size: int) -> None:
+    """Documents of 3 to 30 characters with labels by chance."""
+    random = np.random.default_rng(size)
+    letters = random.choice(list(CHARACTERS), 30 * size + 30)
+    starts, lengths = random.integers(0, 30 * size, size), random.integers(3, 31, size)
+    joined = "".join(letters)
+    texts = [joined[s : s + n] for s, n in zip(starts.tolist(), lengths.tolist(), strict=True)]
+    labels = pa.array(random.choice(CLASSES, size).tolist())
+    pq.write_table(pa.table({"text": texts, "label": labels}), path)
+
+
+def table(found: dict[str, Any]) -> str:
+    """The findings as Markdown, for the README."""
+    lines = [
+        f"{found['machine']['cpu']}, {len(found['machine']['cores'])} cores, load before "
+        f"{found['machine']['load_before']:.2f}, commit {found['git_commit']}",
+        "",
+        "| documents | rounds | total s | evaluate s | ms for a document and cell | aggregate + report | "
+        "parent, peak MB | worker, peak MB |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for row in found["rows"]:
+        seconds = row["seconds"]
+        each = seconds["evaluate"] * len(found["machine"]["cores"]) / row["rows"] * 1000
+        lines.append(
+            f"| {row['documents']:,} | {row['rounds']} | {row['total_seconds']:.0f} "
+            f"| {seconds['evaluate']:.0f} | {each:.2f} "
+            f"| {row['after_seconds']:.1f} s, {row['after_share']:.1%} "
+            f"| {row['parent_peak_bytes'] / 1e6:.0f} | {row['worker_peak_bytes'] / 1e6:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
+    print(json.dumps({"written": str(RESULTS)}), file=sys.stderr)

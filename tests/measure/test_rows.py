@@ -1,0 +1,61 @@
+"""Columns hold what rows would: the tables are the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tasks.measure.rows import Rows
+from tasks.store import make_table, make_table_of_columns, table_metadata
+
+
+def test_batches_become_the_table_of_their_rows() -> None:
+    documents = make_table(
+        "documents", [{"doc_id": f"d{i}", "text": "…", "label": i % 2} for i in range(3)]
+    )
+    key = {"run_id": "r", "variant": "fp32", "max_length": 8, "repeat": 0, "core": 1, "order": 2}
+    logits = np.array([[0.5, -1.0], [0.25, 2.0]], np.float32)
+    rows = Rows()
+    expected: list[dict[str, Any]] = []
+    for number, (batch, warmup) in enumerate(
+        [(range(0, 2), True), (range(0, 2), False), (range(2, 3), False)]
+    ):
+        rows.add(
+            batch,
+            number=number,
+            lengths=np.array([4, 8])[: len(batch)],
+            truncated=[False, True][: len(batch)],
+            logits=logits[: len(batch)],
+            tokenize_ns=7 + number,
+            forward_ns=11 * 10**9,
+            warmup=warmup,
+        )
+        for row, index in enumerate(batch):
+            expected.append(
+                {
+                    **key,
+                    "doc_id": f"d{index}",
+                    "position": len(expected),
+                    "batch": number,
+                    "tokens": [4, 8][row],
+                    "truncated": [False, True][row],
+                    "label": index % 2,
+                    "prediction": [0, 1][row],
+                    "logits": logits[row].tolist(),
+                    "tokenize_ns": 7 + number,
+                    "forward_ns": 11 * 10**9,
+                    "warmup": warmup,
+                }
+            )
+    found = rows.table(documents, key, {"facts": {"a": 1}})
+    assert found.equals(make_table("predictions", expected))
+    assert table_metadata(found) == {"facts": {"a": 1}}
+
+
+def test_columns_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="undeclared"):
+        make_table_of_columns("documents", {"doc_id": ["a"], "colour": 1})
+    with pytest.raises(ValueError, match="rows"):
+        make_table_of_columns("documents", {"doc_id": ["a"], "label": np.array([1, 2])})

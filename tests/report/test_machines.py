@@ -1,0 +1,66 @@
+"""The report of a matrix: a fair ranking, and every failure with its reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks.report.machines import document, machine_rows
+
+
+def row(machine: str, model: str, rate: float | None, **values: Any) -> dict[str, Any]:
+    """A row of the table ``matrix``."""
+    names = (
+        "speedup", "speedup_low", "speedup_high", "speedup_refused", "f1_weighted",
+        "f1_weighted_difference", "non_inferiority", "error",
+    )  # fmt: skip
+    given: dict[str, Any] = dict.fromkeys(names)
+    given |= {
+        "machine": machine, "model": model, "max_length": 128, "run_id": f"{machine}-{model}",
+        "status": "ok", "cpu": f"CPU of {machine}", "flags": ["avx2"], "cores": 4, "cores_usable": 8,
+        "isolation": "parallel", "variant": "int8-dynamic", "rounds": 4, "forward_p50_ms": 2.0,
+        "forward_p95_ms": 3.0, "documents_per_second": rate, "artifact_bytes": 10**6,
+    }  # fmt: skip
+    return given | values
+
+
+def failed(machine: str, model: str, error: str) -> dict[str, Any]:
+    nothing = {"cpu": None, "flags": None, "cores": None, "cores_usable": None, "variant": None}
+    return row(machine, model, None, status="failed", error=error, **nothing)
+
+
+def test_a_machine_does_not_gain_by_failing_at_the_large_model() -> None:
+    rows = [
+        row("quick", "small", 100.0),
+        row("quick", "large", 10.0),
+        row("broken", "small", 90.0),
+        failed("broken", "large", "out of memory"),
+    ]
+    first, second = machine_rows(rows)
+    assert (first["machine"], second["machine"]) == ("quick", "broken")
+    assert first["documents_per_second_core"] == 100.0
+    assert first["documents_per_second"] == 400.0
+    assert (second["failed"], second["runs"]) == (1, 2)
+
+
+def test_an_inferior_variant_does_not_count() -> None:
+    rows = [
+        row("a", "m", 50.0, variant="fp32"),
+        row("a", "m", 90.0, non_inferiority="inferior"),
+    ]
+    (found,) = machine_rows(rows)
+    assert found["variants"] == ["fp32"]
+    assert found["documents_per_second_core"] == 50.0
+
+
+def test_with_prices_the_cheapest_is_first() -> None:
+    rows = [row("fast", "m", 100.0), row("cheap", "m", 60.0)]
+    first, _ = machine_rows(rows, {"fast": 2.0, "cheap": 1.0})
+    assert first["machine"] == "cheap"
+    assert first["documents_per_price"] == 60.0 * 4 * 3600
+    assert "1.20 times the documents for the money" in document("x", rows, {"fast": 2.0, "cheap": 1.0})
+
+
+def test_a_matrix_without_figures_says_so() -> None:
+    text = document("x", [failed("a", "m", "Failed: no | such file")])
+    assert "No machine has figures" in text
+    assert r"no \| such file" in text
