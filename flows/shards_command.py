@@ -6,7 +6,15 @@ from typing import Any
 
 import click
 
-from flows.options import given_options, parameter_options
+from flows.options import given_options, options_of
+
+OPTIONS = (
+    "model", "data", "variant", "max_length", "batch_size", "revision", "model_loader",
+    "trust_remote_code", "text_column", "label_column", "label_map", "encoding", "engine", "modules",
+    "keep_float", "keep_float_mixed", "granularity", "dtype", "cell_timeout", "results_dir", "run_id",
+    "no_cache",
+)  # fmt: skip
+"""Fields of the parameters that mean something where nothing is timed."""
 
 
 @click.command()
@@ -15,12 +23,11 @@ from flows.options import given_options, parameter_options
 )
 @click.option("--workers", type=int, help="Evaluate on so many Dask worker processes of this machine.")
 @click.option("--scheduler", metavar="ADDRESS", help="Evaluate on the Dask cluster at tcp://HOST:PORT.")
-@parameter_options
+@options_of(OPTIONS)
 def evaluate(shard_documents: int, workers: int | None, scheduler: str | None, **options: Any) -> None:
     """Evaluate one variant on a file of any size, in shards; the directory is the last line.
 
-    Quality only: options of timing mean nothing here. With --run-id of an evaluation that was broken
-    off, the missing shards only are done.
+    With --run-id of an evaluation that was broken off, the missing shards only are done.
     """
     from flows.ending import finish
     from flows.parameters import make_parameters
