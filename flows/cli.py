@@ -96,7 +96,7 @@ def execute(parameters: Any, resume: bool = False) -> None:
     from prefect.client.schemas.objects import State
 
     from flows.benchmark import quantization_benchmark
-    from tasks.report.terminal import show
+    from tasks.report.terminal import console, show
     from tasks.store import open_run
 
     state = cast(State[Any], quantization_benchmark(parameters, resume=resume, return_state=True))
@@ -105,9 +105,7 @@ def execute(parameters: Any, resume: bool = False) -> None:
         raise result
     directory = _directory(result, parameters)
     if directory is not None:
-        from rich.console import Console
-
-        show(open_run(directory), Console())
+        show(open_run(directory), console())
         click.echo(str(directory))
     if isinstance(result, RunFailed | GateFailed):
         raise result
@@ -169,20 +167,19 @@ def report(run_name: str, results_dir: Path) -> None:
 @click.option("--results-dir", default="results", type=click.Path(path_type=Path))
 def show(run_name: str, results_dir: Path) -> None:
     """Print the tables of RUN (a directory, or an id)."""
-    from rich.console import Console
-
+    from tasks.report.terminal import console
     from tasks.report.terminal import show as show_run
     from tasks.store import open_run
 
-    show_run(open_run(run_name, results_dir), Console())
+    show_run(open_run(run_name, results_dir), console())
 
 
 @cli.command()
 def variants() -> None:
     """List the variants: what each does, what it needs, whether it is installed here."""
-    from rich.console import Console
     from rich.table import Table
 
+    from tasks.report.terminal import console
     from tasks.variants import registry
 
     table = Table("variant", "what it does", "needs", "installed")
@@ -195,7 +192,7 @@ def variants() -> None:
             ", ".join(variant.requires) or "-",
             "yes" if not missing else registry.install_hint(variant),
         )
-    Console().print(table)
+    console().print(table)
 
 
 register(cli)

@@ -46,10 +46,9 @@ def history(
     results_dir: str, variant: tuple[str, ...], max_length: tuple[int, ...], plot: Path | None
 ) -> None:
     """Show how latency, speed-up and quality went from run to run; print the path of a plot."""
-    from rich.console import Console
-
     from tasks import history as trends
     from tasks.data_set import all_runs, is_url, readable
+    from tasks.report.terminal import console
 
     with readable(results_dir) as directory:
         runs, left_out = all_runs(directory)
@@ -58,8 +57,7 @@ def history(
         click.echo(f"left out: {reason}", err=True)
     if not found:
         raise UserError(f"results_dir {results_dir}: no run with figures of what was asked for")
-    # In a pipe rich takes 80 columns, and would break every cell of the tables.
-    trends.show(found, Console(width=None if sys.stdout.isatty() else 120))
+    trends.show(found, console())
     path = plot or (Path() if is_url(results_dir) else Path(results_dir)) / "history.png"
     trends.plot(found, path)
     click.echo(str(path))

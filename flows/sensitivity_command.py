@@ -59,9 +59,8 @@ def sensitivity(config: Path | None, by: Any, **options: Any) -> None:
     Then the most harmful stay float until the margin of F1 holds: the variant int8-dynamic-mixed. The
     directory with table, report and a configuration for `ptdq run` is the last line printed.
     """
-    from rich.console import Console
-
     from flows.sensitivity import run_sensitivity
+    from tasks.report.terminal import console
     from tasks.sensitivity.report import show
 
     configured = read_config(config) if config is not None else {}
@@ -81,10 +80,5 @@ def sensitivity(config: Path | None, by: Any, **options: Any) -> None:
     found, subject, directory = run_sensitivity(
         parameters, by, run, say=lambda text: click.echo(text, err=True)
     )
-    show(found, subject, directory, Console(width=None if _wide() else 140))
+    show(found, subject, directory, console())
     click.echo(str(directory))
-
-
-def _wide() -> bool:
-    """Whether the terminal says how wide it is; in a pipe rich takes 80 columns, and breaks cells."""
-    return click.get_text_stream("stdout").isatty()

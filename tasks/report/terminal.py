@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -13,6 +15,14 @@ from tasks.report.columns import Column
 from tasks.report.markdown import plain
 from tasks.report.run import Row, load
 from tasks.store import RunFiles
+
+WIDTH = 140
+"""Columns where the output is no terminal: rich would take 80, and break the cells of the tables."""
+
+
+def console() -> Console:
+    """A console as wide as the terminal; wide enough for the tables in a pipe or a log."""
+    return Console(width=None if sys.stdout.isatty() else WIDTH)
 
 
 def show(files: RunFiles, console: Console) -> None:
@@ -43,9 +53,20 @@ def _print(console: Console, title: str, shown: Sequence[Column], rows: Iterable
     rows = list(rows)
     if not rows:
         return
-    table = Table(title=Text(title, style="bold"), title_justify="left", header_style="bold")
+    # Few lines and no padding at the edges: nine columns fit into eighty characters.
+    table = Table(
+        title=Text(title, style="bold"),
+        title_justify="left",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
     for column in shown:
-        table.add_column(column.heading, justify="left" if column.data or column.words else "right")
+        left = column.data or column.words
+        table.add_column(
+            column.heading, justify="left" if left else "right", overflow="fold", no_wrap=column.data
+        )
     for row in rows:
         # Text, not str: rich would read square brackets in data as markup.
         table.add_row(*(Text(plain(column.text(row))) for column in shown))
