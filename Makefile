@@ -26,8 +26,7 @@ demo: install ## the main job on the embedded default
 	@$(BIN)/ptdq demo
 
 test: install ## all tests
-	@$(BIN)/python -m pytest -m 'not alone' -n 2 --dist loadfile
-	@$(BIN)/python -m pytest -m alone
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: install ## formatting, lint, types
 	@$(BIN)/ruff format --check flows tasks tests
