@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tasks.report.machines import document, machine_rows
 
 
@@ -37,8 +39,8 @@ def test_a_machine_does_not_gain_by_failing_at_the_large_model() -> None:
     ]
     first, second = machine_rows(rows)
     assert (first["machine"], second["machine"]) == ("quick", "broken")
-    assert first["documents_per_second_core"] == 100.0
-    assert first["documents_per_second"] == 400.0
+    assert first["documents_per_second_core"] == pytest.approx(100)
+    assert first["documents_per_second"] == pytest.approx(400)
     assert (second["failed"], second["runs"]) == (1, 2)
 
 
@@ -49,14 +51,14 @@ def test_an_inferior_variant_does_not_count() -> None:
     ]
     (found,) = machine_rows(rows)
     assert found["variants"] == ["fp32"]
-    assert found["documents_per_second_core"] == 50.0
+    assert found["documents_per_second_core"] == pytest.approx(50)
 
 
 def test_with_prices_the_cheapest_is_first() -> None:
     rows = [row("fast", "m", 100.0), row("cheap", "m", 60.0)]
     first, _ = machine_rows(rows, {"fast": 2.0, "cheap": 1.0})
     assert first["machine"] == "cheap"
-    assert first["documents_per_price"] == 60.0 * 4 * 3600
+    assert first["documents_per_price"] == pytest.approx(60 * 4 * 3600)
     assert "1.20 times the documents for the money" in document("x", rows, {"fast": 2.0, "cheap": 1.0})
 
 
