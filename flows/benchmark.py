@@ -18,12 +18,13 @@ from prefect.context import get_run_context
 from prefect.futures import PrefectFuture, wait
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.utilities.annotations import quote
 
 from flows.parameters import ALL, DEMO, Parameters, command_line
 from tasks import baseline, record, steps
 from tasks.design import Cell, Design, make_design
 from tasks.engines import choose_engine
-from tasks.errors import GateFailed, RunFailed, UserError
+from tasks.errors import GateFailed, RunFailed, UserError, disk_full
 from tasks.inputs import Loaded
 from tasks.lock import MachineLock, wait_for_quiet
 from tasks.measure import machine
@@ -54,15 +55,22 @@ def quantization_benchmark(parameters: Parameters, resume: bool = False) -> Any:
         files = run_benchmark(parameters, resume, lock)
     except UserError as error:
         return Failed(message=str(error), data=error)
+    except (RunFailed, OSError) as error:
+        kill_children()
+        flow_run = get_run_context().flow_run  # type: ignore[union-attr]
+        problem = broken_off(error, files_of(parameters, flow_run))
+        if problem is None:
+            raise
+        return Failed(message=str(problem), data=problem)
     except BaseException:
         # Cancelled, interrupted, or a bug: no child outlives the flow.
         kill_children()
         raise
     finally:
         lock.release()
-    problem = problems(files)
-    if problem is not None:
-        return Failed(message=str(problem), data=problem)
+    failed = problems(files)
+    if failed is not None:
+        return Failed(message=str(failed), data=failed)
     return Completed(message=f"report: {files.report}", data=str(files.directory))
 
 
@@ -77,8 +85,8 @@ def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> Ru
     """
     flow_run = get_run_context().flow_run  # type: ignore[union-attr]
     flow_run_id = str(flow_run.id) if flow_run else None
-    run_id = parameters.run_id or default_run_id(flow_run)
-    files = RunFiles(Path(parameters.results_dir) / run_id)
+    files = files_of(parameters, flow_run)
+    run_id = files.run_id
     going_on = record.check_target(files, flow_run_id, resume)
     if parameters.baseline is not None:
         baseline.choose(files.directory.parent, parameters.baseline)  # there, or refused now
@@ -96,7 +104,9 @@ def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> Ru
     asked, parameters = parameters, with_demo(parameters)
     clock.lap("demo")
     raw = steps.load_data.submit(parameters).result()
-    loaded = steps.load_model.submit(parameters, raw).result()
+    # Quoted: Prefect would look for futures in each of the documents.
+    loaded = steps.load_model.submit(parameters, quote(raw)).result()
+    del raw
     clock.lap("load")
     take_machine()
     clock.lap("wait")
@@ -184,6 +194,11 @@ def with_demo(parameters: Parameters) -> Parameters:
         values["data"] = str(files.data)
         values["calibration_data"] = parameters.calibration_data or str(files.calibration)
     return parameters.model_copy(update=values)
+
+
+def files_of(parameters: Parameters, flow_run: Any) -> RunFiles:
+    """Where the run's files are, or will be."""
+    return RunFiles(Path(parameters.results_dir) / (parameters.run_id or default_run_id(flow_run)))
 
 
 def default_run_id(flow_run: Any) -> str:
@@ -291,7 +306,7 @@ def run_queues(queues: Sequence[Sequence[Cell]], start: Any, deadline: float | N
             lane = ended.get(timeout=None if deadline is None else deadline - time.monotonic())
         except (queue.Empty, ValueError) as error:
             kill_children()
-            raise RunFailed("the run exceeded its time limit; finished cells are kept") from error
+            raise RunFailed("the run exceeded its time limit") from error
         del running[lane]
         next_cell(lane)
 
@@ -311,6 +326,14 @@ def problems(files: RunFiles) -> RunFailed | GateFailed | None:
     if failed:
         return GateFailed(f"{'; '.join(failed)}; report: {files.report}", str(files.directory))
     return None
+
+
+def broken_off(error: RunFailed | OSError, files: RunFiles) -> RunFailed | None:
+    """What to say of a run that did not come to its report: why, and how it goes on; None for a bug."""
+    problem = disk_full(error) if isinstance(error, OSError) else error
+    if problem is None or not files.record.is_file():
+        return problem
+    return RunFailed(f"{problem}; finished cells are kept: ptdq run --resume {files.directory}")
 
 
 def failed_gates(gates: Sequence[dict[str, Any]]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class UserError(Exception):
     """The input is wrong. The text is one line: what is wrong, where, and what to do (status 2)."""
@@ -17,6 +19,17 @@ class _AfterReport(Exception):
 
 class RunFailed(_AfterReport):
     """The run could not be finished, or some of its cells failed (status 1)."""
+
+
+class DiskFull(RunFailed):
+    """There is no room for a file. What was written before is whole, and the run can go on later."""
+
+
+def disk_full(error: OSError) -> DiskFull | None:
+    """The same for the user; None where the error is of another kind."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return None
+    return DiskFull(f"no space left on the device of {error.filename or 'the results'}")
 
 
 class GateFailed(_AfterReport):

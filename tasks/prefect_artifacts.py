@@ -18,11 +18,13 @@ Keys are stable; the same key again makes a new version. Latest: ``Artifact.get(
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 
+from httpx import HTTPError
 from prefect.artifacts import (
     create_link_artifact,
     create_markdown_artifact,
@@ -92,7 +94,7 @@ def publish_evaluation(run_id: str, markdown: str) -> None:
 
 
 class PrefectProgress(Progress):
-    """A progress artifact that follows the documents done."""
+    """A progress artifact that follows the documents done; no cell is lost to a server that is away."""
 
     def __init__(self) -> None:
         self._artifact = cast(
@@ -100,4 +102,5 @@ class PrefectProgress(Progress):
         )
 
     def show(self, done: int, total: int) -> None:
-        update_progress_artifact(self._artifact, 100.0 * done / max(total, 1))
+        with contextlib.suppress(HTTPError):
+            update_progress_artifact(self._artifact, 100.0 * done / max(total, 1))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from httpx import TransportError
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
@@ -25,7 +26,7 @@ from tasks.demo import build
 from tasks.demo.build import DemoFiles
 from tasks.design import Cell, Design
 from tasks.documents import RawDocuments
-from tasks.errors import RunFailed, UserError
+from tasks.errors import RunFailed, UserError, disk_full
 from tasks.inputs import Loaded
 from tasks.measure.cell import Outcome, measure_cell
 from tasks.measure.progress import Board
@@ -63,6 +64,11 @@ def plain_failure(function: Callable[..., Any]) -> Callable[..., Any]:
         except (UserError, RunFailed) as error:
             state: State[Any] = Failed(message=str(error), data=error)
             return state
+        except OSError as error:
+            full = disk_full(error)
+            if full is None:
+                raise
+            return Failed(message=str(full), data=full)
 
     return wrapper
 
@@ -227,7 +233,20 @@ def aggregate(
     write_json(files.record, record)
 
 
-@task(name="report", task_run_name="report", cache_policy=NO_CACHE)
+def server_away(_task: Any, _run: Any, state: State[Any]) -> bool:
+    """Whether a task failed because the Prefect server could not be reached."""
+    return isinstance(state.data, TransportError)
+
+
+@task(
+    name="report",
+    task_run_name="report",
+    cache_policy=NO_CACHE,
+    # A server that is restarted is back in a minute or two; the report's file is written by then.
+    retries=5,
+    retry_delay_seconds=[5, 10, 20, 40, 80],
+    retry_condition_fn=server_away,
+)
 @plain_failure
 def report(files: RunFiles) -> Path:
     """Write the report and publish the artifacts."""

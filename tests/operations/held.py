@@ -1,0 +1,39 @@
+"""A variant for tests, named ``tests.operations.held:Held``: its worker waits until it is let go."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from pathlib import Path
+
+from tasks.variants.base import Inputs, Predictor, Settings
+from tasks.variants.fp32 import Fp32
+
+HOLD = "PTDQ_TEST_HOLD"
+"""Names a file; while it exists, the worker waits."""
+
+WAITS = "held: waits"
+"""The last line of its log, once it does."""
+
+_DOCUMENTS = 10
+"""More than the proof of an artifact takes, fewer than there are."""
+
+
+class Held(Fp32):
+    """The float model, which stops in the middle of the documents and goes on later."""
+
+    name = "held"
+    summary = "for tests: waits in the middle"
+
+    def load(self, directory: Path, settings: Settings) -> Predictor:
+        predict, calls = super().load(directory, settings), itertools.count(1)
+
+        def wait_halfway(inputs: Inputs):  # type: ignore[no-untyped-def]
+            if next(calls) == _DOCUMENTS + 1:
+                print(WAITS, flush=True)
+                while Path(os.environ[HOLD]).exists():
+                    time.sleep(0.05)
+            return predict(inputs)
+
+        return wait_halfway
