@@ -85,7 +85,7 @@ def predict(out: Path, texts: list[str], hidden: set[str], scratch: Path) -> dic
     site.mkdir()
     elsewhere.mkdir()
     for path in Path(sysconfig.get_path("purelib")).iterdir():
-        if re.split(r"\W", path.name.strip("_"))[0] not in {*hidden, "editable", "ptdq", "prefect"}:
+        if re.split(r"[\W_]", path.name.strip("_"))[0] not in {*hidden, "editable", "ptdq", "prefect"}:
             (site / path.name).symlink_to(path)
     done = subprocess.run(
         [sys.executable, "-I", "-S", Path(__file__).with_name("clean.py"), out, site],
