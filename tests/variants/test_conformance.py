@@ -29,6 +29,7 @@ from tests.architectures.models import CLASSES, save_transformer, texts
 pytestmark = pytest.mark.slow
 LENGTH = 14
 BATCH = 3
+EXAMPLE = "examples.half_stored:HalfStored"
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def documents(checkpoint: Checkpoint) -> Path:
     return store_documents(raw, class_ids(raw, checkpoint.class_names, None), checkpoint.class_names).path
 
 
-@pytest.mark.parametrize("name", registry.names())
+@pytest.mark.parametrize("name", [*registry.names(), EXAMPLE])
 def test_conformance(name: str, checkpoint: Checkpoint, documents: Path, tmp_path: Path) -> None:
     variant = registry.get(name)
     if missing := registry.missing_packages(variant):

@@ -1,0 +1,37 @@
+"""A variant of one's own: ``ptdq run --variant examples.half_stored:HalfStored`` from this directory's parent.
+
+A package of its own would name it in its ``pyproject.toml``, and then it is listed by ``ptdq variants``::
+
+    [project.entry-points."ptdq.variants"]
+    half-stored = "my_package.half_stored:HalfStored"
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors.torch import load_file
+
+from tasks.models import WEIGHTS, Source, assign_tensors, leaf_modules, torch_predictor, write_weights
+from tasks.variants.base import Calibration, Predictor, Prepared, Settings, Variant
+
+
+class HalfStored(Variant):
+    """Half the size on disk; in memory and in speed it is the float32 model with rounded weights."""
+
+    name = "half-stored"
+    summary = "float16 on disk, float32 in memory"
+
+    def prepare(
+        self, source: Source, directory: Path, settings: Settings, calibration: Calibration | None
+    ) -> Prepared:
+        module = source.module().half()
+        write_weights(module, directory / WEIGHTS)
+        names = [name for name, _ in leaf_modules(module)]
+        return Prepared(torch_predictor(module.float()), converted=names, kept_float=[])
+
+    def load(self, directory: Path, settings: Settings) -> Predictor:
+        module = Source.open(directory).skeleton()
+        tensors = {name: tensor.float() for name, tensor in load_file(directory / WEIGHTS).items()}
+        assign_tensors(module, tensors, directory / WEIGHTS)
+        return torch_predictor(module)
