@@ -16,7 +16,7 @@ CoreEffects = Literal["none", "removed", "balanced", "not identified"]
 
 MIN_DF = 2
 LEAST_SHARE = 0.7
-MOST_DOCUMENTS = 3_000
+MOST_DOCUMENTS = 2_000
 """Documents of a resample at most: time and memory do not grow beyond this many."""
 _CHUNK = 4_000_000  # numbers resampled at once: bounds the memory to some tens of MB
 

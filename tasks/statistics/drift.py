@@ -23,7 +23,7 @@ _MIN_SEGMENT = 5
 _CLIP = 3.0
 _PERMUTATIONS = 999
 _LENGTH_BINS = 20
-MOST_POINTS = 3_000
+MOST_POINTS = 2_000
 """Points that are permuted at most: time and memory do not grow beyond this many."""
 _SLOPE_POINTS = 500  # Theil-Sen takes all pairs: more points cost much and add little
 

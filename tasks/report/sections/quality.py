@@ -92,7 +92,7 @@ def _disagreements(page: Page, wide: pd.DataFrame, length: int) -> str:
     """Documents that not all variants put in the same class; the text is shown as data only."""
     run = page.run
     names = list(wide.columns)
-    differ = wide[wide.nunique(axis=1) > 1]
+    differ = wide[wide.ne(wide[names[0]], axis=0).any(axis=1)]
     same = f"{len(wide) - len(differ)} of {len(wide)} documents"
     if differ.empty:
         return f"All variants predict the same class for each of the {len(wide)} documents."
