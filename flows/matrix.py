@@ -141,7 +141,7 @@ def run_matrix(parameters: MatrixParameters, files: MatrixFiles) -> dict[Child, 
                     problem = problems(there)
                     errors[child] = None if problem is None else str(problem)
                     continue
-                run = run_deployment(
+                run: Any = run_deployment(
                     f"{BENCHMARK}/{child.machine}",
                     parameters={"parameters": values[child].model_dump(), "resume": before is not None},
                     flow_run_name=f"{files.matrix_id}-{child.run_id}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -29,6 +29,8 @@ def matrix(config: Path, price: tuple[str, ...], **options: Any) -> None:
 
     Each machine has a worker of its own and a deployment: see deployments/matrix.yaml.
     """
+    from prefect.client.schemas.objects import State
+
     from flows.ending import finish
     from flows.matrix import MatrixParameters, benchmark_matrix
     from flows.parameters import read_config, validated
@@ -40,7 +42,7 @@ def matrix(config: Path, price: tuple[str, ...], **options: Any) -> None:
     }
     given |= {"benchmark": read_config(config), "price": dict(_price(text) for text in price)}
     parameters = validated(MatrixParameters, given)
-    finish(benchmark_matrix(parameters, return_state=True))
+    finish(cast(State[Any], benchmark_matrix(parameters, return_state=True)))
 
 
 def _price(text: str) -> tuple[str, float]:

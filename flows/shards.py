@@ -94,7 +94,7 @@ def with_runner(workers: int | None = None, scheduler: str | None = None) -> Any
     runner: Runner = ThreadPoolTaskRunner(max_workers=1)
     if workers is not None or scheduler is not None:
         try:
-            from prefect_dask import DaskTaskRunner
+            from prefect_dask.task_runners import DaskTaskRunner
         except ImportError as error:
             raise UserError("workers: Dask is not installed (pip install 'ptdq[dask]')") from error
         if scheduler is not None:
