@@ -1,4 +1,4 @@
-"""A variant of one's own: ``ptdq run --variant examples.half_stored:HalfStored`` from this directory's parent.
+"""A variant of one's own, from the root: ``ptdq run --variant examples.half_stored:HalfStored``.
 
 A package of its own would name it in its ``pyproject.toml``, and then it is listed by ``ptdq variants``::
 
