@@ -155,5 +155,6 @@ class _Progress:
 
     def close(self) -> None:
         """Nothing more will come."""
-        for bar in filter(None, (self._table, self._choice)):
-            bar.close()
+        self._table.close()
+        if self._choice is not None:
+            self._choice.close()

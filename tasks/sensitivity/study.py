@@ -121,7 +121,7 @@ def _outcome(labels: NDArray[np.int64], expected: Logits, found: Logits, margin:
         f1_ratio_low=kept.low,
         non_inferiority=kept.outcome,
         changed=far.changed,
-        largest=float(np.nan_to_num(far.largest, nan=np.finfo(np.float32).max)),
+        largest=float(np.finfo(np.float32).max) if np.isnan(far.largest) else far.largest,
     )
 
 
