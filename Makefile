@@ -25,8 +25,9 @@ install: $(VENV)/.installed ## make .venv with the pinned dependencies
 demo: install ## the main job on the embedded default
 	@$(BIN)/ptdq demo
 
+# Three for two cores: much of the time is waiting for servers, schedules and children.
 test: install ## all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: install ## formatting, lint, types
 	@$(BIN)/ruff format --check flows tasks tests

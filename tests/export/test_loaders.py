@@ -26,9 +26,7 @@ EAGER = {"numpy", "safetensors", "torch", "transformers"}
 # One of each loader, and of the dynamic ones that with tables as well; to what each may need.
 NEEDS = {
     "fp32": EAGER,
-    "int8-dynamic": EAGER,
     "int8-dynamic-embeddings": EAGER,
-    "bfloat16": EAGER,
     "int8-torchao": EAGER | {"torchao"},
     "fp32-compiled": {"numpy", "torch", "transformers"},
     "onnx-int8-dynamic": {"numpy", "onnxruntime", "transformers"},
