@@ -139,7 +139,7 @@ def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> Ru
             checkpoint=loaded.checkpoint,
             documents=loaded.documents,
             synthetic=asked.data == DEMO,
-            calibration=loaded.calibration.origin,
+            calibration=calibration_origin(asked, loaded),
             design=design,
             skipped=skipped,
         )
@@ -194,6 +194,13 @@ def with_demo(parameters: Parameters) -> Parameters:
         values["data"] = str(files.data)
         values["calibration_data"] = parameters.calibration_data or str(files.calibration)
     return parameters.model_copy(update=values)
+
+
+def calibration_origin(asked: Parameters, loaded: Loaded) -> str:
+    """What static variants calibrate on, in words; the demo's file has no name of the user's."""
+    if asked.data == DEMO and asked.calibration_data is None:
+        return "training documents of demo"
+    return loaded.calibration.origin
 
 
 def files_of(parameters: Parameters, flow_run: Any) -> RunFiles:
