@@ -7,7 +7,7 @@ EXTRAS := dev,torchao,onnx,openvino,dask
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS := 300
 
-.PHONY: demo test check bench bench-variants bench-growth install constraints clean help
+.PHONY: demo test test-all check bench bench-variants bench-growth install constraints clean help
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -26,7 +26,10 @@ demo: install ## the main job on the embedded default
 	@$(BIN)/ptdq demo
 
 # Three for two cores: much of the time is waiting for servers, schedules and children.
-test: install ## all tests
+test: install ## the tests, without those that take minutes each
+	@$(BIN)/python -m pytest -m 'not long' -n 3 --dist loadfile --no-loadscope-reorder
+
+test-all: install ## every test: also several machines, faults of the machine, a schedule at its hour
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: install ## formatting, lint, types

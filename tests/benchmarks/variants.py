@@ -51,6 +51,7 @@ def main() -> None:
             # Calls are long and vary little; the cells are what costs time.
             "warmup": 2,
             "control_documents": 0,
+            "load_wait": 0,
             "results_dir": chosen.results_dir or str(Path(scratch) / "results"),
         }
         directory: Any = quantization_benchmark(make_parameters(values))

@@ -31,7 +31,7 @@ from tests.deployments.support import (
 from tests.flows.slow import WAITS
 from tests.flows.support import ROOT, SLOW, broken_files, log_of, wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 GATED = "failing-gate"
 Messages = queue.Queue[dict[str, str]]

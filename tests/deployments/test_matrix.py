@@ -27,6 +27,7 @@ from tests.flows.support import ROOT, wait_for
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.skipif(len(usable_cores()) < 2, reason="a core for each worker"),
 ]
 

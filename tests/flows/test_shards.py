@@ -19,7 +19,7 @@ from tasks.shards import ShardFiles
 from tasks.store import read_json, read_table
 from tasks.stream import read_frames
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 SHARD = 7
 Evaluate = Callable[..., State[Any]]

@@ -25,6 +25,7 @@ from tests.operations.held import HOLD, WAITS
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.skipif(len(usable_cores()) < 2, reason="one cell ends while another waits: two cores"),
 ]
 
