@@ -78,6 +78,8 @@ def child_environment(threads: int) -> dict[str, str]:
         # Everything that a child needs is on disk already.
         "HF_HUB_OFFLINE": "1",
         "PYTHONHASHSEED": "0",
+        # Its log is in the order in which things happened, and the last line is why it failed.
+        "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": root if not path else os.pathsep.join((root, path)),
     }
 

@@ -62,7 +62,7 @@ def test_conformance(name: str, checkpoint: Checkpoint, documents: Path, tmp_pat
     away = checkpoint.directory.with_name(f"{checkpoint.directory.name}.away")
     checkpoint.directory.rename(away)
     try:
-        found = measure(made, documents, tmp_path / "run")
+        found = measure(name, made, documents, tmp_path / "run")
     finally:
         away.rename(checkpoint.directory)
 
@@ -76,14 +76,14 @@ def test_conformance(name: str, checkpoint: Checkpoint, documents: Path, tmp_pat
         assert difference < 1e-4 * max(1.0, span)
 
 
-def measure(artifact: Artifact, documents: Path, directory: Path) -> np.ndarray:
+def measure(name: str, artifact: Artifact, documents: Path, directory: Path) -> np.ndarray:
     """Logits in the order of the documents, from a worker that evaluated each document twice.
 
     In batches, with padding: a variant that ignored the mask would be far off.
     """
     files = RunFiles(directory)
     files.cells.mkdir(parents=True)
-    cell = Cell("cell", artifact.variant, LENGTH, 0, usable_cores()[0], 0, 1)
+    cell = Cell("cell", name, LENGTH, 0, usable_cores()[0], 0, 1)
     everything = len(texts())
     outcome = measure_cell(
         files, cell, artifact, documents, batch_size=BATCH, warmup=everything, timeout=300
