@@ -41,7 +41,7 @@ bench: install ## the flow's own cost, A/A and A/B for real (the machine must be
 	@$(BIN)/python -m tests.benchmarks.bench
 
 bench-variants: install ## every variant on the bert-base shape
-	@$(BIN)/python -m tests.benchmarks.variants
+	@$(BIN)/python -m tests.benchmarks.variants $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA))
 
 bench-growth: install ## 100 to 1,000,000 documents: time for each, memory of the parent
 	@$(BIN)/python -m tests.benchmarks.growth
