@@ -19,7 +19,8 @@ from typing import Any
 
 from flows.benchmark import quantization_benchmark
 from flows.parameters import ALL, make_parameters
-from tasks.demo.build import make_demo
+from tasks.cache import cache_root
+from tasks.demo.build import DemoFiles, make_demo
 from tasks.record import git_commit, now
 from tasks.report.run import Run, load
 from tasks.report.tables import against_baseline, limits, side_by_side, sizes
@@ -43,7 +44,7 @@ def main() -> None:
         model = chosen.model or str(base_shape(Path(scratch) / "bert-base"))
         values: dict[str, Any] = {
             "model": model,
-            "data": chosen.data or str(make_demo().data),
+            "data": chosen.data or str(demo_files().data),
             "random_weights": not list(Path(model).glob("*.safetensors")),
             "variant": chosen.variant or [ALL],
             "max_length": chosen.max_length or [128, 256, 384],
@@ -60,11 +61,16 @@ def main() -> None:
     print(table(found))
 
 
+def demo_files() -> DemoFiles:
+    """The embedded default, where runs of it have it as well."""
+    return make_demo(cache_root() / "demo")
+
+
 def base_shape(directory: Path) -> Path:
     """Configuration of bert-base, with the tokenizer and the classes of the demo."""
     from transformers import AutoConfig, AutoTokenizer, BertConfig
 
-    demo = make_demo().model
+    demo = demo_files().model
     AutoTokenizer.from_pretrained(demo, model_max_length=POSITIONS).save_pretrained(directory)
     classes = AutoConfig.from_pretrained(demo).id2label
     BertConfig(
