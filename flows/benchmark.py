@@ -20,7 +20,7 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 
-from flows.parameters import ALL, DEMO, Parameters, command_line
+from flows.parameters import ALL, DEMO, Parameters, command_line, with_demo
 from tasks import baseline, record, steps
 from tasks.design import Cell, Design, make_design
 from tasks.engines import choose_engine
@@ -101,7 +101,8 @@ def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> Ru
 
     if DEMO in (parameters.model, parameters.data):
         take_machine()  # making the demo trains a model
-    asked, parameters = parameters, with_demo(parameters)
+    asked = parameters
+    parameters = with_demo(asked, lambda: steps.make_demo.submit().result())
     clock.lap("demo")
     raw = steps.load_data.submit(parameters).result()
     # Quoted: Prefect would look for futures in each of the documents.
@@ -177,23 +178,6 @@ def choose_settings(parameters: Parameters) -> Settings:
         keep_float_mixed=tuple(parameters.keep_float_mixed),
         granularity=parameters.granularity,
     )
-
-
-def with_demo(parameters: Parameters) -> Parameters:
-    """The same with ``demo`` replaced by the files of the embedded default, made if need be.
-
-    Static variants calibrate on its training documents.
-    """
-    if DEMO not in (parameters.model, parameters.data):
-        return parameters
-    files = steps.make_demo.submit().result()
-    values: dict[str, Any] = {}
-    if parameters.model == DEMO:
-        values["model"] = str(files.model)
-    if parameters.data == DEMO:
-        values["data"] = str(files.data)
-        values["calibration_data"] = parameters.calibration_data or str(files.calibration)
-    return parameters.model_copy(update=values)
 
 
 def calibration_origin(asked: Parameters, loaded: Loaded) -> str:

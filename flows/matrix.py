@@ -27,7 +27,7 @@ from prefect.states import Cancelling, Completed, Failed
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from flows.benchmark import default_run_id, problems
-from flows.parameters import RUN_ID, MaxLength, Parameters, make_parameters
+from flows.parameters import MaxLength, Parameters, distinct, make_parameters, plain_name
 from tasks.errors import RunFailed, UserError
 from tasks.matrix import Child, MatrixFiles, collect, plan, status
 from tasks.prefect_artifacts import publish_matrix
@@ -73,19 +73,8 @@ class MatrixParameters(BaseModel):
         "only the runs that are missing in it are run.",
     )
 
-    @field_validator("machine", "model", "max_length")
-    @classmethod
-    def _no_repeats(cls, value: list[Any]) -> list[Any]:
-        if len(set(value)) != len(value):
-            raise ValueError(f"the same value twice in {value}")
-        return value
-
-    @field_validator("run_id")
-    @classmethod
-    def _plain_name(cls, value: str | None) -> str | None:
-        if value is not None and not RUN_ID.fullmatch(value):
-            raise ValueError(f"'{value}' is no name for a directory")
-        return value
+    _distinct = field_validator("machine", "model", "max_length")(distinct)
+    _plain_name = field_validator("run_id")(plain_name)
 
 
 @flow(name="benchmark-matrix", validate_parameters=True)

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import click
 
+from flows.options import given_options
 from tasks.errors import UserError
 
 
@@ -35,12 +36,10 @@ def matrix(config: Path, price: tuple[str, ...], **options: Any) -> None:
     from flows.matrix import MatrixParameters, benchmark_matrix
     from flows.parameters import read_config, validated
 
-    given = {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in options.items()
-        if value not in (None, ())
+    given = given_options(options) | {
+        "benchmark": read_config(config),
+        "price": dict(_price(text) for text in price),
     }
-    given |= {"benchmark": read_config(config), "price": dict(_price(text) for text in price)}
     parameters = validated(MatrixParameters, given)
     finish(cast(State[Any], benchmark_matrix(parameters, return_state=True)))
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import (
@@ -25,6 +26,9 @@ from pydantic import (
 from tasks.errors import UserError
 from tasks.variants import registry
 
+if TYPE_CHECKING:
+    from tasks.demo.build import DemoFiles  # imports torch
+
 DEMO = "demo"
 """As model and data: the embedded default, a synthetic corpus and a model trained on it."""
 
@@ -37,6 +41,23 @@ MaxLength = Annotated[int, Field(ge=3)]
 VariantName = Annotated[str, AfterValidator(lambda name: _check_variant(name))]
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def distinct(value: list[Any]) -> list[Any]:
+    """Validates a list in which nothing may stand twice."""
+    if len(set(value)) != len(value):
+        raise ValueError(f"the same value twice in {value}")
+    return value
+
+
+def plain_name(value: str | None) -> str | None:
+    """Validates the name of a directory that is to be made among the results."""
+    if value is not None and not RUN_ID.fullmatch(value):
+        raise ValueError(
+            f"'{value}' is no name for a directory: letters, digits, dots, dashes and "
+            "underscores, and no path separator"
+        )
+    return value
 
 
 class Parameters(BaseModel):
@@ -175,22 +196,8 @@ class Parameters(BaseModel):
     run_id: str | None = Field(None, description="Name of the run; made from the time by default.")
     no_cache: bool = Field(False, description="Prepare artifacts anew, whatever is in the cache.")
 
-    @field_validator("variant", "max_length", "modules")
-    @classmethod
-    def _no_repeats(cls, value: list[Any]) -> list[Any]:
-        if len(set(value)) != len(value):
-            raise ValueError(f"the same value twice in {value}")
-        return value
-
-    @field_validator("run_id")
-    @classmethod
-    def _plain_name(cls, value: str | None) -> str | None:
-        if value is not None and not RUN_ID.fullmatch(value):
-            raise ValueError(
-                f"'{value}' is no name for a directory: letters, digits, dots, dashes and "
-                "underscores, and no path separator"
-            )
-        return value
+    _distinct = field_validator("variant", "max_length", "modules")(distinct)
+    _plain_name = field_validator("run_id")(plain_name)
 
     @model_validator(mode="after")
     def _apply_dtype(self) -> Self:
@@ -216,6 +223,23 @@ DEMO_VALUES: dict[str, Any] = {
     "control_documents": 8,
 }
 """Parameters of ``ptdq demo``: small enough for three minutes on two cores."""
+
+
+def with_demo(parameters: Parameters, make: Callable[[], DemoFiles]) -> Parameters:
+    """The same with ``demo`` replaced by the files of the embedded default, made if it is asked for.
+
+    What calibrates or chooses does so on its training documents.
+    """
+    if DEMO not in (parameters.model, parameters.data):
+        return parameters
+    files = make()
+    values: dict[str, Any] = {}
+    if parameters.model == DEMO:
+        values["model"] = str(files.model)
+    if parameters.data == DEMO:
+        values["data"] = str(files.data)
+        values["calibration_data"] = parameters.calibration_data or str(files.calibration)
+    return parameters.model_copy(update=values)
 
 
 def command_line(parameters: Parameters) -> str:

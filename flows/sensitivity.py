@@ -9,7 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from flows.parameters import DEMO, Parameters
+from flows.parameters import DEMO, Parameters, with_demo
 from tasks import inputs, record
 from tasks.cache import cache_root
 from tasks.calibration import check_apart
@@ -94,7 +94,9 @@ def run_sensitivity(
 
 def _load(asked: Parameters) -> tuple[inputs.Loaded, Subject]:
     """The model with the documents to choose on: the data, or those that are given for it."""
-    parameters = _with_demo(asked)
+    from tasks.demo.build import make_demo
+
+    parameters = with_demo(asked, lambda: make_demo(cache_root() / "demo"))
     apart = parameters.calibration_data is not None
     if apart:
         # Read whole: a run may report on other documents than a sample has.
@@ -116,22 +118,6 @@ def _load(asked: Parameters) -> tuple[inputs.Loaded, Subject]:
         max_length=max(asked.max_length),
         margin=asked.margin,
     )
-
-
-def _with_demo(parameters: Parameters) -> Parameters:
-    """The same with ``demo`` replaced by its files; the choice is made on its training documents."""
-    if DEMO not in (parameters.model, parameters.data):
-        return parameters
-    from tasks.demo.build import make_demo
-
-    files = make_demo(cache_root() / "demo")
-    values: dict[str, Any] = {}
-    if parameters.model == DEMO:
-        values["model"] = str(files.model)
-    if parameters.data == DEMO:
-        values["data"] = str(files.data)
-        values["calibration_data"] = parameters.calibration_data or str(files.calibration)
-    return parameters.model_copy(update=values)
 
 
 class _Progress:
