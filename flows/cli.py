@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -47,6 +48,14 @@ def main() -> None:
     except (RunFailed, GateFailed) as error:
         click.echo(f"ptdq: {error}", err=True)
         status = GATE_FAILED if isinstance(error, GateFailed) else RUN_FAILED
+    except Exception as error:
+        from flows.api import not_answering
+
+        line = not_answering(error)
+        if line is None:
+            raise
+        click.echo(f"ptdq: {line}", err=True)
+        status = RUN_FAILED
     sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -95,11 +104,19 @@ def execute(parameters: Any, resume: bool = False) -> None:
     check_input(parameters, resume)
     from prefect.client.schemas.objects import State
 
+    from flows.api import not_answering
     from flows.benchmark import quantization_benchmark
     from tasks.report.terminal import console, show
     from tasks.store import open_run
 
-    state = cast(State[Any], quantization_benchmark(parameters, resume=resume, return_state=True))
+    started = time.time()
+    try:
+        state = cast(State[Any], quantization_benchmark(parameters, resume=resume, return_state=True))
+    except Exception as error:
+        line, directory = not_answering(error), _broken_off(parameters, started)
+        if line is None or directory is None:
+            raise
+        raise RunFailed(f"{line}; finished cells are kept: ptdq run --resume {directory}") from error
     result = state.result(raise_on_failure=False)
     if isinstance(result, UserError):
         raise result
@@ -138,6 +155,13 @@ def check_input(parameters: Any, resume: bool) -> None:
     record.check_target(new, None, resume)
     if DEMO not in (parameters.model, parameters.data):
         inputs.read_model(parameters, inputs.read_data(parameters))
+
+
+def _broken_off(parameters: Any, started: float) -> Path | None:
+    """The directory of the run that was just broken off, by its id or as the newest one begun since."""
+    records = Path(parameters.results_dir).glob(f"{parameters.run_id or '*'}/run.json")
+    begun = [(path.stat().st_mtime, path.parent) for path in records]
+    return max((found for found in begun if found[0] >= started), default=(0.0, None))[1]
 
 
 def _directory(result: Any, parameters: Any) -> Path | None:

@@ -16,6 +16,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+CONTROL = "control-"
+"""How the identifiers of the control's cells begin."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -34,6 +37,12 @@ class Cell:
     core: int
     order: int
     seed: int
+
+    @property
+    def title(self) -> str:
+        """The cell in words, as Prefect names its task run."""
+        kind = "control: " if self.cell_id.startswith(CONTROL) else ""
+        return f"{kind}{self.variant} {self.max_length} tokens, repeat {self.repeat}, core {self.core}"
 
 
 @dataclass(frozen=True)
@@ -153,6 +162,6 @@ def _control(
     cells: list[Cell] = []
     for index, length in enumerate(max_lengths):
         for name in variants[:: -1 if index % 2 else 1]:
-            named = cell_id(name, length, 0, prefix="control-")
+            named = cell_id(name, length, 0, prefix=CONTROL)
             cells.append(Cell(named, name, length, 0, core, len(cells), seed))
     return tuple(cells)

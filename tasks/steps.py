@@ -139,12 +139,7 @@ def quantize(
     return prepared
 
 
-@task(
-    name="evaluate",
-    task_run_name="evaluate {cell.variant} {cell.max_length} tokens, repeat {cell.repeat}, "
-    "core {cell.core}",
-    cache_policy=NO_CACHE,
-)
+@task(name="evaluate", task_run_name="evaluate {cell.title}", cache_policy=NO_CACHE)
 @plain_failure
 def evaluate(
     cell: Cell,

@@ -18,14 +18,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from tasks.errors import UserError
 from tasks.export import loaders
-from tasks.store import read_json, write_json
-from tasks.variants.base import Calibration, Inputs, Predictor, Prepared, Settings, Variant
+from tasks.store import write_json
+from tasks.variants.base import Calibration, Predictor, Prepared, Settings, Variant
 
 if TYPE_CHECKING:
     from torch import nn
@@ -63,16 +61,9 @@ class Fp32Compiled(Variant):
         )
 
     def load(self, directory: Path, settings: Settings) -> Predictor:
-        names: Sequence[str] = read_json(directory / SIGNATURE)["inputs"]
-        # The worker makes one call at a time: without the pool of runners there is no lock to take.
-        model: Any = torch._inductor.aoti_load_package(str(directory / PACKAGE), run_single_threaded=True)
+        from tasks.export.loaders.aot import open_model
 
-        def predict(inputs: Inputs) -> NDArray[np.float32]:
-            with torch.inference_mode():
-                logits = model(*(torch.from_numpy(inputs[name]) for name in names))
-                return cast(NDArray[np.float32], logits.numpy())
-
-        return predict
+        return open_model(directory, settings.threads)
 
 
 def export(module: nn.Module, names: Sequence[str]) -> Any:

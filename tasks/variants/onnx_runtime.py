@@ -25,12 +25,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tasks.errors import UserError
 from tasks.export import loaders
-from tasks.variants.base import Calibration, Inputs, Predictor, Prepared, Settings, Variant
+from tasks.variants.base import Calibration, Predictor, Prepared, Settings, Variant
 
 if TYPE_CHECKING:
     from torch import nn
@@ -63,7 +60,9 @@ class OnnxFp32(Variant):
         return self._prepared(module, directory, settings, [], fused)
 
     def load(self, directory: Path, settings: Settings) -> Predictor:
-        return session(directory / GRAPH, settings)
+        from tasks.export.loaders.onnx_runtime import open_model
+
+        return open_model(directory, settings.threads)
 
     def _prepared(
         self,
@@ -234,23 +233,3 @@ def quiet_root_logger() -> Iterator[None]:
         yield
     finally:
         root.setLevel(level)
-
-
-def session(path: Path, settings: Settings) -> Predictor:
-    """A graph as a predictor."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = settings.threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    model = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    names = [port.name for port in model.get_inputs()]
-
-    def predict(inputs: Inputs) -> NDArray[np.float32]:
-        (logits,) = model.run(None, {name: inputs[name] for name in names})
-        return cast(NDArray[np.float32], logits)
-
-    return predict

@@ -19,16 +19,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tasks.errors import UserError
 from tasks.export import loaders
-from tasks.variants.base import Calibration, Inputs, Predictor, Prepared, Settings, Variant
+from tasks.variants.base import Calibration, Predictor, Prepared, Settings, Variant
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,9 +53,9 @@ class OpenvinoFp32(Variant):
         return finish(graph, module, directory, settings)
 
     def load(self, directory: Path, settings: Settings) -> Predictor:
-        import openvino
+        from tasks.export.loaders.openvino_runtime import open_model
 
-        return compiled(openvino.Core().read_model(directory / GRAPH), settings)
+        return open_model(directory, settings.threads)
 
 
 class OpenvinoInt8Static(OpenvinoFp32):
@@ -138,12 +134,13 @@ def finish(
     """Write the graph, and say what became int8."""
     import openvino
 
+    from tasks.export.loaders.openvino_runtime import compiled
     from tasks.models import leaf_modules
 
     openvino.save_model(graph, directory / GRAPH, compress_to_fp16=False)
     converted = quantized_modules(graph)
     return Prepared(
-        predict=compiled(graph, settings),
+        predict=compiled(graph, settings.threads),
         converted=converted,
         kept_float=[name for name, _ in leaf_modules(module) if name not in set(converted)],
         details={"runtime": f"openvino {openvino.__version__}", **(details or {})},
@@ -169,26 +166,3 @@ def _is_integer_constant(node: Any) -> bool:
         node = node.input_value(0).get_node()
     kind = node.get_element_type().get_type_name()
     return node.get_type_name() == "Constant" and kind in ("i8", "u8") and len(node.shape) > 1
-
-
-def compiled(graph: Any, settings: Settings) -> Predictor:
-    """A graph, compiled for this CPU."""
-    import openvino
-
-    options = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "NUM_STREAMS": 1,
-        "INFERENCE_NUM_THREADS": settings.threads,
-        "ENABLE_CPU_PINNING": False,
-        "INFERENCE_PRECISION_HINT": "f32",
-    }
-    model = openvino.Core().compile_model(graph, "CPU", options)
-    request = model.create_infer_request()
-    names: Sequence[str] = [port.any_name for port in model.inputs]
-
-    def predict(inputs: Inputs) -> NDArray[np.float32]:
-        request.infer([inputs[name] for name in names], share_inputs=True)
-        # A copy: the tensor is overwritten by the next call.
-        return cast(NDArray[np.float32], request.get_output_tensor(0).data.copy())
-
-    return predict

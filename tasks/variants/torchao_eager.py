@@ -19,9 +19,6 @@ from tasks.export import loaders
 from tasks.models import WEIGHTS, Source, assign_tensors, leaf_modules, torch_predictor
 from tasks.variants.base import Calibration, Predictor, Prepared, Settings, Variant
 
-PART = "::"
-"""Between the name of a quantized tensor and that of one of its parts."""
-
 
 class Int8Torchao(Variant):
     """``quantize_`` with ``Int8DynamicActivationInt8WeightConfig`` over ``nn.Linear``."""
@@ -30,7 +27,7 @@ class Int8Torchao(Variant):
     summary = "torchao quantize_, int8 weights and dynamic activations, eager"
     requires = ("torchao",)
     extra = "torchao"
-    exported = loaders.eager("torchao_eager.py")
+    exported = loaders.eager("torchao_eager.py", "torchao_rebuild.py")
 
     def prepare(
         self, source: Source, directory: Path, settings: Settings, calibration: Calibration | None
@@ -53,8 +50,11 @@ class Int8Torchao(Variant):
         )
 
     def load(self, directory: Path, settings: Settings) -> Predictor:
-        module = Source.open(directory).skeleton()
-        load(module, directory / WEIGHTS)
+        from tasks.variants.torchao_rebuild import set_quantized_weights
+
+        module, tensors = Source.open(directory).skeleton(), load_file(directory / WEIGHTS)
+        set_quantized_weights(module, tensors)
+        assign_tensors(module, tensors, directory / WEIGHTS)
         return torch_predictor(module)
 
 
@@ -70,6 +70,8 @@ def linear_modules(module: nn.Module, settings: Settings) -> list[str]:
 
 def save(module: nn.Module, path: Path) -> None:
     """Write integers and scales as plain tensors: what a quantized tensor is besides is its type."""
+    from tasks.variants.torchao_rebuild import PART
+
     tensors: dict[str, torch.Tensor] = {}
     for name, tensor in module.state_dict().items():
         if hasattr(tensor, "qdata"):
@@ -78,29 +80,3 @@ def save(module: nn.Module, path: Path) -> None:
         else:
             tensors[name] = tensor
     save_file({name: tensor.detach().clone() for name, tensor in tensors.items()}, path)
-
-
-def load(module: nn.Module, path: Path) -> None:
-    """Give a skeleton the tensors that :func:`save` wrote."""
-    from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
-
-    example = nn.Sequential(nn.Linear(16, 16))
-    quantize_(example, Int8DynamicActivationInt8WeightConfig())
-    kind: Any = type(cast(nn.Linear, example[0]).weight)
-    _, attributes = cast(Any, example[0].weight).__tensor_flatten__()
-    quantized: dict[str, dict[str, torch.Tensor]] = {}
-    plain: dict[str, torch.Tensor] = {}
-    for key, tensor in load_file(path).items():
-        name, _, part = key.partition(PART)
-        if part:
-            quantized.setdefault(name, {})[part] = tensor
-        else:
-            plain[name] = tensor
-    for name, parts in quantized.items():
-        owner = module.get_submodule(name.rpartition(".")[0])
-        shape = parts["qdata"].shape
-        weight = kind.__tensor_unflatten__(
-            parts, {**attributes, "block_size": [1, shape[1]]}, shape, parts["qdata"].stride()
-        )
-        owner.register_parameter("weight", nn.Parameter(weight, requires_grad=False))
-    assign_tensors(module, plain, path)

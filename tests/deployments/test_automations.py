@@ -28,8 +28,8 @@ from tests.deployments.support import (
     run_of_schedule,
     runs_of,
 )
-from tests.flows.slow import WAITS
-from tests.flows.support import ROOT, SLOW, broken_files, log_of, wait_for
+from tests.flows.support import ROOT, broken_files, log_of, wait_for
+from tests.held import HELD, WAITS
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
@@ -107,9 +107,9 @@ def test_a_run_that_died_is_crashed(
 ) -> None:
     files = RunFiles(tmp_path / "died")
     before = {process.pid for process in installation.processes()}
-    values = parameters(tiny_model, tiny_data, tmp_path, run_id="died", variant=[SLOW])
+    values = parameters(tiny_model, tiny_data, tmp_path, run_id="died", variant=[HELD])
     assert run_deployment(installation, "demo", values).returncode == 0
-    wait_for("waiting worker", lambda: WAITS in log_of(files, "tests.flows.slow-Slow-L16-r0"))
+    wait_for("waiting worker", lambda: WAITS in log_of(files, "tests.held-Held-L16-r0"))
     (run,) = [
         run
         for run in runs_of(installation, deployment(installation, "demo").id)

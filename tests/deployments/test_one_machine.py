@@ -24,8 +24,8 @@ from tests.deployments.support import (
     run_of_schedule,
     runs_of,
 )
-from tests.flows.slow import WAITS
-from tests.flows.support import ROOT, SLOW, broken_files, log_of, wait_for
+from tests.flows.support import ROOT, broken_files, log_of, wait_for
+from tests.held import HELD, WAITS
 
 pytestmark = pytest.mark.slow
 
@@ -103,10 +103,10 @@ def test_a_cancelled_run_leaves_nothing(
     installation: Installation, tiny_model: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
     files = RunFiles(tmp_path / "cancelled")
-    values = parameters(tiny_model, tiny_data, tmp_path, run_id="cancelled", variant=[SLOW])
+    values = parameters(tiny_model, tiny_data, tmp_path, run_id="cancelled", variant=[HELD])
     before = {process.pid for process in installation.processes()}
     assert run_deployment(installation, "demo", values).returncode == 0
-    wait_for("waiting worker", lambda: WAITS in log_of(files, "tests.flows.slow-Slow-L16-r0"))
+    wait_for("waiting worker", lambda: WAITS in log_of(files, "tests.held-Held-L16-r0"))
     of_run = [process for process in installation.processes() if process.pid not in before]
     assert any("tasks.measure.worker" in process.cmdline() for process in of_run)
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tasks.store import RunFiles
-from tests.flows.slow import WAITS
-from tests.flows.support import SLOW, Finished, Run, log_of, run_flow, wait_for, worker
+from tests.flows.support import Finished, Run, log_of, run_flow, wait_for, worker
+from tests.held import HELD, WAITS
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +46,7 @@ def troubled(run_tiny: Run, tmp_path_factory: pytest.TempPathFactory) -> Finishe
     """A run in which one worker is killed and another exceeds its time limit; the others are well."""
     results = tmp_path_factory.mktemp("results")
     files = RunFiles(results / "troubled")
-    victim = "tests.flows.slow-Slow-L8-r0"
+    victim = "tests.held-Held-L8-r0"
 
     def kill_one() -> None:
         wait_for("waiting worker", lambda: WAITS in log_of(files, victim))
@@ -59,7 +59,7 @@ def troubled(run_tiny: Run, tmp_path_factory: pytest.TempPathFactory) -> Finishe
     try:
         return run_tiny(
             "troubled",
-            variant=["fp32", SLOW],
+            variant=["fp32", HELD],
             max_length=[8, 16],
             cell_timeout=40,
             results_dir=str(results),

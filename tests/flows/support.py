@@ -19,7 +19,6 @@ from prefect.client.schemas.objects import State
 from tasks.store import RunFiles
 
 ROOT = Path(__file__).resolve().parents[2]
-SLOW = "tests.flows.slow:Slow"
 
 T = TypeVar("T")
 

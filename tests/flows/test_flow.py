@@ -18,9 +18,7 @@ from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from tasks import schema
 from tasks.errors import RunFailed, UserError
 from tasks.store import RunFiles, read_json, read_table
-from tests.flows.slow import WAITS
 from tests.flows.support import (
-    SLOW,
     Finished,
     Run,
     broken_files,
@@ -29,6 +27,7 @@ from tests.flows.support import (
     wait_for,
     worker,
 )
+from tests.held import HELD, WAITS
 
 QUALITY = (
     "accuracy", "precision_macro", "recall_macro", "f1_macro",
@@ -131,7 +130,7 @@ def test_failed_cells_fail_alone(troubled: Finished) -> None:
     well = [cell for cell in rows(troubled.files, "cells") if not cell["error"]]
     assert [(cell["variant"], cell["documents"]) for cell in well] == [("fp32", 40)] * 2
     for length in (8, 16):
-        record = read_json(troubled.files.failure(f"tests.flows.slow-Slow-L{length}-r0"))
+        record = read_json(troubled.files.failure(f"tests.held-Held-L{length}-r0"))
         assert record["error"] == state[length]["error"]
         assert WAITS in record["tail"]
     assert "SIGKILL" in troubled.files.report.read_text(encoding="utf-8")
@@ -142,7 +141,7 @@ def test_failed_cells_fail_the_flow(troubled: Finished) -> None:
     assert isinstance(troubled.state.data, RunFailed) or "cells failed" in str(troubled.state.message)
     by_name = {run.name.rpartition(",")[0]: run.state_name for run in task_runs(troubled)}
     for length in (8, 16):
-        assert by_name[f"evaluate {SLOW} {length} tokens, repeat 0"] == "Failed"
+        assert by_name[f"evaluate {HELD} {length} tokens, repeat 0"] == "Failed"
         assert by_name[f"evaluate fp32 {length} tokens, repeat 0"] == "Completed"
     assert broken_files(troubled.files.directory) == []
 
@@ -163,12 +162,12 @@ def test_nothing_is_left_of_a_run_that_was_ended(
 ) -> None:
     files = RunFiles(tmp_path / "ended")
     ptdq = start_ptdq(
-        "run", "--model", tiny_model, "--data", tiny_data, "--variant", SLOW, "--max-length", 16,
+        "run", "--model", tiny_model, "--data", tiny_data, "--variant", HELD, "--max-length", 16,
         "--repeats", 1, "--control-documents", 0, "--load-wait", 0,
         "--results-dir", tmp_path, "--run-id", "ended",
         server=prefect_server,
     )  # fmt: skip
-    cell = "tests.flows.slow-Slow-L16-r0"
+    cell = "tests.held-Held-L16-r0"
     try:
         wait_for("waiting worker", lambda: WAITS in log_of(files, cell) or ptdq.poll() is not None)
         children = psutil.Process(ptdq.pid).children(recursive=True)

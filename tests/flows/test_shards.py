@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 import pyarrow.parquet as pq
 import pytest
 from prefect.client.schemas.objects import State
@@ -18,6 +22,8 @@ from tasks.errors import UserError
 from tasks.shards import ShardFiles
 from tasks.store import read_json, read_table
 from tasks.stream import read_frames
+from tests.flows.support import ROOT, broken_files, wait_for
+from tests.held import HELD, HOLD
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
@@ -106,6 +112,53 @@ def test_another_question_is_refused(sharded: ShardFiles, evaluate: Evaluate) ->
     error = state.result(raise_on_failure=False)
     assert isinstance(error, UserError)
     assert "max_length" in str(error)
+
+
+def test_a_killed_driver_leaves_no_worker_and_loses_no_shard(
+    prefect_server: str, tiny_model: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("prefect_dask")
+    files, hold = ShardFiles(tmp_path / "killed"), tmp_path / "hold"
+    output = tmp_path / "output"
+
+    def start() -> subprocess.Popen[bytes]:
+        with output.open("ab") as log:
+            return subprocess.Popen(
+                [Path(sys.executable).with_name("ptdq"), "evaluate", "--model", tiny_model,
+                 "--data", tiny_data, "--variant", HELD, "--max-length", "16",
+                 "--shard-documents", str(SHARD), "--workers", "2", "--run-id", files.run_id,
+                 "--results-dir", tmp_path],
+                cwd=ROOT,
+                env=os.environ | {"PREFECT_API_URL": prefect_server, HOLD: str(hold)},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+
+    hold.touch()
+    driver = start()
+
+    def in_the_middle() -> bool:
+        assert driver.poll() is None, output.read_text(encoding="utf-8")
+        return len(list(files.shards.glob("[0-9]*.parquet"))) == 2  # each worker waits in its second
+
+    try:
+        wait_for("two shards", in_the_middle)
+        children = psutil.Process(driver.pid).children(recursive=True)
+        assert len(children) >= 2
+    finally:
+        driver.kill()
+        driver.wait()
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert alive == []
+    assert broken_files(files.directory) == []
+    before = {path: path.stat().st_mtime_ns for path in files.shards.iterdir()}
+    assert len(before) == 2
+
+    hold.unlink()
+    assert start().wait(timeout=300) == 0, output.read_text(encoding="utf-8")
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert read_json(files.record)["documents"] == 40
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet", "csv.gz"])

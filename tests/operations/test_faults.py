@@ -21,7 +21,7 @@ from tasks.measure.machine import usable_cores
 from tasks.store import RunFiles, file_digest, read_json, read_table
 from tests.deployments.support import free_port
 from tests.flows.support import ROOT, broken_files, log_of, wait_for, worker
-from tests.operations.held import HOLD, WAITS
+from tests.held import HELD, HOLD, WAITS
 
 pytestmark = [
     pytest.mark.slow,
@@ -29,8 +29,7 @@ pytestmark = [
     pytest.mark.skipif(len(usable_cores()) < 2, reason="one cell ends while another waits: two cores"),
 ]
 
-HELD = "tests.operations.held:Held"
-HELD_CELL = "tests.operations.held-Held-L16-r0"
+HELD_CELL = "tests.held-Held-L16-r0"
 DONE_CELL = "fp32-L16-r0"
 
 
@@ -276,3 +275,23 @@ def test_a_server_that_dies_and_comes_back_costs_nothing(server: Server, scene: 
     complete(scene, resumed=0)
     assert server.state_of(scene.files)["type"] == "COMPLETED"
     assert {"ptdq-report", "ptdq-verdict"} <= server.artifacts_of(scene.files)
+
+
+def test_a_server_that_stays_away_costs_no_cell_and_no_traceback(server: Server, scene: Scene) -> None:
+    children = scene.break_in_the_middle()
+    assert scene.process is not None
+    server.kill()
+    scene.hold.unlink()
+    assert scene.process.wait(timeout=400) == 1
+    *_, last = scene.output().splitlines()
+    assert last.startswith(f"ptdq: Prefect's API at {server.api} does not answer")
+    assert last.endswith(f"ptdq run --resume {scene.files.directory}")
+    assert gone(children)
+    assert broken_files(scene.files.directory) == []
+    finished = {cell: identity(scene.files.cell(cell)) for cell in scene.cells()}
+    assert DONE_CELL in finished
+
+    server.start()
+    scene.resume()
+    assert all(identity(scene.files.cell(cell)) == found for cell, found in finished.items())
+    complete(scene, resumed=1)

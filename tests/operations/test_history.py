@@ -43,7 +43,8 @@ def test_pandas_reads_the_data_set_as_it_lies(results: Path, table: str) -> None
 
 
 def test_duckdb_reads_the_data_set_as_it_lies(results: Path) -> None:
-    duckdb = pytest.importorskip("duckdb")
+    import duckdb
+
     for table in SUMMARIES:
         query = f"select distinct run_id from '{results}/*/{table}.parquet' order by 1"
         assert duckdb.sql(query).fetchall() == [("a",), ("b",), ("c",)]

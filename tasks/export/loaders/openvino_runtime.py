@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import openvino
@@ -15,6 +15,13 @@ def open_model(
     artifact: Path, threads: int
 ) -> Callable[[Mapping[str, NDArray[np.int64]]], NDArray[np.float32]]:
     """A function from a tokenizer's outputs to logits, for one caller at a time."""
+    return compiled(artifact / "model.xml", threads)
+
+
+def compiled(
+    graph: Any, threads: int
+) -> Callable[[Mapping[str, NDArray[np.int64]]], NDArray[np.float32]]:
+    """The same, of a graph or the path of one."""
     options = {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
@@ -22,7 +29,7 @@ def open_model(
         "ENABLE_CPU_PINNING": False,
         "INFERENCE_PRECISION_HINT": "f32",
     }
-    model = openvino.Core().compile_model(artifact / "model.xml", "CPU", options)
+    model = openvino.Core().compile_model(graph, "CPU", options)
     request = model.create_infer_request()
     names = [port.any_name for port in model.inputs]
 

@@ -1,4 +1,7 @@
-"""A variant for tests, named ``tests.operations.held:Held``: its worker waits until it is let go."""
+"""A variant for tests, named ``tests.held:Held``: its worker waits in the middle of the documents.
+
+For ever, or, where ``PTDQ_TEST_HOLD`` names a file, while that file exists.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ from pathlib import Path
 from tasks.variants.base import Inputs, Predictor, Settings
 from tasks.variants.fp32 import Fp32
 
+HELD = "tests.held:Held"
+
 HOLD = "PTDQ_TEST_HOLD"
-"""Names a file; while it exists, the worker waits."""
 
 WAITS = "held: waits"
 """The last line of its log, once it does."""
@@ -21,7 +25,7 @@ _DOCUMENTS = 10
 
 
 class Held(Fp32):
-    """The float model, which stops in the middle of the documents and goes on later."""
+    """The float model, which stops in the middle of the documents."""
 
     name = "held"
     summary = "for tests: waits in the middle"
@@ -32,7 +36,7 @@ class Held(Fp32):
         def wait_halfway(inputs: Inputs):  # type: ignore[no-untyped-def]
             if next(calls) == _DOCUMENTS + 1:
                 print(WAITS, flush=True)
-                while Path(os.environ[HOLD]).exists():
+                while HOLD not in os.environ or Path(os.environ[HOLD]).exists():
                     time.sleep(0.05)
             return predict(inputs)
 
