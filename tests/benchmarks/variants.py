@@ -38,6 +38,8 @@ def main() -> None:
     parser.add_argument("--variant", action="append", help="only these", default=[])
     parser.add_argument("--max-length", action="append", type=int, default=[])
     parser.add_argument("--documents", type=int, default=16)
+    parser.add_argument("--repeats", type=int, default=4)
+    parser.add_argument("--out", type=Path, default=RESULTS, help="where the figures are written")
     parser.add_argument("--results-dir", default=None, help="keep the run there")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ptdq-bench-") as scratch:
@@ -49,6 +51,7 @@ def main() -> None:
             "variant": chosen.variant or [ALL],
             "max_length": chosen.max_length or [128, 256, 384],
             "limit": chosen.documents,
+            "repeats": chosen.repeats,
             # Calls are long and vary little; the cells are what costs time.
             "warmup": 2,
             "control_documents": 0,
@@ -57,8 +60,9 @@ def main() -> None:
         }
         directory: Any = quantization_benchmark(make_parameters(values))
         found = collect(RunFiles(Path(str(directory))))
-    write_json(RESULTS, found)
+    write_json(chosen.out, found)
     print(table(found))
+    print(json.dumps({"written": str(chosen.out)}))
 
 
 def demo_files() -> DemoFiles:
@@ -87,6 +91,7 @@ def collect(files: RunFiles) -> dict[str, Any]:
         "git_commit": git_commit(),
         "ended_at": now(),
         "machine": record["machine"],
+        "baseline": run.baseline,
         "limits": record["limits"],
         "skipped": record["skipped"],
         "documents": record["data"]["documents"],
@@ -124,7 +129,9 @@ def table(found: dict[str, Any]) -> str:
     by_key = {(row["variant"], row["max_length"]): row for row in found["rows"]}
     names = sorted(shares, key=lambda name: by_key[name, lengths[0]]["forward_p50_ms"])
     lines = [
-        "| variant | MB | of fp32 | " + " | ".join(f"{n} tokens" for n in lengths) + " | of int8 limit |",
+        f"| variant | MB | of {found['baseline']} | "
+        + " | ".join(f"{n} tokens" for n in lengths)
+        + " | of int8 limit |",
         "| --- " * (4 + len(lengths)) + "|",
     ]
     for name in names:
@@ -146,4 +153,3 @@ def _ratio(row: dict[str, Any]) -> str:
 
 if __name__ == "__main__":
     main()
-    print(json.dumps({"written": str(RESULTS)}))
