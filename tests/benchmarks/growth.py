@@ -4,7 +4,8 @@ A tiny model with random weights is run through the whole flow, fp32 against int
 each size, in batches of 32; each run is a fresh process, whose peak memory is the parent's. A model so
 small is the hard case: a real one makes evaluation longer, and leaves the rest as it is.
 
-Up to 100,000 documents there are four rounds, as usual; above, one. Writes ``tests/benchmarks/results/growth.json`` and prints a table.
+Up to 100,000 documents there are four rounds, as usual; above, one.
+Writes ``tests/benchmarks/results/growth.json`` and prints a table.
 """
 
 from __future__ import annotations
