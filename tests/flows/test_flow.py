@@ -50,8 +50,9 @@ def test_task_runs_are_named_for_people(finished: Finished) -> None:
     design = read_json(finished.files.record)["design"]
     expected = ["load_data", "load_model", "quantize fp32", "quantize int8-dynamic"]
     expected += [
-        f"evaluate {c['variant']} {c['max_length']} tokens, repeat {c['repeat']}, core {c['core']}"
-        for c in design["cells"] + design["control"]
+        f"evaluate {kind}{c['variant']} {c['max_length']} tokens, repeat {c['repeat']}, core {c['core']}"
+        for kind, cells in (("", design["cells"]), ("control: ", design["control"]))
+        for c in cells
     ]
     expected += ["aggregate", "report"]
     found = task_runs(finished)
