@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 
@@ -11,12 +12,30 @@ def not_answering(error: BaseException) -> str | None:
     from prefect.settings import PREFECT_API_URL
 
     url = PREFECT_API_URL.value()
-    if url is None or not any(isinstance(cause, httpx.TransportError) for cause in _chain(error)):
+    if url is None:
+        return None
+    ours = httpx.URL(url).netloc
+    # Not any server: a model's hub is asked by the same library.
+    if not any(isinstance(e, httpx.TransportError) and _asked(e) == ours for e in _chain(error)):
         return None
     return (
         f"Prefect's API at {url} does not answer: start its server (prefect server start), "
         "or unset PREFECT_API_URL to run without one"
     )
+
+
+def silence() -> None:
+    """Let our line be the last: until the process ends, Prefect would say what it cannot send."""
+    logging.disable()
+    logging.raiseExceptions = False
+
+
+def _asked(error: object) -> bytes | None:
+    """Host and port that a request went to, if the error knows it."""
+    try:
+        return error.request.url.netloc  # type: ignore[attr-defined, no-any-return]
+    except RuntimeError:
+        return None
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -49,12 +49,14 @@ def main() -> None:
         click.echo(f"ptdq: {error}", err=True)
         status = GATE_FAILED if isinstance(error, GateFailed) else RUN_FAILED
     except Exception as error:
-        from flows.api import not_answering
+        from flows.api import not_answering, silence
 
         line = not_answering(error)
         if line is None:
             raise
-        click.echo(f"ptdq: {line}", err=True)
+        silence()
+        # What Prefect wrote before may lack the end of its line.
+        click.echo(f"\nptdq: {'; '.join([line, *getattr(error, '__notes__', [])])}", err=True)
         status = RUN_FAILED
     sys.exit(status if isinstance(status, int) else 0)
 
@@ -104,7 +106,6 @@ def execute(parameters: Any, resume: bool = False) -> None:
     check_input(parameters, resume)
     from prefect.client.schemas.objects import State
 
-    from flows.api import not_answering
     from flows.benchmark import quantization_benchmark
     from tasks.report.terminal import console, show
     from tasks.store import open_run
@@ -113,10 +114,10 @@ def execute(parameters: Any, resume: bool = False) -> None:
     try:
         state = cast(State[Any], quantization_benchmark(parameters, resume=resume, return_state=True))
     except Exception as error:
-        line, directory = not_answering(error), _broken_off(parameters, started)
-        if line is None or directory is None:
-            raise
-        raise RunFailed(f"{line}; finished cells are kept: ptdq run --resume {directory}") from error
+        directory = _broken_off(parameters, started)
+        if directory is not None:
+            error.add_note(f"finished cells are kept: ptdq run --resume {directory}")
+        raise
     result = state.result(raise_on_failure=False)
     if isinstance(result, UserError):
         raise result
