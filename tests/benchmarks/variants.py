@@ -21,7 +21,6 @@ from flows.benchmark import quantization_benchmark
 from flows.parameters import ALL, make_parameters
 from tasks.cache import cache_root
 from tasks.demo.build import DemoFiles, make_demo
-from tasks.record import git_commit, now
 from tasks.report.run import Run, load
 from tasks.report.tables import against_baseline, limits, side_by_side, sizes
 from tasks.store import RunFiles, read_json, write_json
@@ -88,8 +87,8 @@ def collect(files: RunFiles) -> dict[str, Any]:
     run = load(files)
     record = read_json(files.record)
     return {
-        "git_commit": git_commit(),
-        "ended_at": now(),
+        "git_commit": record["git_commit"],
+        "ended_at": record["ended_at"],
         "machine": record["machine"],
         "baseline": run.baseline,
         "limits": record["limits"],
