@@ -1,0 +1,92 @@
+"""``int8-best`` leaves smoothing out where the calibration documents show no need of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from transformers import AutoModelForSequenceClassification
+
+from tasks.checkpoint import open_checkpoint
+from tasks.models import Source, torch_predictor
+from tasks.variants import registry
+from tasks.variants.base import Calibration, Inputs, Prepared, Settings
+from tasks.variants.best import Int8Best
+from tests.architectures.models import CLASSES, SPECIAL, WORDS, save_tokenizer, save_transformer
+
+pytestmark = [
+    pytest.mark.slow,
+    # What libraries warn of while they convert; elsewhere that is in the log of a child process.
+    pytest.mark.filterwarnings("default"),
+    pytest.mark.skipif(
+        bool(registry.missing_packages(Int8Best())), reason=registry.install_hint(Int8Best())
+    ),
+]
+TOKENS = 12
+UNIT = 3
+GAIN = 1000.0
+
+
+def test_without_smoothing_where_no_answer_changes(tmp_path: Path) -> None:
+    source = model(tmp_path / "model")
+    prepared = prepare(source, tmp_path / "artifact", surest(source, documents()))
+    assert prepared.details["changed_without_and_with_smoothing"] == [0]
+    assert not smoothed(tmp_path / "artifact")
+
+
+def test_with_smoothing_where_an_outlier_needs_it(tmp_path: Path) -> None:
+    source = model(tmp_path / "model", outlier=True)
+    prepared = prepare(source, tmp_path / "artifact", documents())
+    without, with_smoothing = prepared.details["changed_without_and_with_smoothing"]
+    assert with_smoothing < without / 2
+    assert smoothed(tmp_path / "artifact")
+
+
+def model(directory: Path, outlier: bool = False) -> Source:
+    """A tiny BERT; with an outlier, the values of one unit of its feed-forward networks are huge.
+
+    They are scaled down again by the next layer: float does not mind, one scale for all units does.
+    """
+    save_transformer(directory, "bert")
+    save_tokenizer(directory, token_types=True)
+    if outlier:
+        module = AutoModelForSequenceClassification.from_pretrained(directory)
+        for layer in module.bert.encoder.layer:
+            layer.intermediate.dense.weight.data[UNIT] *= GAIN
+            layer.intermediate.dense.bias.data[UNIT] *= GAIN
+            layer.output.dense.weight.data[:, UNIT] /= GAIN
+        module.save_pretrained(directory)
+    return open_checkpoint(str(directory), labels=list(CLASSES)).source
+
+
+def documents() -> list[Inputs]:
+    generator = np.random.default_rng(0)
+    first, last = len(SPECIAL), len(SPECIAL) + len(WORDS)
+    ones = np.ones((1, TOKENS), dtype=np.int64)
+    return [
+        {
+            "input_ids": generator.integers(first, last, (1, TOKENS)),
+            "attention_mask": ones,
+            "token_type_ids": 0 * ones,
+        }
+        for _ in range(256)
+    ]
+
+
+def surest(source: Source, inputs: list[Inputs]) -> list[Inputs]:
+    """The quarter that the float model is surest of: rounding changes none of these answers."""
+    predict = torch_predictor(source.module())
+    return sorted(inputs, key=lambda one: -float(np.ptp(predict(one))))[: len(inputs) // 4]
+
+
+def prepare(source: Source, directory: Path, inputs: list[Inputs]) -> Prepared:
+    directory.mkdir()
+    return Int8Best().prepare(source, directory, Settings(engine="x86"), Calibration(inputs, "random"))
+
+
+def smoothed(directory: Path) -> bool:
+    import openvino
+
+    graph = openvino.Core().read_model(directory / "model.xml")
+    return any("smooth_quant" in node.get_friendly_name() for node in graph.get_ordered_ops())
