@@ -21,7 +21,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 
 from flows.parameters import ALL, DEMO, Parameters, command_line, with_demo
-from tasks import baseline, record, steps
+from tasks import baseline, published, record, steps
 from tasks.design import Cell, Design, make_design
 from tasks.engines import choose_engine
 from tasks.errors import GateFailed, RunFailed, UserError, disk_full
@@ -88,6 +88,8 @@ def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> Ru
     files = files_of(parameters, flow_run)
     run_id = files.run_id
     going_on = record.check_target(files, flow_run_id, resume)
+    if parameters.publish_to is not None:
+        published.check(parameters.publish_to, run_id, going_on)
     if parameters.baseline is not None:
         baseline.choose(files.directory.parent, parameters.baseline)  # there, or refused now
     cores = machine.choose_cores(parameters.cores)
@@ -162,6 +164,8 @@ def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> Ru
     steps.report.submit(files).result()
     clock.lap("report")
     update(files, seconds=seconds, ended_at=record.now())
+    if parameters.publish_to is not None:
+        steps.publish_run.submit(files, parameters.publish_to).result()
     return files
 
 

@@ -141,7 +141,7 @@ def check_input(parameters: Any, resume: bool) -> None:
         UserError: something is wrong; nothing was written but the cache.
     """
     from flows.parameters import ALL, DEMO
-    from tasks import inputs, record
+    from tasks import inputs, published, record
     from tasks.engines import choose_engine
     from tasks.measure.machine import choose_cores
     from tasks.store import RunFiles
@@ -154,6 +154,8 @@ def check_input(parameters: Any, resume: bool) -> None:
     choose_cores(parameters.cores)
     new = RunFiles(Path(parameters.results_dir) / (parameters.run_id or ".new"))
     record.check_target(new, None, resume)
+    if parameters.publish_to is not None:
+        published.check(parameters.publish_to, new.run_id, resume)
     if DEMO not in (parameters.model, parameters.data):
         inputs.read_model(parameters, inputs.read_data(parameters))
 

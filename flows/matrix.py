@@ -27,7 +27,7 @@ from prefect.states import Cancelling, Completed, Failed
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from flows.benchmark import default_run_id, problems
-from flows.parameters import MaxLength, Parameters, distinct, make_parameters, plain_name
+from flows.parameters import MaxLength, Parameters, distinct, local_path, make_parameters, plain_name
 from tasks.errors import RunFailed, UserError
 from tasks.matrix import Child, MatrixFiles, collect, plan, status
 from tasks.prefect_artifacts import publish_matrix
@@ -75,6 +75,7 @@ class MatrixParameters(BaseModel):
 
     _distinct = field_validator("machine", "model", "max_length")(distinct)
     _plain_name = field_validator("run_id")(plain_name)
+    _local_path = field_validator("results_dir")(local_path)
 
 
 @flow(name="benchmark-matrix", validate_parameters=True)

@@ -60,6 +60,15 @@ def plain_name(value: str | None) -> str | None:
     return value
 
 
+def local_path(value: str) -> str:
+    """Validates a directory that is written to."""
+    if "://" in value:
+        raise ValueError(
+            f"'{value}' is a URL, and a run is written to a local path; give publish_to for a copy there"
+        )
+    return value
+
+
 class Parameters(BaseModel):
     """Parameters of the flow ``quantization-benchmark``. The defaults are the reference experiment's."""
 
@@ -193,11 +202,17 @@ class Parameters(BaseModel):
 
     # Where things go.
     results_dir: str = Field("results", description="Directory that gets a directory for each run.")
+    publish_to: str | None = Field(
+        None,
+        description="Where report and tables of the finished run are copied to: a path or any URL that "
+        "fsspec opens (s3://bucket/results), which `ptdq history` and `ptdq compare` read.",
+    )
     run_id: str | None = Field(None, description="Name of the run; made from the time by default.")
     no_cache: bool = Field(False, description="Prepare artifacts anew, whatever is in the cache.")
 
     _distinct = field_validator("variant", "max_length", "modules")(distinct)
     _plain_name = field_validator("run_id")(plain_name)
+    _local_path = field_validator("results_dir")(local_path)
 
     @model_validator(mode="after")
     def _apply_dtype(self) -> Self:

@@ -9,7 +9,8 @@ its ``run_id``, and all files of a table have the same columns::
 
 ``ptdq history`` and ``ptdq compare`` also take an fsspec URL (``s3://bucket/results``): the files that
 they need are copied to a temporary directory first. Writing is another matter: runs, reports,
-baselines and pruning need a local path, since an object store has no atomic rename.
+baselines and pruning need a local path, since an object store has no atomic rename; with the parameter
+``publish_to`` a finished run is copied to a URL (:mod:`tasks.published`).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
 from tasks import aggregate as tables
-from tasks import compare, inputs
+from tasks import compare, inputs, published
 from tasks.baseline import change_since
 from tasks.cache import cache_root
 from tasks.demo import build
@@ -257,3 +257,18 @@ def report(files: RunFiles) -> Path:
         report_tables.against_baseline(run),
     )
     return written.path
+
+
+@task(
+    name="publish_run",
+    task_run_name="publish_run",
+    cache_policy=NO_CACHE,
+    retries=2,  # a store that is out of reach for a moment
+    retry_delay_seconds=[2, 20],
+)
+@plain_failure
+def publish_run(files: RunFiles, url: str) -> str:
+    """Copy the finished run to another file system."""
+    target = published.publish(files, url)
+    get_run_logger().info("a copy of report and tables: %s", target)
+    return target

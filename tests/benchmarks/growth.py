@@ -4,7 +4,8 @@ A tiny model with random weights is run through the whole flow, fp32 against int
 each size, in batches of 32; each run is a fresh process, whose peak memory is the parent's. A model so
 small is the hard case: a real one makes evaluation longer, and leaves the rest as it is.
 
-Up to 100,000 documents there are four rounds, as usual; above, one.
+Up to 100,000 documents there are four rounds, as usual; above, one. Then ``ptdq evaluate`` takes the
+largest file in shards, on two Dask workers.
 Writes ``tests/benchmarks/results/growth.json`` and prints a table.
 """
 
@@ -15,6 +16,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,8 @@ SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
 MOST_WITH_ROUNDS = 100_000
 LENGTH = 32
 BATCH = 32
+SHARD = 20_000
+WORKERS = 2
 CHARACTERS = "球队今晚比赛胜负难料医生建议多走少坐新车油耗更低学校放假部队演习"
 CLASSES = ("sport", "health", "cars")
 
@@ -39,6 +43,7 @@ def main() -> None:
     """Run all sizes, or those named."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, action="append", help="documents; may be repeated")
+    parser.add_argument("--shards-only", action="store_true", help="keep the rows that are there")
     parser.add_argument("--one", type=Path, help="run the parameters of this file, and no more")
     chosen = parser.parse_args()
     if chosen.one is not None:
@@ -48,15 +53,19 @@ def main() -> None:
         "started_at": now(),
         "git_commit": git_commit(),
         "machine": machine.describe(machine.usable_cores()) | {"load_before": machine.load_average()},
-        "rows": [],
+        "rows": read_json(RESULTS)["rows"] if chosen.shards_only else [],
     }
     with tempfile.TemporaryDirectory(prefix="ptdq-growth-") as scratch:
         make_model(Path(scratch) / "model")
-        for size in chosen.size or SIZES:
+        sizes = chosen.size or SIZES
+        for size in [] if chosen.shards_only else sizes:
             found["rows"].append(measure(Path(scratch), size))
             # Kept as it grows: the last size takes longest.
             write_json(RESULTS, found | {"ended_at": now()})
+        found["in_shards"] = in_shards(Path(scratch), max(sizes)) | {"git_commit": git_commit()}
+        write_json(RESULTS, found | {"ended_at": now()})
     print(table(found))
+    print(json.dumps(found["in_shards"], indent=2))
 
 
 def measure(scratch: Path, size: int) -> dict[str, Any]:
@@ -117,6 +126,27 @@ def one(request: Path) -> None:
             "predictions_bytes": files.table("predictions").stat().st_size,
         },
     )
+
+
+def in_shards(scratch: Path, size: int) -> dict[str, Any]:
+    """``ptdq evaluate`` as a user runs it, fp32, on a file of this size."""
+    data = scratch / f"{size}.parquet"
+    if not data.is_file():
+        make_data(data, size)
+    arguments = {
+        "model": scratch / "model", "data": data, "variant": "fp32", "max-length": LENGTH,
+        "batch-size": BATCH, "shard-documents": SHARD, "workers": WORKERS,
+        "results-dir": scratch / "results", "run-id": "shards",
+    }  # fmt: skip
+    words = [word for name, value in arguments.items() for word in (f"--{name}", str(value))]
+    started = time.monotonic()
+    subprocess.run(
+        [Path(sys.executable).with_name("ptdq"), "evaluate", *words], check=True, stdout=sys.stderr
+    )
+    seconds = time.monotonic() - started
+    record = read_json(scratch / "results" / "shards" / "evaluation.json")
+    kept = ("documents", "shards", "processes", "peak_rss_bytes")
+    return {"seconds": seconds, "workers": WORKERS, **{name: record[name] for name in kept}}
 
 
 def make_model(directory: Path) -> None:

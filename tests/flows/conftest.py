@@ -12,6 +12,9 @@ from tasks.store import RunFiles
 from tests.flows.support import Finished, Run, log_of, run_flow, wait_for, worker
 from tests.held import HELD, WAITS
 
+COPIES = "memory://copies"
+"""Where the run ``finished`` is copied to."""
+
 
 @pytest.fixture(scope="session")
 def run_tiny(
@@ -37,8 +40,8 @@ def run_tiny(
 
 @pytest.fixture(scope="session")
 def finished(run_tiny: Run) -> Finished:
-    """A run in which all went well: both variants, two lengths, with the control."""
-    return run_tiny("good", max_length=[8, 16], control_documents=4)
+    """A run in which all went well: both variants, two lengths, with the control, and a copy."""
+    return run_tiny("good", max_length=[8, 16], control_documents=4, publish_to=COPIES)
 
 
 @pytest.fixture(scope="session")

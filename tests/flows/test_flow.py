@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import psutil
 import pyarrow.parquet as pq
 import pytest
@@ -54,7 +55,7 @@ def test_task_runs_are_named_for_people(finished: Finished) -> None:
         for kind, cells in (("", design["cells"]), ("control: ", design["control"]))
         for c in cells
     ]
-    expected += ["aggregate", "report"]
+    expected += ["aggregate", "report", "publish_run"]
     found = task_runs(finished)
     assert sorted(run.name for run in found) == sorted(expected)
     assert {run.state_name for run in found} == {"Completed"}
@@ -68,6 +69,13 @@ def test_every_table_has_its_schema(finished: Finished) -> None:
     for name in there:
         assert pq.ParquetFile(files.table(name)).schema_arrow.equals(schema.schema(name)), name
     assert broken_files(files.directory) == []
+
+
+def test_the_copy_is_of_the_finished_run(finished: Finished) -> None:
+    system = fsspec.filesystem("memory")
+    for name in ("run.json", "report.md", "cells.parquet"):
+        assert system.cat(f"/copies/good/{name}") == (finished.files.directory / name).read_bytes()
+    assert read_json(finished.files.record)["status"] == "completed"
 
 
 def test_every_document_is_in_every_cell(finished: Finished) -> None:
