@@ -53,8 +53,10 @@ def main() -> None:
         "started_at": now(),
         "git_commit": git_commit(),
         "machine": machine.describe(machine.usable_cores()) | {"load_before": machine.load_average()},
-        "rows": read_json(RESULTS)["rows"] if chosen.shards_only else [],
+        "rows": [],
     }
+    if chosen.shards_only:
+        found = read_json(RESULTS)
     with tempfile.TemporaryDirectory(prefix="ptdq-growth-") as scratch:
         make_model(Path(scratch) / "model")
         sizes = chosen.size or SIZES
@@ -62,8 +64,8 @@ def main() -> None:
             found["rows"].append(measure(Path(scratch), size))
             # Kept as it grows: the last size takes longest.
             write_json(RESULTS, found | {"ended_at": now()})
-        found["in_shards"] = in_shards(Path(scratch), max(sizes)) | {"git_commit": git_commit()}
-        write_json(RESULTS, found | {"ended_at": now()})
+        found["in_shards"] = in_shards(Path(scratch), max(sizes))
+        write_json(RESULTS, found)
     print(table(found))
     print(json.dumps(found["in_shards"], indent=2))
 
@@ -146,7 +148,8 @@ def in_shards(scratch: Path, size: int) -> dict[str, Any]:
     seconds = time.monotonic() - started
     record = read_json(scratch / "results" / "shards" / "evaluation.json")
     kept = ("documents", "shards", "processes", "peak_rss_bytes")
-    return {"seconds": seconds, "workers": WORKERS, **{name: record[name] for name in kept}}
+    measured = {"seconds": seconds, "workers": WORKERS, **{name: record[name] for name in kept}}
+    return measured | {"git_commit": git_commit(), "ended_at": now()}
 
 
 def make_model(directory: Path) -> None:
