@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import logging
+import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 
 def not_answering(error: BaseException) -> str | None:
@@ -25,9 +27,12 @@ def not_answering(error: BaseException) -> str | None:
 
 
 def silence() -> None:
-    """Let our line be the last: until the process ends, Prefect would say what it cannot send."""
-    logging.disable()
-    logging.raiseExceptions = False
+    """Let the line just written be the last: until the process ends, Prefect's threads would go on to
+    say what they cannot send. The descriptor is closed to them, since a record may be on its way already.
+    """
+    sys.stderr.flush()
+    with Path(os.devnull).open("wb") as nothing:
+        os.dup2(nothing.fileno(), sys.stderr.fileno())
 
 
 def _asked(error: object) -> bytes | None:

@@ -54,9 +54,9 @@ def main() -> None:
         line = not_answering(error)
         if line is None:
             raise
-        silence()
         # What Prefect wrote before may lack the end of its line.
         click.echo(f"\nptdq: {'; '.join([line, *getattr(error, '__notes__', [])])}", err=True)
+        silence()
         status = RUN_FAILED
     sys.exit(status if isinstance(status, int) else 0)
 

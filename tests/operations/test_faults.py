@@ -219,6 +219,7 @@ def test_a_killed_run_goes_on_where_it_was(scene: Scene) -> None:
     children = scene.break_in_the_middle()
     assert scene.process is not None
     scene.process.kill()
+    scene.process.wait()
     assert gone(children)
     before = identity(scene.files.cell(DONE_CELL))
     asked = identity(scene.files.requests / f"{DONE_CELL}.json")

@@ -18,7 +18,7 @@ from tests.architectures.models import CLASSES, SPECIAL, WORDS, save_tokenizer, 
 pytestmark = [
     pytest.mark.slow,
     # What libraries warn of while they convert; elsewhere that is in the log of a child process.
-    pytest.mark.filterwarnings("default"),
+    pytest.mark.filterwarnings("ignore"),
     pytest.mark.skipif(
         bool(registry.missing_packages(Int8Best())), reason=registry.install_hint(Int8Best())
     ),
