@@ -93,7 +93,7 @@ def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> Ru
     if parameters.baseline is not None:
         baseline.choose(files.directory.parent, parameters.baseline)  # there, or refused now
     cores = machine.choose_cores(parameters.cores)
-    names, skipped = choose_variants(parameters.variant)
+    names, skipped = choose_variants(parameters.variant, parameters.keep_float_mixed)
     settings = choose_settings(parameters)
     seconds: dict[str, float] = {}
     clock = _Clock(seconds)
@@ -204,8 +204,12 @@ def default_run_id(flow_run: Any) -> str:
     return f"{started:%Y%m%dT%H%M%SZ}-{flow_run.name}"
 
 
-def choose_variants(wanted: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+def choose_variants(wanted: Sequence[str], mixed: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """Names to measure, and for ``all``, those left out with the reason.
+
+    Args:
+        wanted: names, or ``all``.
+        mixed: modules that were found for the variants that take them.
 
     Raises:
         UserError: a variant that was named needs a package that is not installed.
@@ -213,10 +217,13 @@ def choose_variants(wanted: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     skipped: dict[str, str] = {}
     names = registry.names() if ALL in wanted else list(wanted)
     for name in list(names):
-        missing = registry.missing_packages(registry.get(name))
-        if not missing:
+        variant = registry.get(name)
+        if missing := registry.missing_packages(variant):
+            hint = f"needs {', '.join(missing)} ({registry.install_hint(variant)})"
+        elif ALL in wanted and variant.takes_mixed and not mixed:
+            hint = "needs keep_float_mixed, which `ptdq sensitivity` finds"
+        else:
             continue
-        hint = f"needs {', '.join(missing)} ({registry.install_hint(registry.get(name))})"
         if ALL not in wanted:
             raise UserError(f"variant {name} {hint}")
         names.remove(name)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import click
 
@@ -73,6 +72,7 @@ def cli() -> None:
 @parameter_options
 def run(config: Path | None, resume: str | None, **options: Any) -> None:
     """Measure variants side by side; options go before the config file, which goes before defaults."""
+    from flows.execution import execute
     from flows.parameters import make_parameters, read_config
 
     given = given_options(options)
@@ -92,87 +92,10 @@ def run(config: Path | None, resume: str | None, **options: Any) -> None:
 @parameter_options
 def demo(**options: Any) -> None:
     """Run the benchmark on the embedded default: a synthetic corpus and a small BERT, made here."""
+    from flows.execution import execute
     from flows.parameters import DEMO_VALUES, make_parameters
 
     execute(make_parameters(DEMO_VALUES | given_options(options)))
-
-
-def execute(parameters: Any, resume: bool = False) -> None:
-    """Run the flow and raise what it failed with; print the run's directory last.
-
-    Raises:
-        UserError, RunFailed, GateFailed: as the flow ended.
-    """
-    check_input(parameters, resume)
-    from prefect.client.schemas.objects import State
-
-    from flows.benchmark import quantization_benchmark
-    from tasks.report.terminal import console, show
-    from tasks.store import open_run
-
-    started = time.time()
-    try:
-        state = cast(State[Any], quantization_benchmark(parameters, resume=resume, return_state=True))
-    except Exception as error:
-        directory = _broken_off(parameters, started)
-        if directory is not None:
-            error.add_note(f"finished cells are kept: ptdq run --resume {directory}")
-        raise
-    result = state.result(raise_on_failure=False)
-    if isinstance(result, UserError):
-        raise result
-    directory = _directory(result, parameters)
-    if directory is not None:
-        show(open_run(directory), console())
-        click.echo(str(directory))
-    if isinstance(result, RunFailed | GateFailed):
-        raise result
-    if isinstance(result, BaseException):
-        raise RunFailed(f"{type(result).__name__}: {result}") from result
-
-
-def check_input(parameters: Any, resume: bool) -> None:
-    """Find what is wrong before Prefect starts: within seconds, and with no log around the one line.
-
-    The flow checks the same again, for those who come by a deployment. What is read here is in the
-    cache then.
-
-    Raises:
-        UserError: something is wrong; nothing was written but the cache.
-    """
-    from flows.parameters import ALL, DEMO
-    from tasks import inputs, published, record
-    from tasks.engines import choose_engine
-    from tasks.measure.machine import choose_cores
-    from tasks.store import RunFiles
-    from tasks.variants import registry
-
-    for name in parameters.variant:
-        if name != ALL:
-            registry.check_installed(name)
-    choose_engine(parameters.engine)
-    choose_cores(parameters.cores)
-    new = RunFiles(Path(parameters.results_dir) / (parameters.run_id or ".new"))
-    record.check_target(new, None, resume)
-    if parameters.publish_to is not None:
-        published.check(parameters.publish_to, new.run_id, resume)
-    if DEMO not in (parameters.model, parameters.data):
-        inputs.read_model(parameters, inputs.read_data(parameters))
-
-
-def _broken_off(parameters: Any, started: float) -> Path | None:
-    """The directory of the run that was just broken off, by its id or as the newest one begun since."""
-    records = Path(parameters.results_dir).glob(f"{parameters.run_id or '*'}/run.json")
-    begun = [(path.stat().st_mtime, path.parent) for path in records]
-    return max((found for found in begun if found[0] >= started), default=(0.0, None))[1]
-
-
-def _directory(result: Any, parameters: Any) -> Path | None:
-    if isinstance(result, str):
-        return Path(result)
-    if isinstance(result, RunFailed | GateFailed) and result.directory is not None:
-        return Path(result.directory)
-    return None
 
 
 @cli.command()

@@ -51,8 +51,14 @@ LENGTH, DOCUMENTS = 128, 500
     help="Labelled documents to make the choice on, none of which may be in the data. Without them the "
     "choice is made on the data itself, and what a run then says of it is flattered.",
 )
+@click.option(
+    "--measure",
+    is_flag=True,
+    help="Then measure the choice, if there is one, as `ptdq run` with that configuration does: the run's "
+    "directory is the last line, and the exit status is the run's.",
+)
 @options_of(_SHARED)
-def sensitivity(config: Path | None, by: Any, **options: Any) -> None:
+def sensitivity(config: Path | None, by: Any, measure: bool, **options: Any) -> None:
     """Find the modules that cost quality in int8, what each gains, and what should stay float.
 
     Each module is quantized alone, its outputs are compared with float32's, and it is timed in both.
@@ -61,7 +67,7 @@ def sensitivity(config: Path | None, by: Any, **options: Any) -> None:
     """
     from flows.sensitivity import run_sensitivity
     from tasks.report.terminal import console
-    from tasks.sensitivity.report import show
+    from tasks.sensitivity.report import CONFIG, show, worth_a_run
 
     configured = read_config(config) if config is not None else {}
     asked = given_options(options)
@@ -82,3 +88,7 @@ def sensitivity(config: Path | None, by: Any, **options: Any) -> None:
     )
     show(found, subject, directory, console())
     click.echo(str(directory))
+    if measure and worth_a_run(found):
+        from flows.execution import execute
+
+        execute(make_parameters(read_config(directory / CONFIG)))

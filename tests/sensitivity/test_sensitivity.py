@@ -18,7 +18,7 @@ from tasks.engines import choose_engine
 from tasks.errors import UserError
 from tasks.models import torch_predictor
 from tasks.sensitivity.find import Found, read_found
-from tasks.store import read_json
+from tasks.store import RunFiles, read_json, read_table
 from tasks.variants.base import Settings
 from tasks.variants.dynamic import Int8DynamicMixed
 from tests.flows.support import start_ptdq
@@ -117,6 +117,22 @@ def test_the_configuration_is_one_of_a_run(hard: Study) -> None:
     assert parameters.data == str(hard.data)
     assert (parameters.max_length, parameters.margin, parameters.limit) == ([TOKENS], MARGIN, None)
     assert parameters.calibration_data is not None
+
+
+def test_the_choice_is_measured_at_once(hard: Study, prefect_server: str, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("repeats: 1\ncontrol_documents: 0\nload_wait: 0\n")
+    ptdq = start_ptdq(
+        "sensitivity", "--model", hard.model, "--data", hard.data, "--results-dir", tmp_path / "results",
+        "--max-length", TOKENS, "--f1-margin", MARGIN, "--config", config, "--measure",
+        server=prefect_server,
+    )  # fmt: skip
+    output, errors = ptdq.communicate(timeout=300)
+    assert ptdq.returncode == 0, errors.decode()
+    run = RunFiles(Path(output.decode().splitlines()[-1]))
+    found = {row["variant"]: row["accuracy"] for row in read_table(run.table("cells")).to_pylist()}
+    assert set(found) == {"fp32", "int8-dynamic", "int8-dynamic-mixed"}
+    assert found["int8-dynamic"] < found["int8-dynamic-mixed"]
 
 
 def test_the_report_says_what_was_found_and_on_what(hard: Study) -> None:

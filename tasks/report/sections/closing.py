@@ -104,7 +104,7 @@ def environment(page: Page) -> str:
 
 def _load(machine: Mapping[str, object]) -> str:
     values = [machine.get("load_before"), machine.get("load_after")]
-    return ", ".join(code(value) for value in values if value is not None)
+    return ", ".join(f"{value:.2f}" for value in values if isinstance(value, int | float))
 
 
 def reproduce(page: Page) -> str:
