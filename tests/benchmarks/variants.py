@@ -1,7 +1,8 @@
 """``make bench-variants``: every variant on the bert-base shape, in one run, at three lengths.
 
-The machine must be otherwise idle; about half an hour on two cores. Weights are random unless
-``MODEL`` names a checkpoint with weights: then quality is compared as well.
+The machine must be otherwise idle; half an hour on two cores, and preparation where it is not
+cached. Weights are random unless ``MODEL`` names a checkpoint with weights: then quality is
+compared as well.
 
     make bench-variants MODEL=path/to/shape DATA=path/to/test.csv
 
@@ -37,7 +38,7 @@ def main() -> None:
     parser.add_argument("--variant", action="append", help="only these", default=[])
     parser.add_argument("--max-length", action="append", type=int, default=[])
     parser.add_argument("--documents", type=int, default=16)
-    parser.add_argument("--repeats", type=int, default=4)
+    parser.add_argument("--repeats", type=int, default=6)
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the figures are written")
     parser.add_argument("--results-dir", default=None, help="keep the run there")
     chosen = parser.parse_args()
