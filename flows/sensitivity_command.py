@@ -54,8 +54,8 @@ LENGTH, DOCUMENTS = 128, 500
 @click.option(
     "--measure",
     is_flag=True,
-    help="Then measure the choice, if there is one, as `ptdq run` with that configuration does: the last line "
-    "is the run's directory, and the exit status is the run's.",
+    help="Then measure the choice, if there is one, as `ptdq run` with that configuration does: the last "
+    "line is the run's directory, and the exit status is the run's.",
 )
 @options_of(_SHARED)
 def sensitivity(config: Path | None, by: Any, measure: bool, **options: Any) -> None:
