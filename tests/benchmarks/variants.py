@@ -94,14 +94,18 @@ def collect(files: RunFiles) -> dict[str, Any]:
         "baseline": run.baseline,
         "limits": record["limits"],
         "skipped": record["skipped"],
-        "documents": record["data"]["documents"],
+        "versions": record["versions"],
+        "model": record["model"] | {"name": Path(record["model"]["name"]).name},
+        "data": record["data"] | {"path": Path(record["data"]["path"]).name},
+        "calibration": record["calibration"],
+        "repeats": record["parameters"]["repeats"],
         "rows": rows(run),
         "sizes": sizes(run),
     }
 
 
 def rows(run: Run) -> list[dict[str, Any]]:
-    """Median latency, speed-up with its interval and share of the int8 limit, by variant and length."""
+    """Median latency, speed-up as it is judged, and share of the int8 limit, by variant and length."""
     pairs = {(row["variant"], row["max_length"]): row for row in against_baseline(run)}
     shares = {(row["variant"], row["max_length"]): row["int8_share"] for row in limits(run)}
     found = []
@@ -116,6 +120,9 @@ def rows(run: Run) -> list[dict[str, Any]]:
                 "speedup": pair.get("speedup"),
                 "speedup_low": pair.get("speedup_low"),
                 "speedup_high": pair.get("speedup_high"),
+                "noise_floor": pair.get("noise_floor"),
+                "latency_verdict": pair.get("latency_verdict"),
+                "confounded": pair.get("confounded"),
                 "int8_limit_share": shares.get((row["variant"], row["max_length"])),
             }
         )
