@@ -83,7 +83,8 @@ class Parameters(BaseModel):
     )
     variant: list[VariantName] = Field(
         ["fp32", "int8-dynamic"],
-        description="Variants to compare; the first is the baseline. `all`: every one installed.",
+        description="Variants to compare; the first is the baseline. `all`: every one installed, at its "
+        "place among others.",
         min_length=1,
     )
     max_length: list[MaxLength] = Field(

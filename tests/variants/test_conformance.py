@@ -17,6 +17,7 @@ from tasks.checkpoint import Checkpoint, open_checkpoint
 from tasks.design import Cell
 from tasks.documents import RawDocuments, class_ids, store_documents
 from tasks.engines import choose_engine
+from tasks.errors import UserError
 from tasks.measure.cell import measure_cell
 from tasks.measure.machine import usable_cores
 from tasks.quantization import prepare_variant
@@ -48,7 +49,12 @@ def documents(checkpoint: Checkpoint) -> Path:
 
 @pytest.mark.parametrize("name", [*registry.names(), EXAMPLE])
 def test_conformance(name: str, checkpoint: Checkpoint, documents: Path, tmp_path: Path) -> None:
-    variant = registry.get(name)
+    try:
+        variant = registry.get(name)
+    except UserError as error:
+        if name in (*registry.BUILT_IN, EXAMPLE):
+            raise
+        pytest.skip(str(error))
     if missing := registry.missing_packages(variant):
         pytest.skip(f"needs {', '.join(missing)}: {registry.install_hint(variant)}")
     settings = Settings(engine=choose_engine(None), keep_float_mixed=("classifier",))
