@@ -34,6 +34,7 @@ for _noisy in ("torchao", "torch.utils._pytree"):
 
 WEIGHTS = "model.safetensors"
 SHAPE = "source.json"
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ new file and one line in :mod:`tasks.variants.registry`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -92,6 +92,11 @@ class Prepared:
     kept_float: list[str]
     module: torch.nn.Module | None = None
     details: dict[str, Any] = field(default_factory=dict)
+
+
+def is_kept(name: str, keep_float: Iterable[str]) -> bool:
+    """Whether a module stays float: it, or one that it is part of, is named in ``keep_float``."""
+    return any(name == keep or name.startswith(f"{keep}.") for keep in keep_float)
 
 
 class Variant(ABC):

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import UserError
-from tasks.variants.base import Calibration, Predictor, Prepared, Settings
+from tasks.variants.base import Calibration, Predictor, Prepared, Settings, is_kept
 from tasks.variants.openvino_runtime import OpenvinoInt8Static, convert, finish, quantize
 
 if TYPE_CHECKING:
@@ -121,6 +121,6 @@ def _renamed(names: tuple[str, ...], now: dict[str, str]) -> tuple[str, ...]:
     """What modules (or prefixes of names) of the original model are called after the rewrite."""
     found: dict[str, None] = {}
     for name in names:
-        inside = [new for old, new in now.items() if old == name or old.startswith(f"{name}.")]
+        inside = [new for old, new in now.items() if is_kept(old, [name])]
         found.update(dict.fromkeys(inside or [name]))
     return tuple(found)

@@ -25,6 +25,7 @@ from torch import nn
 from tasks.errors import UserError
 from tasks.export import loaders
 from tasks.models import (
+    CONVOLUTIONS,
     WEIGHTS,
     Source,
     assign_tensors,
@@ -33,7 +34,7 @@ from tasks.models import (
     unique_tensors,
 )
 from tasks.store import read_json, write_json
-from tasks.variants.base import Calibration, Predictor, Prepared, Settings, Variant
+from tasks.variants.base import Calibration, Predictor, Prepared, Settings, Variant, is_kept
 from tasks.variants.rebuild import QuantizedEmbedding, set_quantized
 
 # The deprecation is known and contained here; users of ptdq can do nothing about it.
@@ -47,7 +48,6 @@ MODULES = "quantized.json"
 TYPES: dict[str, type[nn.Module]] = {
     kind.__name__: kind for kind in (nn.Linear, nn.LSTM, nn.GRU, nn.Embedding)
 }
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 class Dynamic(Variant, ABC):
@@ -182,8 +182,8 @@ def select_modules(
     for name, child in names.items():
         # Exactly the type: a subclass may do more than its parent (as in nn.MultiheadAttention).
         by_type = any(type(child) is TYPES.get(kind) for kind in wanted)
-        kept = any(name == keep or name.startswith(f"{keep}.") for keep in keep_float)
-        if (by_type or (name in wanted and type(child) in TYPES.values())) and not kept:
+        by_name = name in wanted and type(child) in TYPES.values()
+        if (by_type or by_name) and not is_kept(name, keep_float):
             chosen[name] = child
     return chosen
 
@@ -193,7 +193,7 @@ def notes(quantized: nn.Module) -> list[str]:
 
     Dynamic quantization saves reading weights; a convolution reads few and computes much.
     """
-    left = [name for name, child in quantized.named_modules() if isinstance(child, _CONVOLUTIONS)]
+    left = [name for name, child in quantized.named_modules() if isinstance(child, CONVOLUTIONS)]
     if not left:
         return []
     count = f"{len(left)} convolution{'s' if len(left) > 1 else ''}"

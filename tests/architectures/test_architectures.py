@@ -21,7 +21,8 @@ from tasks.measure.cell import measure_cell
 from tasks.measure.machine import usable_cores
 from tasks.quantization import prepare_variant
 from tasks.store import RunFiles
-from tasks.variants.artifact import Artifact
+from tasks.variants import registry
+from tasks.variants.artifact import Artifact, make_artifact
 from tasks.variants.base import Settings
 from tests.architectures.models import CLASSES, save_own, save_transformer, texts
 
@@ -162,6 +163,13 @@ def test_converting_nothing_is_an_error_that_names_static_quantization(tmp_path:
     here = room(tmp_path, "fully_convolutional")
     with pytest.raises(UserError, match=r"no module was converted.*static quantization"):
         here.prepare("int8-dynamic")
+
+
+def test_converting_nothing_of_another_model_names_what_was_kept(tmp_path: Path) -> None:
+    settings = Settings(choose_engine(None), keep_float=("recurrence",), keep_float_mixed=("head",))
+    source = room(tmp_path, "lstm").checkpoint.source
+    with pytest.raises(UserError, match=r"`keep_float_mixed` \['head'\]$"):
+        make_artifact(registry.get("int8-dynamic-mixed"), source, settings, None, tmp_path / "made")
 
 
 def test_a_loader_is_found_in_the_working_directory(
