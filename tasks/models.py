@@ -35,6 +35,11 @@ for _noisy in ("torchao", "torch.utils._pytree"):
 WEIGHTS = "model.safetensors"
 SHAPE = "source.json"
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+OF_CONVOLUTIONS = (
+    "static quantization covers convolutions: openvino-int8-static all of them, int8-pt2e-static some "
+    "(over one dimension, those that an nn.ReLU follows)"
+)
+"""What to use for a model that dynamic quantization does little for."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from tasks.errors import UserError
-from tasks.models import CONVOLUTIONS, Source
+from tasks.models import CONVOLUTIONS, OF_CONVOLUTIONS, Source
 from tasks.store import digest_of, file_digest, read_json, write_json
 from tasks.variants.base import Calibration, Inputs, Settings, Variant
 
@@ -159,12 +159,8 @@ def nothing_converted(variant: Variant, source: Source, settings: Settings) -> U
     names = ["modules", "keep_float", *(["keep_float_mixed"] if variant.takes_mixed else [])]
     given = ", ".join(f"`{name}` {list(getattr(settings, name))}" for name in names)
     text = f"variant {variant.name}: no module was converted with {given}"
-    convolutional = any(isinstance(child, CONVOLUTIONS) for child in source.skeleton().modules())
-    if convolutional and not variant.calibrates:
-        text += (
-            ". For a convolutional model, static quantization is what helps (int8-pt2e-static, "
-            "openvino-int8-static)"
-        )
+    if any(isinstance(child, CONVOLUTIONS) for child in source.skeleton().modules()):
+        text += f"; {OF_CONVOLUTIONS}"
     return UserError(text)
 
 

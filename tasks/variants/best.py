@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
     from tasks.models import Source
 
-# Rounding of sums in another order; a wrong rewrite is off by orders of size more.
-TOLERANCE = 1e-3
-
 
 class Int8Best(OpenvinoInt8Static):
     """``openvino-int8-static`` after exact rewrites of the encoder."""
@@ -101,7 +98,7 @@ def _rewrite(source: Source, module: nn.Module) -> dict[str, str]:
     import torch
 
     from tasks.variants.encoder import rewrite
-    from tasks.variants.exported import Positional, example_inputs, input_names
+    from tasks.variants.exported import TOLERANCE, Positional, example_inputs, input_names
 
     names = input_names(source, module)
     inputs, function = example_inputs(names), Positional(module, names)

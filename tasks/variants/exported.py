@@ -17,6 +17,9 @@ from tasks.models import Source
 
 KNOWN_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 TRACED_TOKENS = 24
+TOLERANCE = 1e-3
+"""Of logits, relative to the largest: sums in another order. What computes something else is off by
+orders of size more."""
 
 
 class Positional(nn.Module):

@@ -155,6 +155,30 @@ def test_the_report_prints_the_note(tmp_path: Path) -> None:
     assert "2 convolutions stayed float32" in _converted(row)
 
 
+@pytest.mark.parametrize("name", RECURRENT)
+def test_a_recurrent_layer_left_in_float_gets_a_note(name: str, tmp_path: Path) -> None:
+    here, kind = room(tmp_path, name), name.upper()
+    artifact = here.prepare("int8-dynamic")
+    assert artifact.converted == ["head"]
+    (note,) = artifact.details["notes"]
+    assert note.startswith(f"1 {kind} module stayed float32")
+    assert note.endswith(f"--modules Linear --modules {kind}")
+    assert here.prepare("int8-dynamic", ("Linear", kind)).details["notes"] == []
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_float16_covers_recurrent_layers(name: str, tmp_path: Path) -> None:
+    here = room(tmp_path, name)
+    artifact = here.prepare("float16-dynamic", ("Linear", name.upper()))
+    assert artifact.converted == ["recurrence", "head"]
+    assert artifact.details["notes"] == []
+    found = here.measure(artifact, 4)
+    logits = np.array([found[f"d{n}"] for n in range(len(found))])
+    # Weights are rounded to 11 bits, and nothing else is.
+    difference = np.abs(logits - np.array(expected(here.checkpoint, 4))).max()
+    assert 0 < difference < 2**-8 * np.abs(logits).max()
+
+
 def test_a_transformer_gets_no_note(tmp_path: Path) -> None:
     assert room(tmp_path, "bert").prepare("int8-dynamic").details["notes"] == []
 
@@ -163,6 +187,34 @@ def test_converting_nothing_is_an_error_that_names_static_quantization(tmp_path:
     here = room(tmp_path, "fully_convolutional")
     with pytest.raises(UserError, match=r"no module was converted.*static quantization"):
         here.prepare("int8-dynamic")
+
+
+@pytest.mark.parametrize(
+    ("variant", "name"),
+    [
+        ("openvino-int8-static", "convolutional"),
+        ("int8-pt2e-static", "fully_convolutional"),
+    ],
+)
+def test_static_quantization_covers_convolutions(variant: str, name: str, tmp_path: Path) -> None:
+    if missing := registry.missing_packages(registry.get(variant)):
+        pytest.skip(f"needs {', '.join(missing)}")
+    here = room(tmp_path, name)
+    artifact = here.prepare(variant)
+    assert {"convolutions.0", "convolutions.1"} <= set(artifact.converted)
+    assert not {"convolutions.0", "convolutions.1"} & set(artifact.kept_float)
+    found = here.measure(artifact, 4)
+    logits = np.array([found[f"d{n}"] for n in range(len(found))])
+    float_logits = np.array(expected(here.checkpoint, 4))
+    assert 1e-4 < np.abs(logits - float_logits).max() < 0.5 * np.abs(float_logits).max()
+
+
+def test_a_package_that_computes_something_else_is_not_used(tmp_path: Path) -> None:
+    """Inductor of torch 2.13 compiles these convolutions, quantized, into something else."""
+    if registry.missing_packages(registry.get("int8-pt2e-static")):
+        pytest.skip("needs torchao")
+    with pytest.raises(UserError, match=r"int8-pt2e-static: Inductor compiled .* it is not used"):
+        room(tmp_path, "two_dimensional").prepare("int8-pt2e-static")
 
 
 def test_converting_nothing_of_another_model_names_what_was_kept(tmp_path: Path) -> None:
