@@ -10,7 +10,7 @@ import os
 import queue
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -95,9 +95,7 @@ def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> Ru
     if parameters.baseline is not None:
         baseline.choose(files.directory.parent, parameters.baseline)  # there, or refused now
     cores = machine.choose_cores(parameters.cores)
-    chosen = choose_variants(parameters.variant, parameters.keep_float_mixed)
-    names, skipped = chosen.names, chosen.skipped
-    warn_skipped(skipped)
+    chosen = choose_variants(parameters.variant, parameters.keep_float_mixed, parameters.batch_size)
     settings = choose_settings(parameters)
     seconds: dict[str, float] = {}
     clock = _Clock(seconds)
@@ -114,6 +112,9 @@ def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> Ru
     # Quoted: Prefect would look for futures in each of the documents.
     loaded = steps.load_model.submit(parameters, quote(raw)).result()
     del raw
+    chosen = keep_long_enough(chosen, max(parameters.max_length), loaded.checkpoint.max_positions)
+    names, skipped = chosen.names, chosen.skipped
+    warn_skipped(skipped)
     clock.lap("load")
     take_machine()
     clock.lap("wait")
@@ -224,12 +225,13 @@ class Chosen:
     skipped: dict[str, str]
 
 
-def choose_variants(wanted: Sequence[str], mixed: Sequence[str]) -> Chosen:
+def choose_variants(wanted: Sequence[str], mixed: Sequence[str], batch_size: int = 1) -> Chosen:
     """What to measure: ``all`` stands for every variant, at its place in the list.
 
     Args:
         wanted: names, and ``all``.
         mixed: modules that were found for the variants that take them.
+        batch_size: documents in a batch.
 
     Raises:
         UserError: a variant that was named cannot be loaded, or lacks what it needs.
@@ -239,7 +241,7 @@ def choose_variants(wanted: Sequence[str], mixed: Sequence[str]) -> Chosen:
     expanded = (registry.names() if word == ALL else [word] for word in wanted)
     for name in dict.fromkeys(chain.from_iterable(expanded)):
         try:
-            check_fit(name, mixed)
+            check_fit(name, mixed, batch_size)
         except UserError as error:
             if name in wanted:
                 raise
@@ -249,11 +251,31 @@ def choose_variants(wanted: Sequence[str], mixed: Sequence[str]) -> Chosen:
     return Chosen(names, frozenset(names).difference(wanted), skipped)
 
 
-def check_fit(name: str, mixed: Sequence[str]) -> None:
+def check_fit(name: str, mixed: Sequence[str], batch_size: int) -> None:
     """Raises UserError where a variant cannot be loaded, or lacks packages or parameters."""
     registry.check_installed(name)
-    if registry.get(name).takes_mixed and not mixed:
+    variant = registry.get(name)
+    if variant.takes_mixed and not mixed:
         raise UserError(f"variant {name} needs keep_float_mixed, which `ptdq sensitivity` finds")
+    if variant.max_batch is not None and batch_size > variant.max_batch:
+        raise UserError(f"variant {name} takes a batch_size of up to {variant.max_batch}")
+
+
+def keep_long_enough(chosen: Chosen, longest: int, max_positions: int | None) -> Chosen:
+    """Leaves out optional variants that do not take inputs of ``longest`` tokens.
+
+    Raises:
+        UserError: a variant that was named does not.
+    """
+    reasons: dict[str, str] = {}
+    for name in chosen.names:
+        bound = registry.get(name).max_tokens
+        if max_positions is None and bound is not None and longest > bound:
+            reasons[name] = f"takes a max_length of up to {bound} from a model that names no bound"
+            if name not in chosen.optional:
+                raise UserError(f"variant {name} {reasons[name]}")
+    names = [name for name in chosen.names if name not in reasons]
+    return replace(chosen, names=names, skipped=chosen.skipped | reasons)
 
 
 def collect_prepared(

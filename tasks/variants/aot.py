@@ -23,7 +23,7 @@ import torch
 from tasks.errors import UserError
 from tasks.export import loaders
 from tasks.store import write_json
-from tasks.variants.base import Calibration, Predictor, Prepared, Settings, Variant
+from tasks.variants.base import UNKNOWN_POSITIONS, Calibration, Predictor, Prepared, Settings, Variant
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,6 +41,8 @@ class Fp32Compiled(Variant):
     name = "fp32-compiled"
     summary = "AOTInductor with freezing, float32"
     quantizes = False
+    max_batch = MAX_BATCH
+    max_tokens = UNKNOWN_POSITIONS
     exported = loaders.alone("aot.py")
 
     def prepare(
@@ -51,7 +53,7 @@ class Fp32Compiled(Variant):
 
         module = source.module()
         names = input_names(source, module)
-        compile_package(export(module, names), directory / PACKAGE, settings)
+        compile_package(export(source, module, names), directory / PACKAGE, settings)
         write_json(directory / SIGNATURE, {"inputs": names})
         # What was compiled is the package: there is no other copy in memory to compare with bit for bit.
         predict, function = self.load(directory, settings), Positional(module, names)
@@ -68,7 +70,7 @@ class Fp32Compiled(Variant):
         return open_model(directory, settings.threads)
 
 
-def export(module: nn.Module, names: Sequence[str]) -> Any:
+def export(source: Source, module: nn.Module, names: Sequence[str]) -> Any:
     """The model as an exported program with dynamic batch and length.
 
     Raises:
@@ -81,19 +83,20 @@ def export(module: nn.Module, names: Sequence[str]) -> Any:
             return torch.export.export(
                 Positional(module, names),
                 example_inputs(names),
-                dynamic_shapes=dynamic_shapes(module, names),
+                dynamic_shapes=dynamic_shapes(source, module, names),
             )
     except Exception as error:
         raise UserError(f"torch.export cannot take this model: {str(error).splitlines()[0]}") from error
 
 
-def dynamic_shapes(module: nn.Module, names: Sequence[str]) -> Any:
+def dynamic_shapes(source: Source, module: nn.Module, names: Sequence[str]) -> Any:
     """Batch and length vary, and are the same for all inputs."""
     from torch.export import Dim
 
     from tasks.variants.exported import position_limit
 
-    shape = {0: Dim("batch", min=1, max=MAX_BATCH), 1: Dim("tokens", min=2, max=position_limit(module))}
+    longest = position_limit(source, module)
+    shape = {0: Dim("batch", min=1, max=MAX_BATCH), 1: Dim("tokens", min=2, max=longest)}
     return (tuple(shape for _ in names),)
 
 

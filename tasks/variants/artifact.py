@@ -180,10 +180,14 @@ def prove(variant: Variant, source: Source, directory: Path, settings: Settings,
 
 def probes(source: Source) -> list[Inputs]:
     """Token ids of several lengths, batch 1, as the model's tokenizer would name them."""
+    from tasks.variants.exported import position_limit
+
     tokenizer = source.tokenizer()
     random = np.random.default_rng(0)
     size = len(tokenizer)
     longest = min(int(getattr(tokenizer, "model_max_length", 128)), 128)
+    # A tokenizer may have no bound where the model has one.
+    longest = min(longest, position_limit(source, source.skeleton()))
     found: list[Inputs] = []
     for tokens in sorted({min(tokens, longest) for tokens in (3, 17, 64, 128)}):
         ids = random.integers(0, size, (1, tokens), dtype=np.int64)

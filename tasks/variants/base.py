@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
     from tasks.models import Source
 
+UNKNOWN_POSITIONS = 512
+"""What compiled variants take for the longest input where neither model nor tokenizer has a bound."""
+
 Inputs = Mapping[str, NDArray[np.int64]]
 """What a tokenizer gives: name (``input_ids``, ``attention_mask``, …) to ids, [batch, tokens]."""
 
@@ -113,6 +116,10 @@ class Variant(ABC):
     """Whether :meth:`prepare` needs a :class:`Calibration`."""
     quantizes: ClassVar[bool] = True
     """Whether converting no module at all is an error."""
+    max_batch: ClassVar[int | None] = None
+    """Most documents in a batch; None where there is no bound."""
+    max_tokens: ClassVar[int | None] = None
+    """Longest input where neither model nor tokenizer has a bound; None: as long as one likes."""
     takes_mixed: ClassVar[bool] = False
     """Whether ``Settings.keep_float_mixed`` means anything to it."""
     version: ClassVar[int] = 1

@@ -54,7 +54,7 @@ class Int8Pt2eDynamic(Fp32Compiled):
             raise UserError(f"variant {self.name} needs calibration documents, and there are none")
         module = source.module()
         names = input_names(source, module)
-        program = export(module, names)
+        program = export(source, module, names)
         samples = [
             tuple(torch.from_numpy(inputs[name]) for name in names)
             for inputs in (calibration.inputs if self.calibrates and calibration else ())
@@ -63,7 +63,7 @@ class Int8Pt2eDynamic(Fp32Compiled):
         converted = quantized_modules(graph)
         with torch.no_grad():
             # The exported graph takes its tensors one by one, no longer as one variadic argument.
-            (shapes,) = dynamic_shapes(module, names)
+            (shapes,) = dynamic_shapes(source, module, names)
             again = torch.export.export(graph, example_inputs(names), dynamic_shapes=shapes)
         compile_package(again, directory / PACKAGE, settings)
         write_json(directory / SIGNATURE, {"inputs": names})

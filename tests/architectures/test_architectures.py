@@ -19,12 +19,13 @@ from tasks.engines import choose_engine
 from tasks.errors import UserError
 from tasks.measure.cell import measure_cell
 from tasks.measure.machine import usable_cores
+from tasks.models import Source
 from tasks.quantization import prepare_variant
 from tasks.store import RunFiles
 from tasks.variants import registry
-from tasks.variants.artifact import Artifact, make_artifact
+from tasks.variants.artifact import Artifact, make_artifact, probes
 from tasks.variants.base import Settings
-from tests.architectures.models import CLASSES, save_own, save_transformer, texts
+from tests.architectures.models import CLASSES, POSITIONS, save_own, save_transformer, texts
 
 FAMILIES = ("bert", "distilbert", "roberta", "albert", "electra")
 RECURRENT = ("lstm", "gru")
@@ -222,6 +223,21 @@ def test_converting_nothing_of_another_model_names_what_was_kept(tmp_path: Path)
     source = room(tmp_path, "lstm").checkpoint.source
     with pytest.raises(UserError, match=r"`keep_float_mixed` \['head'\]$"):
         make_artifact(registry.get("int8-dynamic-mixed"), source, settings, None, tmp_path / "made")
+
+
+def test_probes_are_no_longer_than_the_model_where_the_tokenizer_has_no_bound(tmp_path: Path) -> None:
+    source = room(tmp_path, "roberta").checkpoint.source
+    assert lengths_of_probes(source) == [3, 17, POSITIONS - 2]
+    path = source.directory / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model_max_length": 10**30}))
+    assert source.tokenizer().model_max_length == 10**30
+    # Positions of RoBERTa begin after the padding id, which is 0 here.
+    assert lengths_of_probes(source) == [3, 17, POSITIONS - 1]
+    make_artifact(registry.get("fp32"), source, Settings(choose_engine(None)), None, tmp_path / "made")
+
+
+def lengths_of_probes(source: Source) -> list[int]:
+    return [inputs["input_ids"].shape[1] for inputs in probes(source)]
 
 
 def test_a_loader_is_found_in_the_working_directory(

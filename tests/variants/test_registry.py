@@ -15,7 +15,7 @@ import pytest
 from prefect.futures import PrefectConcurrentFuture
 from prefect.states import Completed, Failed
 
-from flows.benchmark import choose_variants, collect_prepared
+from flows.benchmark import choose_variants, collect_prepared, keep_long_enough
 from tasks.errors import RunFailed, UserError
 from tasks.variants import registry
 from tasks.variants.fp32 import Fp32
@@ -135,6 +135,27 @@ def test_what_is_named_besides_all_is_kept_at_its_place(site: Path) -> None:
 def test_what_is_named_must_be_possible(name: str, besides: list[str], site: Path) -> None:
     with pytest.raises(UserError, match=name):
         choose_variants([*besides, name], [])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [n for n in ("fp32-compiled", "int8-pt2e-static") if not registry.missing_packages(registry.get(n))],
+)
+def test_a_compiled_variant_has_bounds(name: str) -> None:
+    assert choose_variants([name], [], 64).names == [name]
+    with pytest.raises(UserError, match=f"{name} takes a batch_size of up to 64"):
+        choose_variants([name], [], 65)
+    assert "64" in choose_variants(["all"], [], 65).skipped[name]
+
+    named, added = choose_variants([name], []), choose_variants(["all"], [])
+    assert keep_long_enough(named, 512, None) == named
+    assert keep_long_enough(named, 513, 1024) == named
+    with pytest.raises(UserError, match=f"{name} takes a max_length of up to 512"):
+        keep_long_enough(named, 513, None)
+    fewer = keep_long_enough(added, 513, None)
+    assert "fp32" in fewer.names
+    assert name not in fewer.names
+    assert "512" in fewer.skipped[name]
 
 
 def test_an_optional_variant_that_cannot_be_prepared_is_left_out() -> None:
