@@ -95,7 +95,15 @@ def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> Ru
     if parameters.baseline is not None:
         baseline.choose(files.directory.parent, parameters.baseline)  # there, or refused now
     cores = machine.choose_cores(parameters.cores)
-    chosen = choose_variants(parameters.variant, parameters.keep_float_mixed, parameters.batch_size)
+    chosen = choose_variants(
+        parameters.variant,
+        parameters.keep_float_mixed,
+        batch_size=parameters.batch_size,
+        # The demo brings its training documents; of random weights no quality is claimed.
+        calibrated=parameters.calibration_data is not None
+        or parameters.data == DEMO
+        or parameters.random_weights,
+    )
     settings = choose_settings(parameters)
     seconds: dict[str, float] = {}
     clock = _Clock(seconds)
@@ -225,13 +233,16 @@ class Chosen:
     skipped: dict[str, str]
 
 
-def choose_variants(wanted: Sequence[str], mixed: Sequence[str], batch_size: int = 1) -> Chosen:
+def choose_variants(
+    wanted: Sequence[str], mixed: Sequence[str], *, batch_size: int = 1, calibrated: bool = True
+) -> Chosen:
     """What to measure: ``all`` stands for every variant, at its place in the list.
 
     Args:
         wanted: names, and ``all``.
         mixed: modules that were found for the variants that take them.
         batch_size: documents in a batch.
+        calibrated: whether there is something that static variants may calibrate on.
 
     Raises:
         UserError: a variant that was named cannot be loaded, or lacks what it needs.
@@ -241,7 +252,7 @@ def choose_variants(wanted: Sequence[str], mixed: Sequence[str], batch_size: int
     expanded = (registry.names() if word == ALL else [word] for word in wanted)
     for name in dict.fromkeys(chain.from_iterable(expanded)):
         try:
-            check_fit(name, mixed, batch_size)
+            check_fit(name, mixed, batch_size, calibrated)
         except UserError as error:
             if name in wanted:
                 raise
@@ -251,12 +262,16 @@ def choose_variants(wanted: Sequence[str], mixed: Sequence[str], batch_size: int
     return Chosen(names, frozenset(names).difference(wanted), skipped)
 
 
-def check_fit(name: str, mixed: Sequence[str], batch_size: int) -> None:
+def check_fit(name: str, mixed: Sequence[str], batch_size: int, calibrated: bool) -> None:
     """Raises UserError where a variant cannot be loaded, or lacks packages or parameters."""
     registry.check_installed(name)
     variant = registry.get(name)
     if variant.takes_mixed and not mixed:
         raise UserError(f"variant {name} needs keep_float_mixed, which `ptdq sensitivity` finds")
+    if variant.calibrates and not calibrated:
+        raise UserError(
+            f"variant {name} calibrates: give --calibration-data, labelled or not, never the test set"
+        )
     if variant.max_batch is not None and batch_size > variant.max_batch:
         raise UserError(f"variant {name} takes a batch_size of up to {variant.max_batch}")
 

@@ -45,10 +45,13 @@ def measured(
 ) -> RunFiles:
     """One run of all that can be exported here."""
     results = tmp_path_factory.mktemp("results")
+    calibration = tmp_path_factory.mktemp("calibration") / "others.csv"
+    calibration.write_text("text\n球队新车\n医生建议学校放假\n部队\n", encoding="utf-8")
     state = run_flow(
         model=str(tiny_model),
         data=str(tiny_data),
         variant=INSTALLED,
+        calibration_data=str(calibration),
         max_length=[16],
         repeats=1,
         control_documents=0,

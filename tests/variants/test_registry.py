@@ -142,10 +142,10 @@ def test_what_is_named_must_be_possible(name: str, besides: list[str], site: Pat
     [n for n in ("fp32-compiled", "int8-pt2e-static") if not registry.missing_packages(registry.get(n))],
 )
 def test_a_compiled_variant_has_bounds(name: str) -> None:
-    assert choose_variants([name], [], 64).names == [name]
+    assert choose_variants([name], [], batch_size=64).names == [name]
     with pytest.raises(UserError, match=f"{name} takes a batch_size of up to 64"):
-        choose_variants([name], [], 65)
-    assert "64" in choose_variants(["all"], [], 65).skipped[name]
+        choose_variants([name], [], batch_size=65)
+    assert "64" in choose_variants(["all"], [], batch_size=65).skipped[name]
 
     named, added = choose_variants([name], []), choose_variants(["all"], [])
     assert keep_long_enough(named, 512, None) == named
@@ -156,6 +156,16 @@ def test_a_compiled_variant_has_bounds(name: str) -> None:
     assert "fp32" in fewer.names
     assert name not in fewer.names
     assert "512" in fewer.skipped[name]
+
+
+def test_what_calibrates_needs_documents() -> None:
+    calibrate = {name for name in choose_variants(["all"], []).names if registry.get(name).calibrates}
+    without = choose_variants(["fp32", "all"], [], calibrated=False)
+    assert calibrate.isdisjoint(without.names)
+    for name in calibrate:
+        assert "--calibration-data" in without.skipped[name]
+        with pytest.raises(UserError, match=f"{name} calibrates: give --calibration-data"):
+            choose_variants(["fp32", name], [], calibrated=False)
 
 
 def test_an_optional_variant_that_cannot_be_prepared_is_left_out() -> None:
