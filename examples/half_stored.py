@@ -28,7 +28,8 @@ class HalfStored(Variant):
         module = source.module().half()
         write_weights(module, directory / WEIGHTS)
         names = [name for name, _ in leaf_modules(module)]
-        return Prepared(torch_predictor(module.float()), converted=names, kept_float=[])
+        predict = torch_predictor(module.float())
+        return Prepared(predict, converted=names, kept_float=[], module=module)
 
     def load(self, directory: Path, settings: Settings) -> Predictor:
         module = Source.open(directory).skeleton()

@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import queue
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +95,15 @@ def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> Ru
     if parameters.baseline is not None:
         baseline.choose(files.directory.parent, parameters.baseline)  # there, or refused now
     cores = machine.choose_cores(parameters.cores)
-    names, skipped = choose_variants(parameters.variant, parameters.keep_float_mixed)
+    chosen = choose_variants(
+        parameters.variant,
+        parameters.keep_float_mixed,
+        batch_size=parameters.batch_size,
+        # The demo brings its training documents; of random weights no quality is claimed.
+        calibrated=parameters.calibration_data is not None
+        or parameters.data == DEMO
+        or parameters.random_weights,
+    )
     settings = choose_settings(parameters)
     seconds: dict[str, float] = {}
     clock = _Clock(seconds)
@@ -110,12 +120,16 @@ def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> Ru
     # Quoted: Prefect would look for futures in each of the documents.
     loaded = steps.load_model.submit(parameters, quote(raw)).result()
     del raw
+    chosen = keep_long_enough(chosen, max(parameters.max_length), loaded.checkpoint.max_positions)
+    names, skipped = chosen.names, chosen.skipped
+    warn_skipped(skipped)
     clock.lap("load")
     take_machine()
     clock.lap("wait")
     timeout, use_cache = parameters.cell_timeout, not parameters.no_cache
     futures = {name: steps.quantize.submit(name, loaded, settings, timeout, use_cache) for name in names}
-    prepared, impossible = collect_prepared(futures, tolerant=ALL in parameters.variant)
+    prepared, impossible = collect_prepared(futures, chosen.optional)
+    warn_skipped(impossible)
     skipped |= impossible
     names = list(prepared)
     clock.lap("quantize")
@@ -204,41 +218,88 @@ def default_run_id(flow_run: Any) -> str:
     return f"{started:%Y%m%dT%H%M%SZ}-{flow_run.name}"
 
 
-def choose_variants(wanted: Sequence[str], mixed: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Names to measure, and for ``all``, those left out with the reason.
+@dataclass(frozen=True)
+class Chosen:
+    """Which variants are measured.
+
+    Attributes:
+        names: in order; the first is the baseline.
+        optional: those that ``all`` added and nobody named; one that turns out impossible is left out.
+        skipped: those that ``all`` would have added, to the reason why it did not.
+    """
+
+    names: list[str]
+    optional: frozenset[str]
+    skipped: dict[str, str]
+
+
+def choose_variants(
+    wanted: Sequence[str], mixed: Sequence[str], *, batch_size: int = 1, calibrated: bool = True
+) -> Chosen:
+    """What to measure: ``all`` stands for every variant, at its place in the list.
 
     Args:
-        wanted: names, or ``all``.
+        wanted: names, and ``all``.
         mixed: modules that were found for the variants that take them.
+        batch_size: documents in a batch.
+        calibrated: whether there is something that static variants may calibrate on.
 
     Raises:
-        UserError: a variant that was named needs a package that is not installed.
+        UserError: a variant that was named cannot be loaded, or lacks what it needs.
     """
+    names: list[str] = []
     skipped: dict[str, str] = {}
-    names = registry.names() if ALL in wanted else list(wanted)
-    for name in list(names):
-        variant = registry.get(name)
-        if missing := registry.missing_packages(variant):
-            hint = f"needs {', '.join(missing)} ({registry.install_hint(variant)})"
-        elif ALL in wanted and variant.takes_mixed and not mixed:
-            hint = "needs keep_float_mixed, which `ptdq sensitivity` finds"
+    expanded = (registry.names() if word == ALL else [word] for word in wanted)
+    for name in dict.fromkeys(chain.from_iterable(expanded)):
+        try:
+            check_fit(name, mixed, batch_size, calibrated)
+        except UserError as error:
+            if name in wanted:
+                raise
+            skipped[name] = str(error).removeprefix(f"variant {name} ")
         else:
-            continue
-        if ALL not in wanted:
-            raise UserError(f"variant {name} {hint}")
-        names.remove(name)
-        skipped[name] = hint
-        get_run_logger().warning("skipped %s: %s", name, hint)
-    return names, skipped
+            names.append(name)
+    return Chosen(names, frozenset(names).difference(wanted), skipped)
+
+
+def check_fit(name: str, mixed: Sequence[str], batch_size: int, calibrated: bool) -> None:
+    """Raises UserError where a variant cannot be loaded, or lacks packages or parameters."""
+    registry.check_installed(name)
+    variant = registry.get(name)
+    if variant.takes_mixed and not mixed:
+        raise UserError(f"variant {name} needs keep_float_mixed, which `ptdq sensitivity` finds")
+    if variant.calibrates and not calibrated:
+        raise UserError(
+            f"variant {name} calibrates: give --calibration-data, labelled or not, never the test set"
+        )
+    if variant.max_batch is not None and batch_size > variant.max_batch:
+        raise UserError(f"variant {name} takes a batch_size of up to {variant.max_batch}")
+
+
+def keep_long_enough(chosen: Chosen, longest: int, max_positions: int | None) -> Chosen:
+    """Leaves out optional variants that do not take inputs of ``longest`` tokens.
+
+    Raises:
+        UserError: a variant that was named does not.
+    """
+    reasons: dict[str, str] = {}
+    for name in chosen.names:
+        bound = registry.get(name).max_tokens
+        if max_positions is None and bound is not None and longest > bound:
+            reasons[name] = f"takes a max_length of up to {bound} from a model that names no bound"
+            if name not in chosen.optional:
+                raise UserError(f"variant {name} {reasons[name]}")
+    names = [name for name in chosen.names if name not in reasons]
+    return replace(chosen, names=names, skipped=chosen.skipped | reasons)
 
 
 def collect_prepared(
-    futures: dict[str, PrefectFuture[Any]], tolerant: bool
+    futures: dict[str, PrefectFuture[Any]], optional: Collection[str]
 ) -> tuple[dict[str, PreparedVariant], dict[str, str]]:
-    """Artifacts by variant, once all are done; with ``tolerant`` one that cannot be made is left out.
+    """Artifacts by variant, once all are done, and optional variants that cannot be made, with reasons.
 
     Raises:
-        UserError, RunFailed: an artifact cannot be made.
+        UserError, RunFailed: an artifact cannot be made that is not optional, or is the baseline.
     """
     wait(list(futures.values()))
     prepared: dict[str, PreparedVariant] = {}
@@ -247,11 +308,16 @@ def collect_prepared(
         try:
             prepared[name] = future.result()
         except (UserError, RunFailed) as error:
-            if not tolerant or name == next(iter(futures)):
+            if name not in optional or name == next(iter(futures)):
                 raise
             skipped[name] = str(error)
-            get_run_logger().warning("skipped %s: %s", name, error)
     return prepared, skipped
+
+
+def warn_skipped(skipped: Mapping[str, str]) -> None:
+    """Log what is left out, and why."""
+    for name, reason in skipped.items():
+        get_run_logger().warning("skipped %s: %s", name, reason)
 
 
 def evaluate_all(

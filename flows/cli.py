@@ -127,6 +127,7 @@ def show(run_name: str, results_dir: Path) -> None:
 @cli.command()
 def variants() -> None:
     """List the variants: what each does, what it needs, whether it is installed here."""
+    from rich.markup import escape
     from rich.table import Table
 
     from tasks.report.terminal import console
@@ -134,7 +135,12 @@ def variants() -> None:
 
     table = Table("variant", "what it does", "needs", "installed")
     for name in registry.names():
-        variant = registry.get(name)
+        try:
+            variant = registry.get(name)
+        except UserError as error:
+            # One of another package that is broken: the others are listed all the same.
+            table.add_row(name, escape(str(error)), "-", "no")
+            continue
         missing = registry.missing_packages(variant)
         table.add_row(
             name,

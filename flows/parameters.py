@@ -83,7 +83,8 @@ class Parameters(BaseModel):
     )
     variant: list[VariantName] = Field(
         ["fp32", "int8-dynamic"],
-        description="Variants to compare; the first is the baseline. `all`: every one installed.",
+        description="Variants to compare; the first is the baseline. `all`: every one installed, at its "
+        "place among others.",
         min_length=1,
     )
     max_length: list[MaxLength] = Field(
@@ -118,7 +119,8 @@ class Parameters(BaseModel):
     calibration_data: str | None = Field(
         None,
         description="Documents that static variants take ranges from: a file like `data`, and never "
-        "the same. Without it they use random token ids, and the report says so.",
+        "the same; labelled or not. Without it they are left out, or use random token ids where the "
+        "weights are random.",
     )
 
     # Quantization.

@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tasks.cache import cache_entry
 from tasks.errors import UserError
-from tasks.models import SHAPE, WEIGHTS, Source, resolve_loader, write_weights
+from tasks.models import SHAPE, WEIGHTS, Source, call_loader, check_forward, read_weights, write_weights
 from tasks.store import digest_of, file_digest, read_json, write_json
 
 FACTS = "checkpoint.json"
@@ -221,6 +221,8 @@ def _normalize(
         tokenizer = source.tokenizer()
     except Exception as error:
         raise UserError(f"model {name}: its tokenizer cannot be loaded ({_line(error)})") from error
+    if source.loader is not None:
+        check_forward(source.loader, model, tokenizer("a", return_tensors="np"))
     longest = int(getattr(tokenizer, "model_max_length", 0) or 0)
     # transformers says "no bound" with a number of thirty digits.
     if 0 < longest < 10**9:
@@ -333,15 +335,14 @@ def _by_loader(
     assert source.loader is not None
     torch.manual_seed(seed)
     if random_weights:
-        model = resolve_loader(source.loader)(str(directory)).eval()
+        model = call_loader(source.loader, directory).eval()
     else:
         if not (directory / WEIGHTS).is_file():
             raise UserError(f"model {name}: with a loader, its weights must be in {WEIGHTS}")
         shutil.copyfile(directory / WEIGHTS, source.directory / WEIGHTS)
-        model = source.module()
+        model = source.skeleton()
+        read_weights(model, directory / WEIGHTS)
         (source.directory / WEIGHTS).unlink()
-    if not isinstance(model, torch.nn.Module):
-        raise UserError(f"model_loader '{source.loader}': it returned no torch.nn.Module")
     config_path = directory / "config.json"
     if config_path.is_file():
         named = json.loads(config_path.read_text(encoding="utf-8")).get("id2label")

@@ -9,6 +9,15 @@ class UserError(Exception):
     """The input is wrong. The text is one line: what is wrong, where, and what to do (status 2)."""
 
 
+def line_of(error: BaseException) -> str:
+    """An error in one line: the first of its text, with its type where that says more."""
+    text = str(error).strip().splitlines()
+    kind = type(error).__name__
+    if not text:
+        return kind
+    return text[0] if isinstance(error, UserError | ImportError) else f"{kind}: {text[0]}"
+
+
 class _AfterReport(Exception):
     """An error of a run; ``directory`` is where its report is, if one was written."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from tasks import documents
@@ -77,7 +78,22 @@ def open_model(parameters: Any, labels: Sequence[str]) -> Checkpoint:
             f"max_length {longest}: model {checkpoint.name} has {checkpoint.max_positions} positions; "
             "take a smaller --max-length"
         )
+    keeps = {name: getattr(parameters, name) for name in ("keep_float", "keep_float_mixed")}
+    if any(keeps.values()):
+        modules = [name for name, _ in checkpoint.source.skeleton().named_modules() if name]
+        for parameter, names in keeps.items():
+            check_module_names(parameter, names, modules)
     return checkpoint
+
+
+def check_module_names(parameter: str, names: Sequence[str], modules: Sequence[str]) -> None:
+    """Raises UserError where one of ``names`` is of no module: without effect, it would mislead."""
+    for name in names:
+        if name not in modules:
+            near = get_close_matches(name, modules)
+            parts = [module for module in modules if "." not in module]
+            there = f"near that are {', '.join(near)}" if near else f"its parts are {', '.join(parts)}"
+            raise UserError(f"{parameter}: the model has no module '{name}'; {there}")
 
 
 def _calibration(parameters: Any, raw: RawDocuments, longest: int) -> CalibrationRequest:

@@ -8,6 +8,7 @@ float model starts from it.
 from __future__ import annotations
 
 import importlib
+import inspect
 import logging
 import shutil
 from collections.abc import Callable
@@ -18,10 +19,11 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from tasks.errors import UserError
+from tasks.errors import UserError, line_of
 from tasks.store import read_json, write_json
 from tasks.variants import rebuild
 from tasks.variants.base import Inputs, Predictor
@@ -32,6 +34,12 @@ for _noisy in ("torchao", "torch.utils._pytree"):
 
 WEIGHTS = "model.safetensors"
 SHAPE = "source.json"
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+OF_CONVOLUTIONS = (
+    "static quantization covers convolutions: openvino-int8-static all of them, int8-pt2e-static some "
+    "(over one dimension, those that an nn.ReLU follows)"
+)
+"""What to use for a model that dynamic quantization does little for."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,7 @@ class Source:
 
     def _build(self) -> nn.Module:
         if self.loader is not None:
-            return resolve_loader(self.loader)(str(self.directory))
+            return call_loader(self.loader, self.directory)
         from transformers import AutoConfig, AutoModelForSequenceClassification
 
         config = AutoConfig.from_pretrained(
@@ -107,9 +115,48 @@ def resolve_loader(loader: str) -> Callable[[str], nn.Module]:
         raise UserError(f"model_loader '{loader}': expected package.module:function")
     try:
         found = getattr(importlib.import_module(module_name), function)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"model_loader '{loader}': {error}") from error
+    except Exception as error:
+        # The user's module runs here, and may fail with anything.
+        raise UserError(f"model_loader '{loader}': it cannot be imported ({line_of(error)})") from error
     return cast(Callable[[str], nn.Module], found)
+
+
+def call_loader(loader: str, directory: Path) -> nn.Module:
+    """The module that ``package.module:function`` makes of a directory.
+
+    Raises:
+        UserError: the function cannot be had, fails, or returns something else.
+    """
+    function = resolve_loader(loader)
+    try:
+        made: object = function(str(directory))
+    except Exception as error:
+        raise UserError(f"model_loader '{loader}': it failed ({line_of(error)})") from error
+    if not isinstance(made, nn.Module):
+        raise UserError(
+            f"model_loader '{loader}': it returned a {type(made).__name__}, and no torch.nn.Module"
+        )
+    return made
+
+
+def check_forward(loader: str, module: nn.Module, inputs: Inputs) -> None:
+    """Run the module of a loader once.
+
+    Raises:
+        UserError: its forward fails, or does not give logits, [batch, classes].
+    """
+    try:
+        logits = torch_predictor(module)(inputs)
+    except Exception as error:
+        raise UserError(
+            f"model_loader '{loader}': {type(module).__name__}.forward fails on {', '.join(inputs)} "
+            f"({line_of(error)})"
+        ) from error
+    if logits.ndim != 2:
+        raise UserError(
+            f"model_loader '{loader}': {type(module).__name__}.forward gives {list(logits.shape)}, "
+            "and not logits, [batch, classes]"
+        )
 
 
 def unique_tensors(module: nn.Module) -> dict[str, torch.Tensor]:
@@ -136,9 +183,14 @@ def read_weights(module: nn.Module, path: Path) -> None:
     """Give ``module`` (a skeleton) the tensors of a file that :func:`write_weights` made.
 
     Raises:
-        UserError: a tensor has another shape, is missing or is not of this module.
+        UserError: it is no such file, or a tensor has another shape, is missing or is not of this
+            module.
     """
-    assign_tensors(module, load_file(path), path)
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: it cannot be read ({line_of(error)})") from error
+    assign_tensors(module, tensors, path)
 
 
 def assign_tensors(module: nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:
@@ -149,16 +201,23 @@ def assign_tensors(module: nn.Module, tensors: dict[str, torch.Tensor], path: Pa
     """
     try:
         rebuild.assign_tensors(module, tensors)
-    except ValueError as error:
+    except (ValueError, AttributeError) as error:
         raise UserError(f"{path}: {error}") from error
 
 
 def torch_predictor(module: nn.Module) -> Predictor:
-    """A module that takes a tokenizer's outputs as keywords, as a :data:`Predictor`."""
+    """A module that takes a tokenizer's outputs as keywords, as a :data:`Predictor`.
+
+    It is given those that its forward names (all, where that ends in ``**kwargs``).
+    """
+    parameters = inspect.signature(module.forward).parameters
+    anything = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
 
     def predict(inputs: Inputs) -> NDArray[np.float32]:
         with torch.inference_mode():
-            output = module(**{name: torch.from_numpy(ids) for name, ids in inputs.items()})
+            output = module(
+                **{n: torch.from_numpy(ids) for n, ids in inputs.items() if anything or n in parameters}
+            )
             logits = output if isinstance(output, torch.Tensor) else output.logits
             return cast(NDArray[np.float32], logits.float().numpy())
 

@@ -12,6 +12,7 @@ from tasks.errors import UserError
 from tasks.export.card import model_card
 from tasks.export.loaders import LOAD, RUNTIME
 from tasks.export.source import AGAIN, measured_artifact
+from tasks.models import Source
 from tasks.report.run import Run, load
 from tasks.store import RunFiles, write_json, write_text
 from tasks.variants import registry
@@ -58,7 +59,9 @@ def export(files: RunFiles, name: str, out: Path) -> Path:
             needs = requirements(loader.values(), run.get("versions", default={}))
             write_text(new / REQUIREMENTS, "".join(f"{line}\n" for line in needs))
             write_json(new / "classifier.json", _facts(run, name))
-            write_text(new / "README.md", model_card(run, name, variant.summary, artifact))
+            # Eager runtimes build the torch module; the others have a graph of their own.
+            own = Source.open(artifact.directory).loader if "eager.py" in variant.exported else None
+            write_text(new / "README.md", model_card(run, name, variant.summary, artifact, own))
             if target.exists():
                 target.rmdir()
             new.rename(target)

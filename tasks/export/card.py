@@ -19,8 +19,16 @@ classifier.classify(["a document", "another"])
 """
 
 
-def model_card(run: Run, name: str, summary: str, artifact: Artifact) -> str:
-    """The text of ``README.md``; whatever is in names and data is shown as written."""
+def model_card(run: Run, name: str, summary: str, artifact: Artifact, loader: str | None = None) -> str:
+    """The text of ``README.md``; whatever is in names and data is shown as written.
+
+    Args:
+        run: that measured it.
+        name: of the variant.
+        summary: of the variant.
+        artifact: of the variant.
+        loader: ``package.module:function`` that builds the module, where it is needed to load it.
+    """
     page = Page(run, {}, inlined=True)
     model, labels = run.get("model", "name", default="a model"), run.get("model", "labels", default=[])
     return (
@@ -34,6 +42,7 @@ def model_card(run: Run, name: str, summary: str, artifact: Artifact) -> str:
             "With this directory as the working directory or on Python's path, and the packages of "
             "`requirements.txt`; ptdq is not needed. `logits` gives the model's output. Documents are "
             "cut to the longest length that was measured, unless `max_length` says otherwise.",
+            _own_module(loader),
             _figures(run, name),
             _made(run, name, artifact),
             question(page),
@@ -41,6 +50,16 @@ def model_card(run: Run, name: str, summary: str, artifact: Artifact) -> str:
             reproduce(page),
         )
         + "\n"
+    )
+
+
+def _own_module(loader: str | None) -> str:
+    if loader is None:
+        return ""
+    module, _, function = loader.partition(":")
+    return (
+        f"The model is a module of its own, which is not in this directory: {code(module)}, whose "
+        f"function {code(function)} builds it, must be importable as well, with what it imports."
     )
 
 

@@ -13,7 +13,7 @@ Python, and it needs torch alone.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -23,7 +23,7 @@ import torch
 from tasks.errors import UserError
 from tasks.export import loaders
 from tasks.store import write_json
-from tasks.variants.base import Calibration, Predictor, Prepared, Settings, Variant
+from tasks.variants.base import UNKNOWN_POSITIONS, Calibration, Predictor, Prepared, Settings, Variant
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,21 +41,25 @@ class Fp32Compiled(Variant):
     name = "fp32-compiled"
     summary = "AOTInductor with freezing, float32"
     quantizes = False
+    max_batch = MAX_BATCH
+    max_tokens = UNKNOWN_POSITIONS
     exported = loaders.alone("aot.py")
 
     def prepare(
         self, source: Source, directory: Path, settings: Settings, calibration: Calibration | None
     ) -> Prepared:
         from tasks.models import leaf_modules
-        from tasks.variants.exported import input_names
+        from tasks.variants.exported import Positional, input_names
 
         module = source.module()
         names = input_names(source, module)
-        compile_package(export(module, names), directory / PACKAGE, settings)
+        compile_package(export(source, module, names), directory / PACKAGE, settings)
         write_json(directory / SIGNATURE, {"inputs": names})
+        # What was compiled is the package: there is no other copy in memory to compare with bit for bit.
+        predict, function = self.load(directory, settings), Positional(module, names)
+        check_compiled(self.name, predict, function, function, names)
         return Prepared(
-            # What was compiled is the package: there is no other copy in memory to compare with.
-            predict=self.load(directory, settings),
+            predict=predict,
             converted=[],
             kept_float=[name for name, _ in leaf_modules(module)],
         )
@@ -66,7 +70,7 @@ class Fp32Compiled(Variant):
         return open_model(directory, settings.threads)
 
 
-def export(module: nn.Module, names: Sequence[str]) -> Any:
+def export(source: Source, module: nn.Module, names: Sequence[str]) -> Any:
     """The model as an exported program with dynamic batch and length.
 
     Raises:
@@ -79,19 +83,20 @@ def export(module: nn.Module, names: Sequence[str]) -> Any:
             return torch.export.export(
                 Positional(module, names),
                 example_inputs(names),
-                dynamic_shapes=dynamic_shapes(module, names),
+                dynamic_shapes=dynamic_shapes(source, module, names),
             )
     except Exception as error:
         raise UserError(f"torch.export cannot take this model: {str(error).splitlines()[0]}") from error
 
 
-def dynamic_shapes(module: nn.Module, names: Sequence[str]) -> Any:
+def dynamic_shapes(source: Source, module: nn.Module, names: Sequence[str]) -> Any:
     """Batch and length vary, and are the same for all inputs."""
     from torch.export import Dim
 
     from tasks.variants.exported import position_limit
 
-    shape = {0: Dim("batch", min=1, max=MAX_BATCH), 1: Dim("tokens", min=2, max=position_limit(module))}
+    longest = position_limit(source, module)
+    shape = {0: Dim("batch", min=1, max=MAX_BATCH), 1: Dim("tokens", min=2, max=longest)}
     return (tuple(shape for _ in names),)
 
 
@@ -99,6 +104,44 @@ def compile_package(program: Any, path: Path, settings: Settings, **options: Any
     """Compile an exported program into a package; ``options`` are Inductor's."""
     with inductor_settings(settings, **options), torch.no_grad():
         torch._inductor.aoti_compile_and_package(program, package_path=str(path))
+
+
+def check_compiled(
+    variant: str,
+    predict: Predictor,
+    compiled: Callable[..., torch.Tensor],
+    exact: Callable[..., torch.Tensor],
+    names: Sequence[str],
+) -> None:
+    """Compare a package with what it was compiled from: compilers have bugs.
+
+    Rounding may fall otherwise in another order of sums. Were it independent, then the two would differ
+    by √2 of what each differs from the float model.
+
+    Args:
+        variant: name of the variant.
+        predict: the package.
+        compiled: what was compiled, in torch.
+        exact: the float model.
+        names: of the inputs, in their order.
+
+    Raises:
+        UserError: they differ by more than twice what quantizing changed, plus what order changes.
+    """
+    from tasks.variants.exported import TOLERANCE, example_inputs
+
+    inputs = example_inputs(names, batch=8)
+    with torch.inference_mode():
+        wanted, unrounded = compiled(*inputs), exact(*inputs)
+    found = predict({name: ids.numpy() for name, ids in zip(names, inputs, strict=True)})
+    difference, rounding = (
+        float((logits - wanted).square().mean().sqrt()) for logits in (torch.from_numpy(found), unrounded)
+    )
+    if not difference <= 2 * rounding + TOLERANCE * float(wanted.abs().max()):
+        raise UserError(
+            f"variant {variant}: Inductor compiled the model into one whose logits are {difference:.3g} "
+            f"off (root mean square; quantizing changes {rounding:.3g}); it is not used"
+        )
 
 
 @contextmanager

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from tasks.errors import UserError
-from tasks.models import Source
+from tasks.models import CONVOLUTIONS, OF_CONVOLUTIONS, Source
 from tasks.store import digest_of, file_digest, read_json, write_json
 from tasks.variants.base import Calibration, Inputs, Settings, Variant
 
@@ -117,12 +117,7 @@ def make_artifact(
         prepared = variant.prepare(source, directory, settings, calibration)
         seconds = time.perf_counter() - started
         if variant.quantizes and not prepared.converted:
-            raise UserError(
-                f"variant {variant.name}: no module was converted; `modules` is "
-                f"{list(settings.modules)} and `keep_float` {list(settings.keep_float)}, and this "
-                "model has none of those. For a convolutional model, static quantization is what "
-                "helps (int8-pt2e-static, openvino-int8-static)"
-            )
+            raise nothing_converted(variant, source, settings)
         state_dict_bytes = None
         if prepared.module is not None:
             buffer = io.BytesIO()
@@ -159,6 +154,16 @@ def make_artifact(
     return open_artifact(target)
 
 
+def nothing_converted(variant: Variant, source: Source, settings: Settings) -> UserError:
+    """What to say where a variant that quantizes found nothing to quantize."""
+    names = ["modules", "keep_float", *(["keep_float_mixed"] if variant.takes_mixed else [])]
+    given = ", ".join(f"`{name}` {list(getattr(settings, name))}" for name in names)
+    text = f"variant {variant.name}: no module was converted with {given}"
+    if any(isinstance(child, CONVOLUTIONS) for child in source.skeleton().modules()):
+        text += f"; {OF_CONVOLUTIONS}"
+    return UserError(text)
+
+
 def prove(variant: Variant, source: Source, directory: Path, settings: Settings, in_memory: Any) -> None:
     """Raises UserError unless the artifact's logits are bit for bit those of the model in memory."""
     reloaded = variant.load(directory, settings)
@@ -175,10 +180,14 @@ def prove(variant: Variant, source: Source, directory: Path, settings: Settings,
 
 def probes(source: Source) -> list[Inputs]:
     """Token ids of several lengths, batch 1, as the model's tokenizer would name them."""
+    from tasks.variants.exported import position_limit
+
     tokenizer = source.tokenizer()
     random = np.random.default_rng(0)
     size = len(tokenizer)
     longest = min(int(getattr(tokenizer, "model_max_length", 128)), 128)
+    # A tokenizer may have no bound where the model has one.
+    longest = min(longest, position_limit(source, source.skeleton()))
     found: list[Inputs] = []
     for tokens in sorted({min(tokens, longest) for tokens in (3, 17, 64, 128)}):
         ids = random.integers(0, size, (1, tokens), dtype=np.int64)

@@ -15,7 +15,7 @@ new file and one line in :mod:`tasks.variants.registry`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     import torch
 
     from tasks.models import Source
+
+UNKNOWN_POSITIONS = 512
+"""What compiled variants take for the longest input where neither model nor tokenizer has a bound."""
 
 Inputs = Mapping[str, NDArray[np.int64]]
 """What a tokenizer gives: name (``input_ids``, ``attention_mask``, …) to ids, [batch, tokens]."""
@@ -94,6 +97,11 @@ class Prepared:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+def is_kept(name: str, keep_float: Iterable[str]) -> bool:
+    """Whether a module stays float: it, or one that it is part of, is named in ``keep_float``."""
+    return any(name == keep or name.startswith(f"{keep}.") for keep in keep_float)
+
+
 class Variant(ABC):
     """One way to serve the model. Stateless: an instance holds no model."""
 
@@ -108,6 +116,10 @@ class Variant(ABC):
     """Whether :meth:`prepare` needs a :class:`Calibration`."""
     quantizes: ClassVar[bool] = True
     """Whether converting no module at all is an error."""
+    max_batch: ClassVar[int | None] = None
+    """Most documents in a batch; None where there is no bound."""
+    max_tokens: ClassVar[int | None] = None
+    """Longest input where neither model nor tokenizer has a bound; None: as long as one likes."""
     takes_mixed: ClassVar[bool] = False
     """Whether ``Settings.keep_float_mixed`` means anything to it."""
     version: ClassVar[int] = 1

@@ -22,16 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import UserError
-from tasks.variants.base import Calibration, Predictor, Prepared, Settings
+from tasks.variants.base import Calibration, Predictor, Prepared, Settings, is_kept
 from tasks.variants.openvino_runtime import OpenvinoInt8Static, convert, finish, quantize
 
 if TYPE_CHECKING:
     from torch import nn
 
     from tasks.models import Source
-
-# Rounding of sums in another order; a wrong rewrite is off by orders of size more.
-TOLERANCE = 1e-3
 
 
 class Int8Best(OpenvinoInt8Static):
@@ -101,7 +98,7 @@ def _rewrite(source: Source, module: nn.Module) -> dict[str, str]:
     import torch
 
     from tasks.variants.encoder import rewrite
-    from tasks.variants.exported import Positional, example_inputs, input_names
+    from tasks.variants.exported import TOLERANCE, Positional, example_inputs, input_names
 
     names = input_names(source, module)
     inputs, function = example_inputs(names), Positional(module, names)
@@ -121,6 +118,6 @@ def _renamed(names: tuple[str, ...], now: dict[str, str]) -> tuple[str, ...]:
     """What modules (or prefixes of names) of the original model are called after the rewrite."""
     found: dict[str, None] = {}
     for name in names:
-        inside = [new for old, new in now.items() if old == name or old.startswith(f"{name}.")]
+        inside = [new for old, new in now.items() if is_kept(old, [name])]
         found.update(dict.fromkeys(inside or [name]))
     return tuple(found)

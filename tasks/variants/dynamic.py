@@ -1,8 +1,8 @@
 """Dynamic quantization of torch: int8 (or float16) weights, activations quantized on the fly.
 
-This is the one module that touches ``torch.ao.quantization`` and the quantized modules that come
-with it. Both are deprecated in favour of torchao (https://github.com/pytorch/ao/issues/2259) and
-still work in torch 2.13.
+This is the one module that touches ``torch.ao.quantization``, which is deprecated in favour of torchao
+(https://github.com/pytorch/ao/issues/2259) and still works in torch 2.13. The modules that come of it
+(``torch.ao.nn.quantized``) are made here and loaded by :mod:`tasks.variants.rebuild`.
 
 A quantized state dict holds packed parameters, which only pickle can save. So an artifact holds the
 integers, scales and zero points as plain tensors in safetensors, and loading packs them again: the
@@ -25,6 +25,8 @@ from torch import nn
 from tasks.errors import UserError
 from tasks.export import loaders
 from tasks.models import (
+    CONVOLUTIONS,
+    OF_CONVOLUTIONS,
     WEIGHTS,
     Source,
     assign_tensors,
@@ -33,7 +35,7 @@ from tasks.models import (
     unique_tensors,
 )
 from tasks.store import read_json, write_json
-from tasks.variants.base import Calibration, Predictor, Prepared, Settings, Variant
+from tasks.variants.base import Calibration, Predictor, Prepared, Settings, Variant, is_kept
 from tasks.variants.rebuild import QuantizedEmbedding, set_quantized
 
 # The deprecation is known and contained here; users of ptdq can do nothing about it.
@@ -47,7 +49,6 @@ MODULES = "quantized.json"
 TYPES: dict[str, type[nn.Module]] = {
     kind.__name__: kind for kind in (nn.Linear, nn.LSTM, nn.GRU, nn.Embedding)
 }
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 class Dynamic(Variant, ABC):
@@ -78,7 +79,7 @@ class Dynamic(Variant, ABC):
             converted=converted,
             kept_float=[name for name, _ in leaf_modules(quantized)],
             module=quantized,
-            details={"notes": notes(quantized)},
+            details={"notes": notes(quantized, settings)},
         )
 
     def quantize(self, module: nn.Module, settings: Settings) -> nn.Module:
@@ -118,7 +119,7 @@ class Int8DynamicMixed(Int8Dynamic):
     """
 
     name = "int8-dynamic-mixed"
-    summary = "int8-dynamic, float where `ptdq sensitivity` found that quality demands it"
+    summary = "quantize_dynamic, nn.Linear, int8 weights, but float where `ptdq sensitivity` found a need"
     takes_mixed = True
 
     def quantize(self, module: nn.Module, settings: Settings) -> nn.Module:
@@ -135,7 +136,7 @@ class Int8DynamicEmbeddings(Int8Dynamic):
     """Per-channel linear layers, and embedding tables in int8 with a scale per row."""
 
     name = "int8-dynamic-embeddings"
-    summary = "the same per-channel, with nn.Embedding quantized too: near 4x smaller"
+    summary = "quantize_dynamic, nn.Linear per channel and nn.Embedding, int8 weights: near 4x smaller"
 
     def kinds(self, settings: Settings) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*settings.modules, "Embedding")))
@@ -182,25 +183,37 @@ def select_modules(
     for name, child in names.items():
         # Exactly the type: a subclass may do more than its parent (as in nn.MultiheadAttention).
         by_type = any(type(child) is TYPES.get(kind) for kind in wanted)
-        kept = any(name == keep or name.startswith(f"{keep}.") for keep in keep_float)
-        if (by_type or (name in wanted and type(child) in TYPES.values())) and not kept:
+        by_name = name in wanted and type(child) in TYPES.values()
+        if (by_type or by_name) and not is_kept(name, keep_float):
             chosen[name] = child
     return chosen
 
 
-def notes(quantized: nn.Module) -> list[str]:
-    """What the report must say of a quantized model: convolutions are not converted.
+def notes(quantized: nn.Module, settings: Settings) -> list[str]:
+    """What the report must say of a quantized model: large parts that stayed float unasked.
 
-    Dynamic quantization saves reading weights; a convolution reads few and computes much.
+    A convolution cannot be converted: dynamic quantization saves reading weights, and a convolution
+    reads few and computes much. A recurrent layer can, where ``modules`` names it.
     """
-    left = [name for name, child in quantized.named_modules() if isinstance(child, _CONVOLUTIONS)]
-    if not left:
-        return []
-    count = f"{len(left)} convolution{'s' if len(left) > 1 else ''}"
-    return [
-        f"dynamic quantization converts little of a convolutional model: {count} stayed float32. "
-        "Static quantization covers them (int8-pt2e-static, openvino-int8-static)"
-    ]
+    wanted = (*settings.keep_float, *settings.keep_float_mixed)
+    left = [child for name, child in quantized.named_modules() if not is_kept(name, wanted)]
+    found = []
+    convolutions = sum(isinstance(child, CONVOLUTIONS) for child in left)
+    if convolutions:
+        count = f"{convolutions} convolution{'s' if convolutions > 1 else ''}"
+        found.append(
+            f"dynamic quantization converts little of a convolutional model: {count} stayed float32; "
+            f"{OF_CONVOLUTIONS}"
+        )
+    for kind in (nn.LSTM, nn.GRU):
+        layers = sum(type(child) is kind for child in left)
+        if layers:
+            options = " ".join(f"--modules {name}" for name in (*settings.modules, kind.__name__))
+            found.append(
+                f"{layers} {kind.__name__} module{'s' if layers > 1 else ''} stayed float32; "
+                f"converted as well with {options}"
+            )
+    return found
 
 
 def save_quantized(module: nn.Module, directory: Path) -> list[str]:

@@ -14,9 +14,13 @@ from torch import nn
 
 from tasks.errors import UserError
 from tasks.models import Source
+from tasks.variants.base import UNKNOWN_POSITIONS
 
 KNOWN_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 TRACED_TOKENS = 24
+TOLERANCE = 1e-3
+"""Of logits, relative to the largest: sums in another order. What computes something else is off by
+orders of size more."""
 
 
 class Positional(nn.Module):
@@ -61,10 +65,17 @@ def example_inputs(names: Sequence[str], batch: int = 2) -> tuple[torch.Tensor, 
     return tuple(made[name] for name in names)
 
 
-def position_limit(module: nn.Module) -> int:
-    """The most tokens that the model takes; bounds the dynamic dimension of an export."""
+def position_limit(source: Source, module: nn.Module) -> int:
+    """The most tokens that the model takes; bounds the dynamic dimension of an export.
+
+    The tokenizer's bound where the model names none, and 512 where neither does.
+    """
     config = getattr(module, "config", None)
-    limit = int(getattr(config, "max_position_embeddings", 0) or 512)
+    limit = int(getattr(config, "max_position_embeddings", 0) or 0)
+    if limit <= 0:
+        longest = int(getattr(source.tokenizer(), "model_max_length", 0) or 0)
+        # transformers says "no bound" with a number of thirty digits.
+        return longest if 2 < longest < 10**9 else UNKNOWN_POSITIONS
     # RoBERTa numbers positions from its padding index on: two of the table's rows are not used.
     offset = type(module).__name__.lower()
     starts_late = any(family in offset for family in ("roberta", "camembert"))

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tasks.errors import UserError
 from tasks.export import loaders
-from tasks.variants.base import Calibration, Predictor, Prepared, Settings, Variant
+from tasks.variants.base import Calibration, Predictor, Prepared, Settings, Variant, is_kept
 
 if TYPE_CHECKING:
     from torch import nn
@@ -106,7 +106,7 @@ class OnnxInt8Dynamic(OnnxFp32):
             excluded = [
                 node
                 for node, names in linear.items()
-                if any(kept(name, settings.keep_float) for name in names)
+                if any(is_kept(name, settings.keep_float) for name in names)
             ]
             # The quantizer warns on the root logger that the model was not preprocessed: it was.
             with quiet_root_logger():
@@ -216,11 +216,6 @@ def quantized_tables(path: Path) -> list[str]:
     ending = ".weight_quantized"
     weights = (tensor.name for tensor in onnx.load(path).graph.initializer)
     return [name.removeprefix("model.").removesuffix(ending) for name in weights if name.endswith(ending)]
-
-
-def kept(name: str, keep_float: tuple[str, ...]) -> bool:
-    """Whether the user wants this module in float."""
-    return any(name == keep or name.startswith(f"{keep}.") for keep in keep_float)
 
 
 @contextmanager

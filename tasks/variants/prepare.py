@@ -27,8 +27,8 @@ def main(arguments: list[str]) -> int:
 
     settings = Settings.from_json(request["settings"])
     source = Source.open(Path(request["source"]))
-    variant = registry.get(request["variant"])
     try:
+        variant = registry.get(request["variant"])
         calibration = read_calibration(source, request["calibration"]) if variant.calibrates else None
         make_artifact(variant, source, settings, calibration, Path(request["target"]))
     except UserError as error:

@@ -17,9 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tasks.errors import UserError
+from tasks.errors import UserError, line_of
 from tasks.store import write_json
-from tasks.variants.aot import PACKAGE, SIGNATURE, Fp32Compiled, compile_package, dynamic_shapes, export
+from tasks.variants.aot import (
+    PACKAGE,
+    SIGNATURE,
+    Fp32Compiled,
+    check_compiled,
+    compile_package,
+    dynamic_shapes,
+    export,
+)
 from tasks.variants.base import Calibration, Prepared, Settings
 
 if TYPE_CHECKING:
@@ -30,6 +38,7 @@ class Int8Pt2eDynamic(Fp32Compiled):
     """Ranges of the activations are taken on the fly."""
 
     name = "int8-pt2e-dynamic"
+    version = 2
     summary = "torchao PT2E, int8 with dynamic ranges, AOTInductor"
     requires = ("torchao",)
     extra = "torchao"
@@ -39,13 +48,13 @@ class Int8Pt2eDynamic(Fp32Compiled):
         self, source: Source, directory: Path, settings: Settings, calibration: Calibration | None
     ) -> Prepared:
         from tasks.models import leaf_modules
-        from tasks.variants.exported import example_inputs, input_names
+        from tasks.variants.exported import Positional, example_inputs, input_names
 
         if self.calibrates and (calibration is None or not calibration.inputs):
             raise UserError(f"variant {self.name} needs calibration documents, and there are none")
         module = source.module()
         names = input_names(source, module)
-        program = export(module, names)
+        program = export(source, module, names)
         samples = [
             tuple(torch.from_numpy(inputs[name]) for name in names)
             for inputs in (calibration.inputs if self.calibrates and calibration else ())
@@ -54,12 +63,14 @@ class Int8Pt2eDynamic(Fp32Compiled):
         converted = quantized_modules(graph)
         with torch.no_grad():
             # The exported graph takes its tensors one by one, no longer as one variadic argument.
-            (shapes,) = dynamic_shapes(module, names)
+            (shapes,) = dynamic_shapes(source, module, names)
             again = torch.export.export(graph, example_inputs(names), dynamic_shapes=shapes)
         compile_package(again, directory / PACKAGE, settings)
         write_json(directory / SIGNATURE, {"inputs": names})
+        predict = self.load(directory, settings)
+        check_compiled(self.name, predict, graph, Positional(module, names), names)
         return Prepared(
-            predict=self.load(directory, settings),
+            predict=predict,
             converted=converted,
             kept_float=[name for name, _ in leaf_modules(module) if name not in set(converted)],
         )
@@ -76,7 +87,19 @@ class Int8Pt2eStatic(Int8Pt2eDynamic):
 def quantized(
     graph: Any, settings: Settings, samples: Sequence[tuple[torch.Tensor, ...]], static: bool
 ) -> Any:
-    """An exported graph with its linear layers quantized, ranges from ``samples``."""
+    """An exported graph quantized: its linear layers and, where static, convolutions.
+
+    Of convolutions over one dimension the quantizer knows only those that an ``nn.ReLU`` follows.
+
+    Args:
+        graph: the exported module.
+        settings: what stays float.
+        samples: what ranges are taken from; dynamic, any input of the graph's signature.
+        static: whether ranges of the activations are taken once.
+
+    Raises:
+        UserError: the quantizer cannot take this graph.
+    """
     from torchao.quantization.pt2e import move_exported_model_to_eval
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
     from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
@@ -90,7 +113,10 @@ def quantized(
         quantizer.set_module_name_qconfig(f"model.{name}", None)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # observers that saw nothing, deprecations inside torchao
-        observed = prepare_pt2e(graph, quantizer)
+        try:
+            observed = prepare_pt2e(graph, quantizer)
+        except ValueError as error:
+            raise UserError(f"torchao PT2E cannot quantize this model: {line_of(error)}") from error
         for sample in samples:
             observed(*sample)
         result: Any = convert_pt2e(observed)
@@ -99,10 +125,11 @@ def quantized(
 
 
 def quantized_modules(graph: Any) -> list[str]:
-    """Qualified names of the linear layers whose inputs are dequantized integers."""
+    """Qualified names of the linear layers and convolutions whose inputs are dequantized integers."""
+    operations = {torch.ops.aten.linear, torch.ops.aten.conv1d, torch.ops.aten.conv2d}
     names: dict[str, None] = {}
     for node in graph.graph.nodes:
-        if node.target is not torch.ops.aten.linear.default:
+        if getattr(node.target, "overloadpacket", None) not in operations:
             continue
         if "dequantize" not in str(node.args[0].target):
             continue

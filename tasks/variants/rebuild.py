@@ -3,8 +3,8 @@
 Self-contained on purpose: it imports torch alone, and ``ptdq export`` copies it verbatim beside an
 artifact, so that what is exported is read by the code that was measured.
 
-Split from :mod:`tasks.variants.dynamic`, it is the only other place that touches torch's deprecated
-quantized modules (https://github.com/pytorch/ao/issues/2259).
+Split from :mod:`tasks.variants.dynamic`, which alone touches ``torch.ao.quantization``; the modules in
+which that results, ``torch.ao.nn.quantized``, are needed here to load them.
 """
 
 from __future__ import annotations

@@ -11,12 +11,12 @@ import importlib.metadata
 import importlib.util
 from functools import cache
 
-from tasks.errors import UserError
+from tasks.errors import UserError, line_of
 from tasks.variants.base import Variant
 
 ENTRY_POINT = "ptdq.variants"
 
-_BUILT_IN: dict[str, str] = {
+BUILT_IN: dict[str, str] = {
     "fp32": "tasks.variants.fp32:Fp32",
     "int8-dynamic": "tasks.variants.dynamic:Int8Dynamic",
     "int8-dynamic-mixed": "tasks.variants.dynamic:Int8DynamicMixed",
@@ -39,12 +39,12 @@ _BUILT_IN: dict[str, str] = {
 def _places() -> dict[str, str]:
     """Name of each variant to ``module:class``."""
     found = importlib.metadata.entry_points(group=ENTRY_POINT)
-    return {**{entry.name: entry.value for entry in found}, **_BUILT_IN}
+    return {**{entry.name: entry.value for entry in found}, **BUILT_IN}
 
 
 def names() -> list[str]:
     """Names of all variants, built in or added by other packages, installed here or not."""
-    return list({**_BUILT_IN, **_places()})
+    return list({**BUILT_IN, **_places()})
 
 
 def check_name(name: str) -> str:
@@ -65,15 +65,24 @@ def get(name: str) -> Variant:
     """The variant of this name.
 
     Raises:
-        UserError: there is none of this name (lists those there are), or it cannot be imported.
+        UserError: there is none of this name (lists those there are), or it cannot be imported, or is
+            no complete variant.
     """
-    module, _, attribute = _places().get(check_name(name), name).partition(":")
+    place = _places().get(check_name(name), name)
+    module, _, attribute = place.partition(":")
     try:
-        variant = getattr(importlib.import_module(module), attribute)()
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"variant '{name}': {error}") from error
-    if not isinstance(variant, Variant):
-        raise UserError(f"variant '{name}': {module}:{attribute} is no tasks.variants.base.Variant")
+        found = getattr(importlib.import_module(module), attribute)
+        if not (isinstance(found, type) and issubclass(found, Variant)):
+            raise UserError(f"variant '{name}': {place} is no subclass of tasks.variants.base.Variant")
+        variant = found()
+    except UserError:
+        raise
+    except Exception as error:
+        # Anyone's module runs here, and may fail with anything.
+        raise UserError(f"variant '{name}': {place} cannot be loaded ({line_of(error)})") from error
+    lacks = [field for field in ("name", "summary") if not isinstance(getattr(variant, field, None), str)]
+    if lacks:
+        raise UserError(f"variant '{name}': the class {place} has no {' and no '.join(lacks)}")
     return variant
 
 

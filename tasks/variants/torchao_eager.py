@@ -17,7 +17,7 @@ from torch import nn
 
 from tasks.export import loaders
 from tasks.models import WEIGHTS, Source, assign_tensors, leaf_modules, torch_predictor
-from tasks.variants.base import Calibration, Predictor, Prepared, Settings, Variant
+from tasks.variants.base import Calibration, Predictor, Prepared, Settings, Variant, is_kept
 
 
 class Int8Torchao(Variant):
@@ -60,12 +60,12 @@ class Int8Torchao(Variant):
 
 def linear_modules(module: nn.Module, settings: Settings) -> list[str]:
     """Names of the linear layers that are not kept in float."""
-
-    def kept(name: str) -> bool:
-        return any(name == keep or name.startswith(f"{keep}.") for keep in settings.keep_float)
-
     # Exactly the type: a subclass may do more than its parent (as in nn.MultiheadAttention).
-    return [n for n, child in module.named_modules() if type(child) is nn.Linear and not kept(n)]
+    return [
+        name
+        for name, child in module.named_modules()
+        if type(child) is nn.Linear and not is_kept(name, settings.keep_float)
+    ]
 
 
 def save(module: nn.Module, path: Path) -> None:

@@ -103,6 +103,7 @@ class Convolutional(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(len(SPECIAL) + len(WORDS), WIDTH)
         self.convolutions = nn.ModuleList(nn.Conv1d(WIDTH, WIDTH, n, padding=n // 2) for n in (3, 5))
+        self.activations = nn.ModuleList(nn.ReLU() for _ in self.convolutions)
         self.head = self._head()
 
     def _head(self) -> nn.Module:
@@ -110,7 +111,8 @@ class Convolutional(nn.Module):
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         words = (self.embedding(input_ids) * attention_mask.unsqueeze(-1)).transpose(1, 2)
-        maxima = [convolution(words).relu().amax(2) for convolution in self.convolutions]
+        pairs = zip(self.convolutions, self.activations, strict=True)
+        maxima = [activation(convolution(words)).amax(2) for convolution, activation in pairs]
         return self.head(torch.cat(maxima, 1))
 
 
@@ -121,6 +123,21 @@ class FullyConvolutional(Convolutional):
         return nn.Sequential(
             nn.Unflatten(1, (2 * WIDTH, 1)), nn.Conv1d(2 * WIDTH, len(CLASSES), 1), nn.Flatten()
         )
+
+
+class TwoDimensional(FullyConvolutional):
+    """The same as a convolution over words and the whole width of their vectors, without a ReLU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(1, WIDTH, (n, WIDTH), padding=(n // 2, 0)) for n in (3, 5)
+        )
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        words = (self.embedding(input_ids) * attention_mask.unsqueeze(-1)).unsqueeze(1)
+        maxima = [convolution(words).squeeze(3).amax(2) for convolution in self.convolutions]
+        return self.head(torch.cat(maxima, 1))
 
 
 def lstm(directory: str) -> nn.Module:
@@ -139,7 +156,11 @@ def fully_convolutional(directory: str) -> nn.Module:
     return FullyConvolutional()
 
 
-LOADERS = {f.__name__: f for f in (lstm, gru, convolutional, fully_convolutional)}
+def two_dimensional(directory: str) -> nn.Module:
+    return TwoDimensional()
+
+
+LOADERS = {f.__name__: f for f in (lstm, gru, convolutional, fully_convolutional, two_dimensional)}
 
 
 def save_own(directory: Path, name: str) -> str:

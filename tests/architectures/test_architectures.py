@@ -19,11 +19,13 @@ from tasks.engines import choose_engine
 from tasks.errors import UserError
 from tasks.measure.cell import measure_cell
 from tasks.measure.machine import usable_cores
+from tasks.models import Source
 from tasks.quantization import prepare_variant
 from tasks.store import RunFiles
-from tasks.variants.artifact import Artifact
+from tasks.variants import registry
+from tasks.variants.artifact import Artifact, make_artifact, probes
 from tasks.variants.base import Settings
-from tests.architectures.models import CLASSES, save_own, save_transformer, texts
+from tests.architectures.models import CLASSES, POSITIONS, save_own, save_transformer, texts
 
 FAMILIES = ("bert", "distilbert", "roberta", "albert", "electra")
 RECURRENT = ("lstm", "gru")
@@ -154,6 +156,30 @@ def test_the_report_prints_the_note(tmp_path: Path) -> None:
     assert "2 convolutions stayed float32" in _converted(row)
 
 
+@pytest.mark.parametrize("name", RECURRENT)
+def test_a_recurrent_layer_left_in_float_gets_a_note(name: str, tmp_path: Path) -> None:
+    here, kind = room(tmp_path, name), name.upper()
+    artifact = here.prepare("int8-dynamic")
+    assert artifact.converted == ["head"]
+    (note,) = artifact.details["notes"]
+    assert note.startswith(f"1 {kind} module stayed float32")
+    assert note.endswith(f"--modules Linear --modules {kind}")
+    assert here.prepare("int8-dynamic", ("Linear", kind)).details["notes"] == []
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_float16_covers_recurrent_layers(name: str, tmp_path: Path) -> None:
+    here = room(tmp_path, name)
+    artifact = here.prepare("float16-dynamic", ("Linear", name.upper()))
+    assert artifact.converted == ["recurrence", "head"]
+    assert artifact.details["notes"] == []
+    found = here.measure(artifact, 4)
+    logits = np.array([found[f"d{n}"] for n in range(len(found))])
+    # Weights are rounded to 11 bits, and nothing else is.
+    difference = np.abs(logits - np.array(expected(here.checkpoint, 4))).max()
+    assert 0 < difference < 2**-8 * np.abs(logits).max()
+
+
 def test_a_transformer_gets_no_note(tmp_path: Path) -> None:
     assert room(tmp_path, "bert").prepare("int8-dynamic").details["notes"] == []
 
@@ -162,6 +188,56 @@ def test_converting_nothing_is_an_error_that_names_static_quantization(tmp_path:
     here = room(tmp_path, "fully_convolutional")
     with pytest.raises(UserError, match=r"no module was converted.*static quantization"):
         here.prepare("int8-dynamic")
+
+
+@pytest.mark.parametrize(
+    ("variant", "name"),
+    [
+        ("openvino-int8-static", "convolutional"),
+        ("int8-pt2e-static", "fully_convolutional"),
+    ],
+)
+def test_static_quantization_covers_convolutions(variant: str, name: str, tmp_path: Path) -> None:
+    if missing := registry.missing_packages(registry.get(variant)):
+        pytest.skip(f"needs {', '.join(missing)}")
+    here = room(tmp_path, name)
+    artifact = here.prepare(variant)
+    assert {"convolutions.0", "convolutions.1"} <= set(artifact.converted)
+    assert not {"convolutions.0", "convolutions.1"} & set(artifact.kept_float)
+    found = here.measure(artifact, 4)
+    logits = np.array([found[f"d{n}"] for n in range(len(found))])
+    float_logits = np.array(expected(here.checkpoint, 4))
+    assert 1e-4 < np.abs(logits - float_logits).max() < 0.5 * np.abs(float_logits).max()
+
+
+def test_a_package_that_computes_something_else_is_not_used(tmp_path: Path) -> None:
+    """Inductor of torch 2.13 compiles these convolutions, quantized, into something else."""
+    if registry.missing_packages(registry.get("int8-pt2e-static")):
+        pytest.skip("needs torchao")
+    with pytest.raises(UserError, match=r"int8-pt2e-static: Inductor compiled .* it is not used"):
+        room(tmp_path, "two_dimensional").prepare("int8-pt2e-static")
+
+
+def test_converting_nothing_of_another_model_names_what_was_kept(tmp_path: Path) -> None:
+    settings = Settings(choose_engine(None), keep_float=("recurrence",), keep_float_mixed=("head",))
+    source = room(tmp_path, "lstm").checkpoint.source
+    with pytest.raises(UserError, match=r"`keep_float_mixed` \['head'\]$"):
+        make_artifact(registry.get("int8-dynamic-mixed"), source, settings, None, tmp_path / "made")
+
+
+def test_probes_are_no_longer_than_the_model_where_the_tokenizer_has_no_bound(tmp_path: Path) -> None:
+    source = room(tmp_path, "roberta").checkpoint.source
+    assert lengths_of_probes(source) == [3, 17, POSITIONS - 2]
+    path = source.directory / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model_max_length": 10**30}))
+    assert source.tokenizer().model_max_length == 10**30
+    # Positions of RoBERTa begin after the padding id, which is 0 here.
+    assert lengths_of_probes(source) == [3, 17, POSITIONS - 1]
+    make_artifact(registry.get("fp32"), source, Settings(choose_engine(None)), None, tmp_path / "made")
+
+
+def lengths_of_probes(source: Source) -> list[int]:
+    return [inputs["input_ids"].shape[1] for inputs in probes(source)]
 
 
 def test_a_loader_is_found_in_the_working_directory(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from tasks.variants import registry
 from tasks.variants.artifact import Artifact, intact, make_artifact
 from tasks.variants.base import Settings
 from tasks.variants.fp32 import Fp32
+from tests.architectures.models import save_own, save_tokenizer
 from tests.conftest import CLASSES
 from tests.operations.runs import make_run
 from tests.report.test_markdown import NASTY, RENDERER
@@ -47,6 +51,10 @@ def cached(made: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 @pytest.fixture
 def run(made: Artifact, tmp_path: Path) -> RunFiles:
     """A made-up run that measured it."""
+    return run_of(made, tmp_path)
+
+
+def run_of(made: Artifact, tmp_path: Path) -> RunFiles:
     files = make_run(tmp_path / "results", "run", record={"versions": {"torch": "2.13.0+cpu"}})
     rows = read_table(files.table("variants")).to_pylist()
     rows[1] |= {"digest": made.digest, "engine": made.settings.engine}
@@ -109,6 +117,43 @@ def test_the_card_shows_text_as_it_is_written(run: RunFiles, cached: Path, tmp_p
     assert "<a " not in shown
     assert "<img" not in shown
     assert read_json(out / "classifier.json")["labels"] == NASTY
+
+
+def test_the_module_of_a_loader_is_named_and_given_what_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PTDQ_CACHE", str(tmp_path / "cache"))
+    loader = save_own(tmp_path / "model", "lstm")
+    save_tokenizer(tmp_path / "model", token_types=True)  # its forward takes none
+    source = open_checkpoint(str(tmp_path / "model"), labels=CLASSES, loader=loader).source
+    settings = Settings(engine=choose_engine(None), modules=("Linear", "LSTM"))
+    variant = registry.get(VARIANT)
+    made = make_artifact(variant, source, settings, None, cache_root() / "artifacts" / "entry")
+    out = export(run_of(made, tmp_path), VARIANT, tmp_path / "out")
+    card = (out / "README.md").read_text(encoding="utf-8")
+    module, _, function = loader.partition(":")
+    assert f"`{module}`, whose function `{function}` builds it, must be importable" in card
+
+    root = Path(__file__).resolve().parents[2]
+    program = "import load; print(load.Classifier().logits(['good bad', 'slow']).tolist())"
+    printed = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=out,
+        env=os.environ | {"PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    encoding = made.tokenizer()(["good bad", "slow"], padding=True, return_tensors="np")
+    assert "token_type_ids" in encoding
+    assert json.loads(printed) == variant.load(made.directory, settings)(encoding).tolist()
+
+
+def test_the_card_of_a_known_architecture_names_no_module(
+    run: RunFiles, cached: Path, tmp_path: Path
+) -> None:
+    card = (export(run, VARIANT, tmp_path / "out") / "README.md").read_text(encoding="utf-8")
+    assert "importable" not in card
 
 
 def test_run_is_unknown(tmp_path: Path) -> None:

@@ -23,14 +23,18 @@ from tests.flows.support import run_flow
 pytestmark = pytest.mark.slow
 RUNTIMES = {"torch", "torchao", "onnxruntime", "openvino"}
 EAGER = {"numpy", "safetensors", "torch", "transformers"}
-# One of each loader, and of the dynamic ones that with tables as well; to what each may need.
+# One of each loader, of the dynamic ones that with tables as well, and those that quantize a graph; to
+# what each may need.
 NEEDS = {
     "fp32": EAGER,
     "int8-dynamic-embeddings": EAGER,
+    "bfloat16": EAGER,
     "int8-torchao": EAGER | {"torchao"},
     "fp32-compiled": {"numpy", "torch", "transformers"},
+    "int8-pt2e-dynamic": {"numpy", "torch", "transformers"},
     "onnx-int8-dynamic": {"numpy", "onnxruntime", "transformers"},
     "openvino-fp32": {"numpy", "openvino", "transformers"},
+    "int8-best": {"numpy", "openvino", "transformers"},
 }
 INSTALLED = [v for v in NEEDS if v in registry.names() and not registry.missing_packages(registry.get(v))]
 
@@ -41,10 +45,13 @@ def measured(
 ) -> RunFiles:
     """One run of all that can be exported here."""
     results = tmp_path_factory.mktemp("results")
+    calibration = tmp_path_factory.mktemp("calibration") / "others.csv"
+    calibration.write_text("text\n球队新车\n医生建议学校放假\n部队\n", encoding="utf-8")
     state = run_flow(
         model=str(tiny_model),
         data=str(tiny_data),
         variant=INSTALLED,
+        calibration_data=str(calibration),
         max_length=[16],
         repeats=1,
         control_documents=0,

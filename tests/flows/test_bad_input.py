@@ -260,6 +260,20 @@ def test_model_has_too_few_positions(tiny_model: Path, tiny_data: Path) -> None:
     says(text, "max_length 33", tiny_model, "32", "--max-length")
 
 
+@pytest.mark.parametrize("parameter", ["keep_float", "keep_float_mixed"])
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("bert.encoder.layer.2", "bert.encoder.layer.1"), ("pooler", "bert.pooler"), ("xyz", "classifier")],
+)
+def test_what_is_kept_in_float_is_no_module(
+    parameter: str, name: str, near: str, tiny_model: Path, tiny_data: Path
+) -> None:
+    given = {"model": str(tiny_model), "data": str(tiny_data), "max_length": [16]}
+    wrong = make_parameters(given | {parameter: ["bert.encoder.layer.1", name]})
+    says(complaint(inputs.read_model, wrong, read(tiny_data)), parameter, f"'{name}'", near)
+    inputs.read_model(make_parameters(given | {parameter: ["bert.encoder.layer.1"]}), read(tiny_data))
+
+
 def test_a_rejected_model_leaves_nothing_in_the_cache(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,8 +17,10 @@ from tests.architectures.models import CLASSES, SPECIAL, WORDS, save_tokenizer, 
 
 pytestmark = [
     pytest.mark.slow,
-    # What libraries warn of while they convert; elsewhere that is in the log of a child process.
-    pytest.mark.filterwarnings("ignore"),
+    # What OpenVINO's conversion gives; elsewhere that is in the log of a child process.
+    pytest.mark.filterwarnings(
+        "ignore:`torch.jit.trace:DeprecationWarning", "ignore::torch.jit.TracerWarning"
+    ),
     pytest.mark.skipif(
         bool(registry.missing_packages(Int8Best())), reason=registry.install_hint(Int8Best())
     ),

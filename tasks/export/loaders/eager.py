@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -38,10 +39,15 @@ def predictor(
 ) -> Callable[[Mapping[str, NDArray[np.int64]]], NDArray[np.float32]]:
     """A function from a tokenizer's outputs to logits."""
     torch.set_num_threads(threads)
+    parameters = inspect.signature(module.forward).parameters
+    anything = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
 
     def predict(inputs: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            output = module(**{name: torch.from_numpy(ids) for name, ids in inputs.items()})
+            # A module of one's own may not take all that the tokenizer gives.
+            output = module(
+                **{n: torch.from_numpy(ids) for n, ids in inputs.items() if anything or n in parameters}
+            )
             logits = output if isinstance(output, torch.Tensor) else output.logits
             return cast(NDArray[np.float32], logits.float().numpy())
 
