@@ -202,12 +202,14 @@ def aggregate(
             parameters.max_p95_ms,
         ),
         variants,
+        parameters.max_length,
         comparisons,
         [c for c in cells if c["status"] == "ok"],
         run.rows("variants"),
     )
     verdict = decide(
         variants,
+        parameters.max_length,
         comparisons,
         gates,
         claim_quality=claim_quality,
