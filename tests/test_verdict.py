@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from flows.benchmark import failed_gates
 from tasks.verdict import Gates, decide, judge_gates
 
 VARIANTS = ["fp32", "int8"]
@@ -196,3 +197,24 @@ def test_a_length_without_figures_is_an_open_question() -> None:
     found = verdict(comparison(128), planned=[128, 384], failures=8)
     assert found.decision == "can't tell"
     assert found.reasons[0] == "at 384 tokens nothing was measured"
+
+
+@pytest.mark.parametrize(("threshold", "failing"), [(2.5, 0), (3.5, 2)])
+def test_the_run_fails_only_where_no_variant_passes_all_of_its_gates(
+    threshold: float, failing: int
+) -> None:
+    rows = [comparison(), comparison(variant="best", speedup=3.2, speedup_low=3.0)]
+    found = judge_gates(Gates(min_speedup=threshold), [*VARIANTS, "best"], [128], rows, [], SIZES)
+    assert [gate.passed for gate in found] == [False, threshold < 3]
+    texts = failed_gates([vars(gate) for gate in found])
+    assert len(texts) == failing
+
+
+def test_a_gate_passed_by_one_variant_and_another_by_the_other_is_a_failure() -> None:
+    rows = [comparison(), comparison(variant="best", speedup=3.2, speedup_low=3.0)]
+    gates = Gates(min_speedup=2.5, max_size_ratio=0.5)
+    sizes = [*SIZES, {"variant": "best", "artifact_bytes": 300_000_000}]
+    found = judge_gates(gates, [*VARIANTS, "best"], [128], rows, [], sizes)
+    assert [text.split(":")[0] for text in failed_gates([vars(gate) for gate in found])] == [
+        "gate min_speedup failed", "gate max_size_ratio failed",
+    ]  # fmt: skip

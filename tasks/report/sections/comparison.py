@@ -23,8 +23,8 @@ def comparison(page: Page) -> str:
         to_markdown(columns.speedups(), rows),
         "Speed-up: time of the baseline over time of the variant, forward pass, paired by round. "
         "The 95 % interval takes rounds and documents as a sample of those that could have been. "
-        "Noise floor: the largest ratio that identical code shows by chance. Faster or slower is "
-        "said only where the interval excludes 1 and the effect exceeds the floor.",
+        "Noise floor: what nine of ten comparisons of identical code (A/A) stay below. Faster or "
+        "slower is said only where the interval excludes 1 and the effect exceeds the floor.",
         page.plot("ratios", "Speed-up of each round, with its 95 % interval and the noise floor"),
         f"{others} comparisons between the other variants are in {file}." if others else "",
         _quality(page, rows),
