@@ -226,7 +226,7 @@ _TABLES: dict[str, Columns] = {
         ("max_length", _INT, "maximum length"),
         ("documents", _INT, "documents of the control"),
         ("solo_p50_ms", _FLOAT, "median forward latency, other cores idle"),
-        ("parallel_p50_ms", _FLOAT, "median over the same documents, other cores busy"),
+        ("parallel_p50_ms", _FLOAT, "median over the same documents and core, other cores busy"),
         ("slowdown", _FLOAT, "the second over the first"),
     ],
 }
