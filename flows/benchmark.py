@@ -24,7 +24,7 @@ from prefect.utilities.annotations import quote
 
 from flows.parameters import ALL, DEMO, Parameters, command_line, with_demo
 from tasks import baseline, published, record, steps
-from tasks.design import Cell, Design, make_design
+from tasks.design import Cell, Design, cores_for, make_design
 from tasks.engines import choose_engine
 from tasks.errors import GateFailed, RunFailed, UserError, disk_full
 from tasks.inputs import Loaded
@@ -134,6 +134,13 @@ def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> Ru
     names = list(prepared)
     clock.lap("quantize")
 
+    if parameters.cores is None:
+        usable, cores = cores, cores_for(cores, len(names), parameters.repeats)
+        if len(cores) < len(usable):
+            get_run_logger().info(
+                "%d of %d usable cores: with more, %d repeats would give no interval",
+                len(cores), len(usable), parameters.repeats,
+            )  # fmt: skip
     design = make_design(
         names,
         parameters.max_length,
@@ -145,6 +152,8 @@ def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> Ru
         # A batch is the same in all rounds only if the order is.
         same_order=parameters.batch_size > 1,
     )
+    for note in design.notes:
+        get_run_logger().warning("%s", note)
     if going_on:
         record.go_on(files, loaded.checkpoint, loaded.documents, design)
     else:

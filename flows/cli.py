@@ -1,7 +1,8 @@
 """The command line. Options of ``run`` are the fields of :class:`flows.parameters.Parameters`.
 
-Exit status: 0 good, 1 the run failed, 2 the input is wrong, 3 a gate failed. Logs go to standard
-error; ``run`` and ``demo`` print the run's directory on the last line of standard output.
+Exit status: 0 good, 1 the run failed, 2 the input is wrong, 3 gates failed (no variant passes all of
+its gates) or ``compare`` found a regression, 130 interrupted. The verdict alone does not change it. Logs
+go to standard error; ``run`` and ``demo`` print the run's directory on the last line of standard output.
 """
 
 from __future__ import annotations

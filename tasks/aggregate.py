@@ -14,7 +14,7 @@ from tasks.measure.cell import read_failure
 from tasks.quantization import PreparedVariant
 from tasks.schema import READ_BACK
 from tasks.statistics import drift, quality, summary
-from tasks.store import RunFiles, make_table, read_table, table_metadata, write_json, write_table
+from tasks.store import RunFiles, make_table, read_table, table_metadata, write_table
 
 _TIMES = ("started_at", "ended_at")
 # A core that others used for more than this share of a cell was not the cell's own.
@@ -213,4 +213,4 @@ def _json(value: dict[str, Any]) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
-__all__ = ["batches", "flags", "write_cell_tables", "write_json", "write_variants"]
+__all__ = ["batches", "flags", "write_cell_tables", "write_variants"]

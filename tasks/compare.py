@@ -269,13 +269,19 @@ def _ratio_columns(name: str, ratio: Ratio) -> dict[str, float | str | None]:
 
 
 def interference(control: pa.Table, predictions: pa.Table, run_id: str) -> list[dict[str, Any]]:
-    """Rows of ``interference``: the control's documents, neighbour idle and neighbour busy."""
+    """Rows of ``interference``: the control's documents on its core, neighbour idle and neighbour busy.
+
+    Nothing of a variant that had no round on that core: the core would be in the ratio.
+    """
     pairs = sorted({(r["variant"], r["max_length"]) for r in _keys(control)})
     rows = []
     for variant, length in pairs:
         alone = read_measured(control, variant, length)
-        busy = _same_documents(control, predictions, variant, length)
-        if alone is None or busy is None:
+        if alone is None:
+            continue
+        on_core = predictions.filter(pa.compute.equal(predictions["core"], int(alone.cores[0])))
+        busy = _same_documents(control, on_core, variant, length)
+        if busy is None:
             continue
         solo, parallel = np.median(alone.times), np.median(busy.times)
         rows.append(

@@ -12,9 +12,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations, count
 from typing import Any, Literal
 
 import numpy as np
+
+from tasks.statistics.ratios import MIN_ROUNDS, refused_by_cores
 
 CONTROL = "control-"
 """How the identifiers of the control's cells begin."""
@@ -53,7 +56,7 @@ class Design:
         queues: cells in order; a queue for each core, or a single one with ``solo``.
         control: each variant alone, order alternating from length to length.
         balanced: whether each variant is on each core equally often.
-        notes: what cannot be balanced, in words.
+        notes: what cannot be balanced, and which pairs get no interval, in words.
     """
 
     seed: int
@@ -87,6 +90,40 @@ def cell_id(variant: str, max_length: int, repeat: int, prefix: str = "") -> str
     """Name of a cell, fit for a file: ``int8-dynamic-L128-r0``."""
     slug = re.sub(r"[^A-Za-z0-9_.-]+", "-", variant)
     return f"{prefix}{slug}-L{max_length}-r{repeat}"
+
+
+def core_of(place: int, repeat: int, length_index: int, cores: int) -> int:
+    """Which of the cores, from 0, runs the variant at a place of the order (a Latin square)."""
+    return (place + repeat + length_index) % cores
+
+
+def pairs_refused(variants: int, repeats: int, cores: int) -> int:
+    """Of how many pairs of variants the speed-up gets no interval from the rounds on these cores.
+
+    It is the same for every length: another length renames the cores.
+    """
+    ran = [
+        np.array([core_of(place, repeat, 0, cores) for repeat in range(repeats)])
+        for place in range(variants)
+    ]
+    return sum(refused_by_cores(one, other) is not None for one, other in combinations(ran, 2))
+
+
+def cores_for(usable: Sequence[int], variants: int, repeats: int) -> list[int]:
+    """The most of the usable cores with which every pair of variants gets an interval.
+
+    All of them where there are too few repeats for an interval on any.
+
+    Args:
+        usable: cores, those to be taken first in front.
+        variants: number of variants.
+        repeats: number of rounds.
+    """
+    if repeats < MIN_ROUNDS:
+        return list(usable)
+    # On a single core there are no core effects, and nothing is refused.
+    fit = next(n for n in range(len(usable), 0, -1) if not pairs_refused(variants, repeats, n))
+    return list(usable[:fit])
 
 
 def make_design(
@@ -123,7 +160,7 @@ def make_design(
         for length_index in random.permutation(len(max_lengths)):
             length = max_lengths[int(length_index)]
             for place in range(len(variants))[:: -1 if turned else 1]:
-                core = cores[(place + repeat + int(length_index)) % len(cores)]
+                core = cores[core_of(place, repeat, int(length_index), len(cores))]
                 name = variants[first[place]]
                 queue = alone if isolation == "solo" else queues[core]
                 queue.append(
@@ -137,12 +174,8 @@ def make_design(
                         document_seed,
                     )
                 )
-    notes = []
-    if len(variants) > 1 and repeats % len(cores):
-        notes.append(
-            f"{repeats} repeats on {len(cores)} cores: variants are not on each core equally often; "
-            f"a multiple of {len(cores)} repeats is"
-        )
+    uneven = _uneven(len(variants), repeats, len(cores))
+    unknown = _no_interval(len(variants), repeats, cores)
     return Design(
         seed=seed,
         isolation=isolation,
@@ -151,8 +184,32 @@ def make_design(
         control=_control(variants, max_lengths, cores[0], seed)
         if control and isolation == "parallel" and len(cores) > 1
         else (),
-        balanced=not notes,
-        notes=tuple(notes),
+        balanced=uneven is None,
+        notes=tuple(note for note in (uneven, unknown) if note is not None),
+    )
+
+
+def _uneven(variants: int, repeats: int, cores: int) -> str | None:
+    if variants < 2 or repeats % cores == 0:
+        return None
+    return (
+        f"{repeats} repeats on {cores} cores: variants are not on each core equally often; "
+        f"a multiple of {cores} repeats is"
+    )
+
+
+def _no_interval(variants: int, repeats: int, cores: Sequence[int]) -> str | None:
+    """Which pairs the cores leave without an interval, and what would give one."""
+    if repeats < MIN_ROUNDS or not (refused := pairs_refused(variants, repeats, len(cores))):
+        return None
+    pairs = variants * (variants - 1) // 2
+    which = "any pair of variants" if refused == pairs else f"{refused} of {pairs} pairs of variants"
+    # As many rounds as cores always do: each variant is on each core equally often.
+    more = next(n for n in count(repeats + 1) if not pairs_refused(variants, n, len(cores)))
+    fewer = len(cores_for(cores, variants, repeats))
+    return (
+        f"no interval for {which} with {repeats} repeats on {len(cores)} cores: "
+        f"`--repeats {more}` or `--cores {fewer}` gives one"
     )
 
 

@@ -4,6 +4,12 @@ Both runs timed the same documents, and round by round in the same order and on 
 their designs agree, so rounds are paired as variants are within a run. The interval knows the rounds
 and documents of these two runs. It does not know how much the machine differs from day to day, which
 two runs cannot tell; ``ptdq history`` shows it, and a change that all variants share is pointed out.
+
+Where model, code and package versions are the same, a slow-down that the run's own baseline variant
+shows as well at that length is a change of the machine. The other variants are then compared with the
+old run relative to the baseline variant too, and one is a regression only if it is slower in both
+senses. The baseline variant's own slow-down is no regression if all other variants slowed alike. Where
+model, code or versions differ, or where the baseline variant is alone, every slow-down is a regression.
 """
 
 from __future__ import annotations
@@ -23,7 +29,7 @@ from tasks.schema import SCHEMA_VERSION
 from tasks.statistics.crossed import half_width, separate_cores
 from tasks.statistics.noise import NoiseFloor, judge, noise_floor
 from tasks.statistics.paired_quality import compare_predictions, holm
-from tasks.statistics.ratios import MIN_ROUNDS, Ratio, speed_up
+from tasks.statistics.ratios import Ratio, refused_by_cores, speed_up
 from tasks.store import read_table
 
 Floats = NDArray[np.float64]
@@ -46,7 +52,13 @@ class Change:
         speedup_refused: why there is no interval; None where there is one.
         floor_old: noise floor of the old run, from its rounds of this variant alone.
         latency_verdict: faster, slower, or no detectable difference: an interval that excludes 1,
-            and an effect beyond the noise floors of both runs. None where not compared.
+            and an effect beyond the noise floors of both runs. None where not compared, or
+            confounded.
+        confounded: why the timings of either run decide nothing; None where they do.
+        relative: the speed-up in units of the runs' own baseline variant: of the time over that of
+            the baseline variant, document by document in each round. None but where both slowed.
+        relative_verdict: as latency_verdict; None also where there is no interval.
+        machine: whether the slow-down is put down to the machine, and is no regression.
         own_old: speed-up over the old run's own baseline variant, there and then.
         documents: documents that both runs evaluated.
         better: documents right in the new run only.
@@ -70,6 +82,12 @@ class Change:
     floor_old: float | None = None
     floor_new: float | None = None
     latency_verdict: str | None = None
+    confounded: str | None = None
+    relative: float | None = None
+    relative_low: float | None = None
+    relative_high: float | None = None
+    relative_verdict: str | None = None
+    machine: bool = False
     own_old: float | None = None
     own_new: float | None = None
     documents: int | None = None
@@ -107,11 +125,14 @@ class Comparison:
 
     @property
     def regressions(self) -> list[str]:
-        """Sentences: what became slower beyond the noise floor, or was decided to predict worse."""
+        """Sentences: what became slower beyond the noise floor, or was decided to predict worse.
+
+        A slow-down that is put down to the machine is not among them.
+        """
         found = []
         for change in self.changes:
             where = f"{change.variant} at {change.max_length} tokens"
-            if change.latency_verdict == "slower":
+            if change.latency_verdict == "slower" and not change.machine:
                 found.append(f"{where} is slower: {_latency_text(change)}")
             if change.quality_verdict == "worse":
                 found.append(f"{where} predicts worse: {_quality_text(change)}")
@@ -124,12 +145,18 @@ class Comparison:
 
 def _latency_text(change: Change) -> str:
     floor = max(change.floor_old or 1, change.floor_new or 1)
-    return (
+    text = (
         f"{numbers.ms(change.old_ms)} to {numbers.ms(change.new_ms)} ms, "
         f"{numbers.ratio(change.speedup)} as fast "
         f"{numbers.interval(change.speedup_low, change.speedup_high)}, noise floor "
         f"{numbers.ratio(floor)}"
     )
+    return text if change.relative is None else f"{text}; {_relative_text(change)}"
+
+
+def _relative_text(change: Change) -> str:
+    bounds = numbers.interval(change.relative_low, change.relative_high)
+    return f"relative to the baseline variant {numbers.ratio(change.relative)} as fast {bounds}"
 
 
 def _quality_text(change: Change) -> str:
@@ -150,13 +177,14 @@ def compare_runs(old: Run, new: Run, seed: int = 0) -> Comparison:
         and _cells(new, row["variant"], row["max_length"])
     ]
     changes = []
-    for variant, length in shared:
-        change = _figures(old, new, variant, length)
-        pair = _common(before, after, variant, length)
+    pairs = {key: _common(before, after, *key) for key in shared}
+    for key, pair in pairs.items():
+        change = _figures(old, new, *key)
         if refused is None:
-            change = replace(change, **_latency(old, new, change, pair, seed))
+            change = replace(change, **_latency(old, new, _timed(old, new, *key, pair), seed))
+            change = _unless_confounded(old, new, change)
         changes.append(replace(change, **_quality(old, new, pair, seed)))
-    changes = _corrected(changes)
+    changes = _blame_machine(old, new, _corrected(changes), pairs, seed)
     return Comparison(
         old.files.run_id,
         new.files.run_id,
@@ -230,7 +258,11 @@ def _short(value: object) -> str:
 
 
 def _notes(old: Run, new: Run, changes: Sequence[Change]) -> list[str]:
-    notes = []
+    notes = [
+        f"{c.variant} at {c.max_length} tokens: no verdict on its timings, which are confounded {text}"
+        for c in changes
+        if (text := c.confounded) is not None
+    ]
     for run in (old, new):
         flagged = sum(bool(cell["flags"]) for cell in run.good)
         if flagged:
@@ -243,6 +275,15 @@ def _notes(old: Run, new: Run, changes: Sequence[Change]) -> list[str]:
                     f"at {length} tokens every variant is {verdict}: the machine, or what all "
                     "variants share, rather than one of them"
                 )
+        slowed = [c for c in changes if c.max_length == length and c.machine]
+        if slowed:
+            names = ", ".join(
+                c.variant + (f" ({_relative_text(c)})" if c.relative is not None else "") for c in slowed
+            )
+            notes.append(
+                f"at {length} tokens the baseline variant {new.baseline} is slower as well, with the "
+                f"same model, code and versions: a change of the machine, no regression of {names}"
+            )
     missing = [
         f"{v} at {n} tokens"
         for v, n in dict.fromkeys((cell["variant"], cell["max_length"]) for cell in old.good)
@@ -310,11 +351,58 @@ def _of(table: pa.Table, variant: str, length: int) -> pa.Table:
     )
 
 
-def _latency(old: Run, new: Run, change: Change, pair: Pair | None, seed: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Timed:
+    """Times of one variant at one length, in both runs.
+
+    Attributes:
+        rounds: of either run, by number: a median in ms, and the core.
+        pair: of the documents that both runs have; None where the rows of documents are gone.
+    """
+
+    rounds: tuple[dict[int, Row], dict[int, Row]]
+    pair: Pair | None
+
+    def over(self, other: _Timed) -> _Timed:
+        """The same in units of another variant: over its time of the same round (and document).
+
+        The cores of both count as one place: another pair of cores is another place.
+        """
+        one, two = (
+            {
+                r: {
+                    "forward_p50_ms": mine[r]["forward_p50_ms"] / theirs[r]["forward_p50_ms"],
+                    "core": _place(mine[r]["core"], theirs[r]["core"]),
+                }
+                for r in mine.keys() & theirs.keys()
+            }
+            for mine, theirs in zip(self.rounds, other.rounds, strict=True)
+        )
+        if self.pair is None or other.pair is None:
+            return _Timed((one, two), None)
+        first, second = (
+            replace(a, times=a.times / b.times, cores=_place(a.cores, b.cores))
+            for a, b in (
+                (mine.only(sorted(rounds)), theirs.only(sorted(rounds)))
+                for mine, theirs, rounds in zip(self.pair, other.pair, (one, two), strict=True)
+            )
+        )
+        return _Timed((one, two), (first, second))
+
+
+def _place(core: Any, other: Any) -> Any:
+    """One number for a pair of cores (-1 where a system cannot pin)."""
+    return (core + 1) * 100_000 + other + 1
+
+
+def _timed(old: Run, new: Run, variant: str, length: int, pair: Pair | None) -> _Timed:
+    return _Timed((_by_round(old, variant, length), _by_round(new, variant, length)), pair)
+
+
+def _latency(old: Run, new: Run, timed: _Timed, seed: int) -> dict[str, Any]:
     """Fields of :class:`Change` that are about time."""
-    rows = [_by_round(run, change.variant, change.max_length) for run in (old, new)]
-    shared = sorted(set(rows[0]) & set(rows[1]))
-    floors = [_floor(list(found.values())) for found in rows]
+    shared = sorted(timed.rounds[0].keys() & timed.rounds[1].keys())
+    floors = [_floor(list(found.values())) for found in timed.rounds]
     fields: dict[str, Any] = {
         "rounds": len(shared),
         "floor_old": floors[0].floor if floors[0] else None,
@@ -322,11 +410,11 @@ def _latency(old: Run, new: Run, change: Change, pair: Pair | None, seed: int) -
     }
     if not shared:
         return fields | {"speedup_refused": "no round that both runs have"}
-    if pair is not None:
-        a, b = (measured.only(shared) for measured in pair)
+    if timed.pair is not None:
+        a, b = (measured.only(shared) for measured in timed.pair)
         ratio = speed_up(a.times, b.times, a.cores, b.cores, seed=seed)
     elif old.get("data", "digest") == new.get("data", "digest") is not None:
-        ratio = _from_rounds(*([found[r] for r in shared] for found in rows))
+        ratio = _from_rounds(*([found[r] for r in shared] for found in timed.rounds))
     else:
         text = "the runs have other documents, or the rows of their documents were pruned"
         return fields | {"speedup_refused": text}
@@ -339,6 +427,66 @@ def _latency(old: Run, new: Run, change: Change, pair: Pair | None, seed: int) -
         "speedup_refused": ratio.refused,
         "latency_verdict": verdict,
     }
+
+
+def _unless_confounded(old: Run, new: Run, change: Change) -> Change:
+    """The change without a verdict on time where either run's own comparison was confounded.
+
+    That of a baseline variant is where all comparisons with it were.
+    """
+    for run in (old, new):
+        reasons = [
+            row["confounded"]
+            for row in tables.against_baseline(run)
+            if row["max_length"] == change.max_length and change.variant in (run.baseline, row["variant"])
+        ]
+        if reasons and all(reasons):
+            text = f"in {run.files.run_id}: {reasons[0]}"
+            return replace(change, latency_verdict=None, confounded=text)
+    return change
+
+
+def _blame_machine(
+    old: Run,
+    new: Run,
+    changes: list[Change],
+    pairs: Mapping[tuple[str, int], Pair | None],
+    seed: int,
+) -> list[Change]:
+    """Changes with the slow-downs marked that are the machine's, by the rule of this module."""
+    paths = [("model", "digest"), ("git_commit",), ("versions",)]
+    same = all(old.get(*path) == new.get(*path) for path in paths)
+    if not same or old.baseline != new.baseline:
+        return changes
+
+    def timed(change: Change) -> _Timed:
+        key = (change.variant, change.max_length)
+        return _timed(old, new, *key, pairs[key])
+
+    def relative(change: Change, own: Change) -> Change:
+        if change.latency_verdict != "slower":
+            return change
+        found = _latency(old, new, timed(change).over(timed(own)), seed)
+        decided = found.get("latency_verdict") if found.get("speedup_low") is not None else None
+        return replace(
+            change,
+            relative=found.get("speedup"),
+            relative_low=found.get("speedup_low"),
+            relative_high=found.get("speedup_high"),
+            relative_verdict=decided,
+            machine=decided in (SAME, "faster"),
+        )
+
+    decided = {}
+    for own in changes:
+        if own.variant != new.baseline or own.latency_verdict != "slower":
+            continue
+        here = [c for c in changes if c.max_length == own.max_length and c is not own]
+        others = [relative(change, own) for change in here]
+        alike = bool(others) and all(change.relative_verdict == SAME for change in others)
+        for change in (*others, replace(own, machine=alike)):
+            decided[change.variant, change.max_length] = change
+    return [decided.get((change.variant, change.max_length), change) for change in changes]
 
 
 def _by_round(run: Run, variant: str, length: int) -> dict[int, Row]:
@@ -371,14 +519,11 @@ def _from_rounds(old: Sequence[Row], new: Sequence[Row]) -> Ratio:
     """
     logs = np.log(_medians(old)) - np.log(_medians(new))
     weights, residuals, df, effects = separate_cores(logs, _cores(old), _cores(new))
-    estimate, refused, low, high = float(weights @ logs), None, None, None
+    estimate, low, high = float(weights @ logs), None, None
     spread = float(np.sqrt(residuals @ residuals / df)) if df > 0 else float("nan")
     weight = float(weights @ weights)
-    if len(logs) < MIN_ROUNDS:
-        refused = f"{len(logs)} rounds; an interval needs at least {MIN_ROUNDS}"
-    elif effects == "not identified":
-        refused = "each run used a core of its own: runs and cores can't be told apart"
-    else:
+    refused = refused_by_cores(_cores(old), _cores(new))
+    if refused is None:
         half = half_width(spread**2 * weight, 0.0, df, df, _LEVEL)
         low, high = float(np.exp(estimate - half)), float(np.exp(estimate + half))
     return Ratio(

@@ -176,9 +176,14 @@ _TABLES: dict[str, Columns] = {
         *_ratio("speedup", "median forward latency"),
         *_ratio("speedup_p95", "95th percentile of forward latency"),
         ("round_speedups", pa.list_(_FLOAT), "ratio of medians in each round"),
-        ("noise_floor", _FLOAT, "A/A: largest ratio that identical code shows by chance, above 1"),
+        ("noise_floor", _FLOAT, "ratio that nine of ten A/A comparisons stay below, above 1"),
         ("latency_verdict", _TEXT, "faster, slower, or no detectable difference"),
-        ("rounds_needed", _INT, "estimate: rounds in all that would settle it; null if settled"),
+        (
+            "rounds_needed",
+            _INT,
+            "estimate: rounds in all that would settle it; null if settled, out of reach, or "
+            "without an interval",
+        ),
         ("confounded", _TEXT, "why the timings cannot be compared; null where they can"),
         ("accuracy_difference", _FLOAT, "variant minus baseline; null where not claimed"),
         ("accuracy_difference_low", _FLOAT, "lower end of its 95 % interval"),
@@ -195,7 +200,7 @@ _TABLES: dict[str, Columns] = {
         (
             "documents_needed",
             _INT,
-            "estimate: documents in all that would decide it; null if decided",
+            "estimate: documents in all that would decide it; null if decided, or out of reach",
         ),
         ("discordant_better", _INT, "documents right in the variant only"),
         ("discordant_worse", _INT, "documents right in the baseline only"),
@@ -221,7 +226,7 @@ _TABLES: dict[str, Columns] = {
         ("max_length", _INT, "maximum length"),
         ("documents", _INT, "documents of the control"),
         ("solo_p50_ms", _FLOAT, "median forward latency, other cores idle"),
-        ("parallel_p50_ms", _FLOAT, "median over the same documents, other cores busy"),
+        ("parallel_p50_ms", _FLOAT, "median over the same documents and core, other cores busy"),
         ("slowdown", _FLOAT, "the second over the first"),
     ],
 }
@@ -279,7 +284,7 @@ _BEYOND_A_RUN: dict[str, Columns] = {
         ("total_mean_ms", _FLOAT, "mean latency with tokenization; mean over rounds"),
         ("documents_per_second", _FLOAT, "documents per second of one core"),
         *_ratio("speedup", "median forward latency, on the same machine,"),
-        ("noise_floor", _FLOAT, "A/A: largest ratio that identical code shows by chance, above 1"),
+        ("noise_floor", _FLOAT, "ratio that nine of ten A/A comparisons stay below, above 1"),
         ("latency_verdict", _TEXT, "faster, slower, or no detectable difference; null: the baseline"),
         ("f1_weighted", _FLOAT, "weighted F1; null where quality is not claimed"),
         ("accuracy", _FLOAT, "accuracy; null where quality is not claimed"),

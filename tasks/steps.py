@@ -18,9 +18,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
-from tasks import aggregate as tables
-from tasks import compare, inputs, published
-from tasks.baseline import change_since
+from tasks import conclude, inputs, published
 from tasks.cache import cache_root
 from tasks.demo import build
 from tasks.demo.build import DemoFiles
@@ -35,10 +33,10 @@ from tasks.quantization import PreparedVariant, prepare_variant
 from tasks.report import build_report
 from tasks.report import tables as report_tables
 from tasks.report.run import load as load_run
-from tasks.store import RunFiles, read_json, write_json
+from tasks.store import RunFiles
 from tasks.summary import write_summary
 from tasks.variants.base import Settings
-from tasks.verdict import Gates, decide, judge_gates
+from tasks.verdict import Gates
 
 
 class _NoEmptyTraceback(logging.Filter):
@@ -178,54 +176,24 @@ def aggregate(
     parameters: Any,
 ) -> None:
     """Tables, comparisons, gates and verdict from the files of the cells."""
-    claim_quality = not loaded.checkpoint.random_weights
-    tables.write_variants(files, prepared)
-    tables.write_cell_tables(
-        files, design, loaded.checkpoint.class_names, parameters.batch_size, claim_quality
-    )
-    compare.write_comparisons(
+    conclude.conclude(
         files,
-        variants,
-        parameters.max_length,
-        claim_quality=claim_quality,
+        design,
+        {name: prepared[name] for name in variants},
+        max_lengths=parameters.max_length,
+        class_names=loaded.checkpoint.class_names,
+        claim_quality=not loaded.checkpoint.random_weights,
+        batch_size=parameters.batch_size,
         margin=parameters.margin,
         seed=parameters.seed,
-        cores=len(design.cores),
-    )
-    run = load_run(files)
-    cells, comparisons = run.rows("cells"), run.rows("comparisons")
-    gates = judge_gates(
-        Gates(
+        gates=Gates(
             parameters.min_speedup,
             parameters.max_f1_drop,
             parameters.max_size_ratio,
             parameters.max_p95_ms,
         ),
-        variants,
-        comparisons,
-        [c for c in cells if c["status"] == "ok"],
-        run.rows("variants"),
+        baseline=parameters.baseline,
     )
-    verdict = decide(
-        variants,
-        comparisons,
-        gates,
-        claim_quality=claim_quality,
-        isolation=design.isolation,
-        failures=sum(c["status"] != "ok" for c in cells),
-    )
-    record = read_json(files.record)
-    record["gates"] = [vars(gate) for gate in gates]
-    record["verdict"] = verdict.as_json()
-    found = compare.nondeterministic(files, variants, parameters.max_length)
-    record["notes"] = list(dict.fromkeys([*record["notes"], *found]))
-    record["baseline"] = change_since(files, parameters.baseline)
-    record["failures"] = [
-        {"variant": c["variant"], "max_length": c["max_length"], "repeat": c["repeat"],
-         "error": c["error"]}
-        for c in cells if c["status"] != "ok"
-    ]  # fmt: skip
-    write_json(files.record, record)
 
 
 def server_away(_task: Any, _run: Any, state: State[Any]) -> bool:

@@ -69,15 +69,20 @@ class Verdict:
 def judge_gates(
     gates: Gates,
     variants: Sequence[str],
+    max_lengths: Sequence[int],
     comparisons: Sequence[Row],
     cells: Sequence[Row],
     sizes: Sequence[Row],
 ) -> list[Gate]:
     """Decide every gate for every variant but the baseline.
 
+    A gate holds at every length of the run, so one at which nothing was measured fails it; confounded
+    timings fail a gate on timings.
+
     Args:
         gates: thresholds.
         variants: the first is the baseline.
+        max_lengths: those of the run, measured or not.
         comparisons: rows of the table.
         cells: rows of the table.
         sizes: rows of the table ``variants``.
@@ -85,11 +90,13 @@ def judge_gates(
     decided = []
     for variant in variants[1:]:
         mine = [r for r in comparisons if (r["baseline"], r["variant"]) == (variants[0], variant)]
+        missing = _not_measured(max_lengths, mine)
+        confounded = [_confounded(r) for r in mine if r["confounded"]]
         if gates.min_speedup is not None:
             worst = min(mine, key=lambda r: _or(r["speedup_low"], -1.0), default=None)
-            decided.append(
-                _gate("min_speedup", variant, gates.min_speedup, worst, "speedup", "speedup_low", 1)
-            )
+            keys = ("speedup", "speedup_low")
+            doubts = [*missing, *confounded]
+            decided.append(_gate("min_speedup", variant, gates.min_speedup, worst, *keys, 1, doubts))
         if gates.max_f1_drop is not None:
             dropped = [
                 {
@@ -100,9 +107,8 @@ def judge_gates(
                 for r in mine
             ]
             worst = max(dropped, key=lambda r: _or(r["drop_high"], 2.0), default=None)
-            decided.append(
-                _gate("max_f1_drop", variant, gates.max_f1_drop, worst, "drop", "drop_high", -1)
-            )
+            keys = ("drop", "drop_high")
+            decided.append(_gate("max_f1_drop", variant, gates.max_f1_drop, worst, *keys, -1, missing))
         if gates.max_size_ratio is not None:
             by_name = {r["variant"]: r["artifact_bytes"] for r in sizes}
             ratio = by_name[variant] / by_name[variants[0]] if variant in by_name else None
@@ -113,8 +119,20 @@ def judge_gates(
         if gates.max_p95_ms is not None:
             bounds = _p95_bounds([c for c in cells if c["variant"] == variant])
             worst = max(bounds, key=lambda r: _or(r["high"], np.inf), default=None)
-            decided.append(_gate("max_p95_ms", variant, gates.max_p95_ms, worst, "p95", "high", -1))
+            keys = ("p95", "high")
+            doubts = [*_not_measured(max_lengths, bounds), *confounded]
+            decided.append(_gate("max_p95_ms", variant, gates.max_p95_ms, worst, *keys, -1, doubts))
     return decided
+
+
+def _not_measured(max_lengths: Sequence[int], rows: Sequence[Row]) -> list[str]:
+    """Which lengths of the run have no row, in words."""
+    there = {row["max_length"] for row in rows}
+    return [f"at {length} tokens nothing was measured" for length in max_lengths if length not in there]
+
+
+def _confounded(row: Row) -> str:
+    return f"at {row['max_length']} tokens the timings are confounded: {row['confounded']}"
 
 
 def _p95_bounds(cells: Sequence[Row]) -> list[Row]:
@@ -142,8 +160,9 @@ def _gate(
     value_key: str,
     bound_key: str,
     sign: int,
+    doubts: Sequence[str] = (),
 ) -> Gate:
-    """``sign`` 1: the bound must be at least the threshold; -1: at most."""
+    """``sign`` 1: the bound must be at least the threshold; -1: at most; with doubts it fails."""
     value = row[value_key] if row else None
     bound = row[bound_key] if row else None
     at = f" at {row['max_length']} tokens" if row and "max_length" in row else ""
@@ -160,11 +179,14 @@ def _gate(
     text += f"; must be {word} {threshold:.4g}"
     if not passed and sign * (value - threshold) >= 0:
         text += ": the estimate meets it, the interval does not show it"
-    return Gate(name, variant, threshold, value, bound, bool(passed), text)
+    if doubts:
+        text += f"; not passed: {'; '.join(doubts)}"
+    return Gate(name, variant, threshold, value, bound, bool(passed) and not doubts, text)
 
 
 def decide(
     variants: Sequence[str],
+    max_lengths: Sequence[int],
     comparisons: Sequence[Row],
     gates: Sequence[Gate],
     *,
@@ -174,8 +196,9 @@ def decide(
 ) -> Verdict:
     """The verdict over all variants: the fastest one that may be shipped, else why there is none.
 
-    A variant may be shipped that is faster at every length, keeps its quality at every length,
-    passes its gates, and whose timings are not confounded.
+    A variant may be shipped that is faster at every length of the run, keeps its quality at every
+    length, passes its gates, and whose timings are not confounded. Confounded timings speak neither
+    for a variant nor against it, and neither does a length at which nothing was measured.
     """
     if len(variants) < 2 or not comparisons:
         why = "a single variant was measured" if len(variants) < 2 else "no pair of variants finished"
@@ -184,7 +207,7 @@ def decide(
     for variant in variants[1:]:
         mine = [r for r in comparisons if (r["baseline"], r["variant"]) == (variants[0], variant)]
         if mine:
-            states.append(_state(variant, mine, gates, claim_quality))
+            states.append(_state(variant, max_lengths, mine, gates, claim_quality))
     if not states:
         return Verdict("can't tell", None, "The baseline was not measured; see the failures.", [])
     order: dict[Decision, int] = {"ship": 0, "can't tell": 1, "don't ship": 2}
@@ -204,15 +227,21 @@ class _State:
     reasons: list[str]
 
 
-def _state(variant: str, rows: Sequence[Row], gates: Sequence[Gate], claim_quality: bool) -> _State:
+def _state(
+    variant: str,
+    max_lengths: Sequence[int],
+    rows: Sequence[Row],
+    gates: Sequence[Gate],
+    claim_quality: bool,
+) -> _State:
     against: list[str] = []
-    open_questions: list[str] = []
+    open_questions = _not_measured(max_lengths, rows)
     for row in rows:
         at = f"at {row['max_length']} tokens"
-        if row["confounded"]:
-            open_questions.append(f"{at} the timings are confounded: {row['confounded']}")
         verdict = row["latency_verdict"]
-        if verdict == "slower":
+        if row["confounded"]:
+            open_questions.append(_confounded(row))
+        elif verdict == "slower":
             against.append(f"{at} it is slower: {speedup_text(row)}")
         elif verdict == "no detectable difference":
             open_questions.append(_open_latency(row, at))

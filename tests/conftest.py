@@ -36,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow files first: two processes share the files, and the last one should be short."""
+    """Slow files first: several processes share the files, and the last one should be short."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

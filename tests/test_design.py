@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import combinations
 
-from hypothesis import given
+import numpy as np
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.design import Design, make_design
+from tasks.design import Design, cores_for, make_design
+from tasks.statistics.ratios import MIN_ROUNDS, speed_up
 
 NAMES = ["fp32", "a", "b", "c", "d"]
 LENGTHS = [128, 256, 384, 512]
@@ -102,3 +106,70 @@ def test_control_has_each_variant_and_length_alone_and_alternates() -> None:
 def test_names_of_cells_are_fit_for_files() -> None:
     design = make_design(["my.package:Variant", "fp32"], [128], 1, [0], 0)
     assert not any("/" in c.cell_id or ":" in c.cell_id for c in design.cells)
+
+
+def refused(design: Design) -> dict[tuple[str, str, int], str | None]:
+    """Each pair of variants at each length, with why made-up times on its cores get no interval."""
+    ran: dict[tuple[str, int], list[int]] = {}
+    for cell in sorted(design.cells, key=lambda cell: cell.repeat):
+        ran.setdefault((cell.variant, cell.max_length), []).append(cell.core)
+    names, lengths = ({cell[axis] for cell in ran} for axis in (0, 1))
+    found = {}
+    for length in lengths:
+        for one, other in combinations(sorted(map(str, names)), 2):
+            cores = [np.array(ran[name, int(length)]) for name in (one, other)]
+            times = np.random.default_rng(0).lognormal(0, 0.1, (2, len(cores[0]), 20))
+            found[one, other, int(length)] = speed_up(*times, *cores, resamples=10).refused
+    return found
+
+
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("lengths", [1, 3])
+@pytest.mark.parametrize(
+    ("usable", "used"), [(1, 1), (2, 2), (3, 2), (4, 4), (5, 4), (6, 4), (7, 4), (8, 4), (16, 4)]
+)
+def test_cores_of_the_default_run_give_every_interval(
+    usable: int, used: int, lengths: int, count: int
+) -> None:
+    cores = cores_for(range(10, 10 + usable), count, 4)
+    assert cores == list(range(10, 10 + used))
+    design = make_design(NAMES[:count], LENGTHS[:lengths], 4, cores, seed=1)
+    assert set(refused(design).values()) == {None}
+    assert design.balanced
+    assert not design.notes
+
+
+@settings(deadline=None)
+@given(st.integers(1, 16), st.integers(2, 5), st.integers(MIN_ROUNDS, 20), st.integers(1, 4))
+def test_chosen_cores_are_the_most_that_give_every_interval(
+    usable: int, count: int, repeats: int, lengths: int
+) -> None:
+    cores = cores_for(range(usable), count, repeats)
+    for used in range(len(cores), usable + 1):
+        design = make_design(NAMES[:count], LENGTHS[:lengths], repeats, range(used), 0)
+        every = set(refused(design).values()) == {None}
+        assert every == (used == len(cores))
+        assert every != any(note.startswith("no interval") for note in design.notes)
+
+
+def test_too_few_repeats_for_an_interval_use_every_core() -> None:
+    assert cores_for([0, 1, 2], 2, MIN_ROUNDS - 1) == [0, 1, 2]
+    assert not any("interval" in note for note in make_design(["a", "b"], [8], 3, range(3), 0).notes)
+
+
+def test_what_the_note_names_gives_every_interval() -> None:
+    notes = make_design(NAMES[:3], [128], 4, range(5), 0).notes
+    assert notes[1] == (
+        "no interval for any pair of variants with 4 repeats on 5 cores: "
+        "`--repeats 5` or `--cores 4` gives one"
+    )
+    for repeats, cores in ((5, 5), (4, 4)):
+        design = make_design(NAMES[:3], [128], repeats, range(cores), 0)
+        assert set(refused(design).values()) == {None}
+
+
+def test_pairs_that_share_their_cores_keep_their_interval() -> None:
+    design = make_design(NAMES[:4], [128], 4, range(3), 0)
+    without = [pair for pair, why in refused(design).items() if why is not None]
+    assert f"no interval for {len(without)} of 6 pairs of variants" in design.notes[1]
+    assert 0 < len(without) < 6

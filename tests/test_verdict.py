@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from flows.benchmark import failed_gates
 from tasks.verdict import Gates, decide, judge_gates
 
 VARIANTS = ["fp32", "int8"]
@@ -33,9 +34,25 @@ SIZES = [
 ]
 
 
-def verdict(*rows: dict[str, Any], gates: Any = (), claim_quality: bool = True, failures: int = 0) -> Any:
+def lengths(rows: Any) -> list[int]:
+    return sorted({row["max_length"] for row in rows})
+
+
+def verdict(
+    *rows: dict[str, Any],
+    gates: Any = (),
+    claim_quality: bool = True,
+    failures: int = 0,
+    planned: Any = None,
+) -> Any:
     return decide(
-        VARIANTS, rows, gates, claim_quality=claim_quality, isolation="parallel", failures=failures
+        VARIANTS,
+        planned or lengths(rows),
+        rows,
+        gates,
+        claim_quality=claim_quality,
+        isolation="parallel",
+        failures=failures,
     )
 
 
@@ -54,6 +71,9 @@ def test_faster_and_as_good_is_shipped() -> None:
         ({"latency_verdict": "no detectable difference", "rounds_needed": 10}, "can't tell",
          "6 more repeats"),
         ({"confounded": "a step in one variant"}, "can't tell", "a step in one variant"),
+        ({"confounded": "a step in one variant", "latency_verdict": "slower"}, "can't tell",
+         "a step in one variant"),
+        ({"confounded": "a step", "non_inferiority": "inferior"}, "don't ship", "loses quality"),
         ({"latency_verdict": "no detectable difference", "speedup_low": None, "speedup_high": None,
           "speedup_refused": "fewer than 4 rounds"}, "can't tell", "fewer than 4 rounds"),
     ],
@@ -75,13 +95,15 @@ def test_random_weights_never_ship() -> None:
 def test_the_fastest_that_may_be_shipped_wins() -> None:
     rows = [comparison(), comparison(variant="best", speedup=3.0), comparison(variant="bad", speedup=9.0)]
     rows[2]["non_inferiority"] = "inferior"
-    found = decide([*VARIANTS, "best", "bad"], rows, [], claim_quality=True, isolation="solo", failures=0)
+    found = decide(
+        [*VARIANTS, "best", "bad"], [128], rows, [], claim_quality=True, isolation="solo", failures=0
+    )
     assert (found.decision, found.variant) == ("ship", "best")
     assert "other cores idle" in found.headline
 
 
 def test_nothing_to_compare() -> None:
-    found = decide(["fp32"], [], [], claim_quality=True, isolation="parallel", failures=0)
+    found = decide(["fp32"], [128], [], [], claim_quality=True, isolation="parallel", failures=0)
     assert found.decision == "can't tell"
     assert "single variant" in found.headline
 
@@ -90,8 +112,8 @@ def test_failures_are_said() -> None:
     assert any("2 cells failed" in reason for reason in verdict(comparison(), failures=2).reasons)
 
 
-def gate(threshold: Gates, *rows: dict[str, Any], cells: Any = ()) -> Any:
-    (found,) = judge_gates(threshold, VARIANTS, rows, cells, SIZES)
+def gate(threshold: Gates, *rows: dict[str, Any], cells: Any = (), planned: Any = None) -> Any:
+    (found,) = judge_gates(threshold, VARIANTS, planned or lengths(rows), rows, cells, SIZES)
     return found
 
 
@@ -138,7 +160,61 @@ def test_p95_needs_rounds_that_agree() -> None:
 
 
 def test_a_failed_gate_is_a_reason_not_to_ship() -> None:
-    gates = judge_gates(Gates(min_speedup=3.0), VARIANTS, [comparison()], [], SIZES)
+    gates = judge_gates(Gates(min_speedup=3.0), VARIANTS, [128], [comparison()], [], SIZES)
     found = verdict(comparison(), gates=gates)
     assert found.decision == "don't ship"
     assert any("min_speedup" in reason for reason in found.reasons)
+
+
+STEADY = [cell(128, r, p95) for r, p95 in enumerate((99.0, 100.0, 101.0, 100.0))]
+EASY = [Gates(min_speedup=1.4), Gates(max_p95_ms=103), Gates(max_f1_drop=0.01)]
+
+
+@pytest.mark.parametrize("threshold", EASY)
+def test_a_length_without_figures_fails_the_gate(threshold: Gates) -> None:
+    assert gate(threshold, comparison(), cells=STEADY).passed
+    found = gate(threshold, comparison(), cells=STEADY, planned=[128, 384])
+    assert not found.passed
+    assert "at 384 tokens nothing was measured" in found.text
+
+
+@pytest.mark.parametrize("threshold", EASY[:2])
+def test_confounded_timings_pass_no_gate_on_timings(threshold: Gates) -> None:
+    row = comparison(confounded="a step in one variant")
+    found = gate(threshold, row, cells=STEADY)
+    assert not found.passed
+    assert "at 128 tokens the timings are confounded: a step in one variant" in found.text
+
+
+def test_confounded_timings_leave_the_other_gates() -> None:
+    row = comparison(confounded="a step in one variant")
+    assert gate(Gates(max_f1_drop=0.01), row).passed
+    assert gate(Gates(max_size_ratio=0.375), row).passed
+
+
+def test_a_length_without_figures_is_an_open_question() -> None:
+    assert verdict(comparison(128), planned=[128]).decision == "ship"
+    found = verdict(comparison(128), planned=[128, 384], failures=8)
+    assert found.decision == "can't tell"
+    assert found.reasons[0] == "at 384 tokens nothing was measured"
+
+
+@pytest.mark.parametrize(("threshold", "failing"), [(2.5, 0), (3.5, 2)])
+def test_the_run_fails_only_where_no_variant_passes_all_of_its_gates(
+    threshold: float, failing: int
+) -> None:
+    rows = [comparison(), comparison(variant="best", speedup=3.2, speedup_low=3.0)]
+    found = judge_gates(Gates(min_speedup=threshold), [*VARIANTS, "best"], [128], rows, [], SIZES)
+    assert [gate.passed for gate in found] == [False, threshold < 3]
+    texts = failed_gates([vars(gate) for gate in found])
+    assert len(texts) == failing
+
+
+def test_a_gate_passed_by_one_variant_and_another_by_the_other_is_a_failure() -> None:
+    rows = [comparison(), comparison(variant="best", speedup=3.2, speedup_low=3.0)]
+    gates = Gates(min_speedup=2.5, max_size_ratio=0.5)
+    sizes = [*SIZES, {"variant": "best", "artifact_bytes": 300_000_000}]
+    found = judge_gates(gates, [*VARIANTS, "best"], [128], rows, [], sizes)
+    assert [text.split(":")[0] for text in failed_gates([vars(gate) for gate in found])] == [
+        "gate min_speedup failed", "gate max_size_ratio failed",
+    ]  # fmt: skip

@@ -65,7 +65,7 @@ def against_baseline(run: Run) -> list[Row]:
 def reference(run: Run) -> list[Row]:
     """The reference experiment's table: length, repeat; mean ms and weighted F1 of each variant.
 
-    Longest length first, as it has it. Variants are under the keys ``(variant, figure)``.
+    Longest length first, as it has it. Figures are under the keys ``variant/ms`` and ``variant/f1``.
     """
     rows: list[Row] = []
     for length in reversed(run.lengths):

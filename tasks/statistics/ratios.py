@@ -162,16 +162,29 @@ def speed_up(
     )
 
 
-def _refusal(
-    rounds: int, documents: int, quantile: float, df: int, core_effects: CoreEffects
-) -> str | None:
-    beyond = documents * min(quantile, 1 - quantile)
+def refused_by_cores(cores_baseline: Ints, cores_variant: Ints) -> str | None:
+    """Why rounds on these cores [R] give no interval, however they turn out; None where they do."""
+    rounds = len(cores_baseline)
+    _, _, df, core_effects = separate_cores(np.zeros(rounds), cores_baseline, cores_variant)
+    return _refused_by_rounds(rounds, df, core_effects)
+
+
+def _refused_by_rounds(rounds: int, df: int, core_effects: CoreEffects) -> str | None:
     if rounds < MIN_ROUNDS:
         return f"{rounds} rounds; an interval needs at least {MIN_ROUNDS}"
     if core_effects == "not identified":
-        return "a variant always ran on the same core: its speed and the core's can't be told apart"
+        return "in these rounds the speed of the variants and that of their cores can't be told apart"
     if df < MIN_DF:
         return f"{rounds} rounds leave {df} degrees of freedom after core effects"
+    return None
+
+
+def _refusal(
+    rounds: int, documents: int, quantile: float, df: int, core_effects: CoreEffects
+) -> str | None:
+    if (refused := _refused_by_rounds(rounds, df, core_effects)) is not None:
+        return refused
+    beyond = documents * min(quantile, 1 - quantile)
     if beyond < MIN_DOCUMENTS_BEYOND - 1e-9:
         return f"{documents} documents are too few for the {quantile:g} quantile"
     return None

@@ -23,6 +23,8 @@ def make_run(
     wrong: Mapping[str, int] | None = None,
     record: Mapping[str, Any] | None = None,
     machine: Mapping[str, Any] | None = None,
+    swap_cores: bool = False,
+    confounded: str | None = None,
     **shape: Any,
 ) -> RunFiles:
     """A run of the same documents and labels as every other, with noise of its own in the times.
@@ -35,12 +37,18 @@ def make_run(
         wrong: variant to the number of documents that it now puts in a wrong class.
         record: changes of ``run.json``.
         machine: changes of its machine.
+        swap_cores: whether variants are where the others are in every other run.
+        confounded: why the timings of the first comparison are.
         shape: of :class:`Factory`.
     """
     factory = Factory(results / run_id, **shape)
     rng = np.random.default_rng(seed)
     slower, wrong = slower or {}, wrong or {}
     spoiled = {name: set(factory.ids[:count]) for name, count in wrong.items()}
+    if confounded:
+        factory.tables["comparisons"][0]["confounded"] = confounded
+    for row in factory.tables["cells"] + factory.tables["predictions"]:
+        row["core"] = 1 - row["core"] if swap_cores else row["core"]
     for row in factory.tables["predictions"]:
         row["forward_ns"] = int(row["forward_ns"] * rng.lognormal(0, 0.02))
         row["forward_ns"] = int(row["forward_ns"] * slower.get(row["variant"], 1))

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
@@ -15,7 +16,7 @@ from tasks.errors import UserError
 from tasks.regression import SAME, Change, Comparison, compare_runs
 from tasks.report import build_report
 from tasks.report.run import load
-from tasks.store import RunFiles, read_json, write_json
+from tasks.store import RunFiles, read_json, read_table, write_json, write_table
 from tests.operations.runs import make_run
 
 
@@ -70,9 +71,85 @@ def test_a_planted_slow_down_is_found_with_its_size(results: Path) -> None:
     assert back.regressions == []
 
 
-def test_a_change_that_all_variants_share_is_pointed_out(results: Path) -> None:
+def test_a_change_that_all_variants_share_is_the_machines(results: Path) -> None:
     found = compared(run(results, "old"), run(results, "all-slower"))
     assert any("every variant is slower" in note for note in found.notes)
+    assert sum("a change of the machine, no regression of fp32, int8" in n for n in found.notes) == 2
+    assert {c.latency_verdict for c in found.changes} == {"slower"}
+    assert all(c.machine for c in found.changes)
+    assert found.regressions == []
+    for change in rows(found, "int8-dynamic"):
+        assert change.relative == pytest.approx(1, rel=0.03)
+        assert change.relative_low is not None
+        assert change.relative_low < 1
+    assert ptdq("compare", "old", "all-slower", "--results-dir", results).exit_code == 0
+
+
+def test_pruned_runs_show_a_change_of_the_machine_as_well(results: Path, tmp_path: Path) -> None:
+    slower = make_run(tmp_path, "slower", seed=4, slower={"int8-dynamic": 1.3, "fp32": 1.3})
+    slower.table("predictions").unlink()
+    found = compared(run(results, "old"), slower)
+    assert all(c.machine for c in found.changes)
+    assert found.regressions == []
+
+
+@pytest.mark.parametrize(
+    "change", [{"versions": {"torch": "2.14.0", "ptdq": "0.1.0"}}, {"model": {"digest": "another"}}]
+)
+def test_a_shared_slow_down_with_other_software_is_a_regression(
+    results: Path, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    slowed = {"int8-dynamic": 1.3, "fp32": 1.3}
+    found = compared(run(results, "old"), make_run(tmp_path, "new", slower=slowed, record=change))
+    assert len(found.regressions) == 4
+
+
+def test_what_slowed_more_than_the_machine_is_a_regression(results: Path, tmp_path: Path) -> None:
+    slowed = {"int8-dynamic": 1.6, "fp32": 1.2}
+    found = compared(run(results, "old"), make_run(tmp_path, "new", slower=slowed))
+    for change in rows(found, "int8-dynamic"):
+        assert change.relative == pytest.approx(1.2 / 1.6, rel=0.03)
+        assert change.relative_verdict == "slower"
+    assert "relative to the baseline variant 0.75x as fast" in str(found.regressions)
+    assert len(found.regressions) == 4, "not alike: the baseline variant's is its own"
+
+
+def test_what_slowed_less_than_the_machine_is_none(results: Path, tmp_path: Path) -> None:
+    slowed = {"int8-dynamic": 1.2, "fp32": 1.6}
+    found = compared(run(results, "old"), make_run(tmp_path, "new", slower=slowed))
+    assert [text.split(" is ")[0] for text in found.regressions] == [
+        "fp32 at 128 tokens", "fp32 at 256 tokens",
+    ]  # fmt: skip
+
+
+def test_a_baseline_variant_alone_is_compared_with_itself(tmp_path: Path) -> None:
+    old = make_run(tmp_path, "old", variants=["fp32"])
+    new = make_run(tmp_path, "new", variants=["fp32"], slower={"fp32": 1.3}, seed=1)
+    assert len(compared(old, new).regressions) == 2
+
+
+def test_cores_of_another_seed_do_not_hide_the_machine(results: Path, tmp_path: Path) -> None:
+    swapped = {"int8-dynamic": 1.3, "fp32": 1.3}
+    new = make_run(tmp_path, "new", slower=swapped, swap_cores=True)
+    found = compared(run(results, "old"), new)
+    assert all(c.machine for c in found.changes)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_confounded_timings_are_no_regression(tmp_path: Path, which: int) -> None:
+    pair = [
+        make_run(tmp_path, "old", confounded="a step" if which == 0 else None),
+        make_run(tmp_path, "new", confounded="a step" if which == 1 else None, seed=1,
+                 slower={"int8-dynamic": 1.3}),
+    ]  # fmt: skip
+    found = compared(*pair)
+    by_length = {c.max_length: c for c in rows(found, "int8-dynamic")}
+    assert by_length[128].latency_verdict is None
+    assert by_length[256].latency_verdict == "slower"
+    assert [text.split(" is ")[0] for text in found.regressions] == ["int8-dynamic at 256 tokens"]
+    name = ("old", "new")[which]
+    assert any("int8-dynamic at 128 tokens: no verdict" in n and f"{name}: a step" in n
+               for n in found.notes)  # fmt: skip
 
 
 def test_a_planted_drop_in_quality_is_found(results: Path) -> None:
@@ -134,9 +211,15 @@ def test_other_documents_are_not_compared(results: Path, tmp_path: Path) -> None
 
 
 def test_only_common_documents_count(results: Path, tmp_path: Path) -> None:
-    fewer = make_run(tmp_path, "fewer", documents=60, seed=7)
-    kept = compared(run(results, "old"), fewer).changes[0].documents
-    assert kept == 60
+    fewer = make_run(tmp_path, "fewer", seed=7)
+    table = read_table(fewer.table("predictions"))
+    gone = pa.array(sorted(set(table["doc_id"].to_pylist()))[:10])
+    write_table(
+        fewer.table("predictions"),
+        table.filter(pa.compute.invert(pa.compute.is_in(table["doc_id"], gone))),
+    )
+    for found in (compared(run(results, "old"), fewer), compared(fewer, run(results, "old"))):
+        assert {(c.documents, c.speedup_refused) for c in found.changes} == {(50, None)}
 
 
 def test_one_round_gives_no_verdict(results: Path, tmp_path: Path) -> None:

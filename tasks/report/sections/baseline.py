@@ -48,7 +48,9 @@ def changes(found: Mapping[str, Any]) -> str:
         else "Speed-up: old time over new time of the median forward latency, paired by round, with "
         "its 95 % interval; above 1 the new run is faster. Faster or slower is said only where the "
         "interval excludes 1 and the effect exceeds the noise floors of both runs. How much the "
-        "machine differs from day to day, two runs cannot tell.",
+        "machine differs from day to day, two runs cannot tell: with the same model, code and "
+        "versions, a slow-down that the run's own baseline variant shows as well counts as the "
+        "machine's, and a variant is worse only if it is slower relative to the baseline variant too.",
         to_markdown(_QUALITY, rows) if any(_tested(row) for row in rows) else "",
         "Quality: on the documents that both runs evaluated; exact McNemar, Holm-corrected over the "
         "rows; F1 is weighted, with the 95 % interval of its difference."

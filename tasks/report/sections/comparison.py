@@ -21,10 +21,12 @@ def comparison(page: Page) -> str:
     return paragraphs(
         f"## Comparison with {code(page.run.baseline)}",
         to_markdown(columns.speedups(), rows),
-        "Speed-up: time of the baseline over time of the variant, forward pass, paired by round. "
+        "Speed-up: time of the baseline over time of the variant, forward pass, paired by round. It "
+        "differs a little from the ratio of the medians in the table of figures: it is the mean of the "
+        "rounds' ratios, the cores' own speed taken out. "
         "The 95 % interval takes rounds and documents as a sample of those that could have been. "
-        "Noise floor: the largest ratio that identical code shows by chance. Faster or slower is "
-        "said only where the interval excludes 1 and the effect exceeds the floor.",
+        "Noise floor: what nine of ten comparisons of identical code (A/A) stay below. Faster or "
+        "slower is said only where the interval excludes 1 and the effect exceeds the floor.",
         page.plot("ratios", "Speed-up of each round, with its 95 % interval and the noise floor"),
         f"{others} comparisons between the other variants are in {file}." if others else "",
         _quality(page, rows),
@@ -109,7 +111,9 @@ def interference(page: Page) -> str:
     return paragraphs(
         "## Interference",
         to_markdown(_INTERFERENCE, rows),
-        "Median forward latency of the same documents with the other cores idle and busy. A "
+        "Median forward latency of the same documents on the same core, with the other cores idle "
+        "(one round) and busy (every round on that core), and the ratios of these medians: one round, "
+        f"{numbers.count(rows[0]['documents'])} documents, an indication and not an estimate. A "
         "slow-down above 1 is the price of sharing caches and memory; where it differs between "
         f"variants, so does the speed-up that a user will see.{which}",
     )

@@ -145,7 +145,11 @@ def gates(page: Page) -> str:
         for gate in found
     ]
     headings = ["gate", "variant", "threshold", "measured", "bound that decides", "result", "in words"]
-    return paragraphs("## Gates", table(headings, rows, left=(0, 1, 5, 6)))
+    return paragraphs(
+        "## Gates",
+        table(headings, rows, left=(0, 1, 5, 6)),
+        "The run fails only where no variant passes all of its gates.",
+    )
 
 
 def _number(value: Any) -> str:
