@@ -152,7 +152,8 @@ class Parameters(BaseModel):
     warmup: int = Field(3, ge=0, description="Warm-up batches of a cell; kept, flagged, not counted.")
     cores: str | None = Field(
         None,
-        description="Cores to use: how many, or which ones, as in 0,1. All usable ones by default.",
+        description="Cores to use: how many, or which ones, as in 0,1 (a single one: 3,). All usable "
+        "ones by default.",
     )
     isolation: Literal["parallel", "solo"] = Field(
         "parallel", description="A cell on every core at a time, or one on the whole machine."
