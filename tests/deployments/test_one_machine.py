@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +83,14 @@ def test_a_run_completes_and_its_artifacts_are_there(
     artifacts = artifacts_of(installation, run.id)
     assert artifacts["ptdq-report"].startswith("# ")
     (verdict,) = json.loads(artifacts["ptdq-verdict"])
-    assert verdict["run_id"] == "deployed"
+    assert (verdict["run_id"], verdict["deployment"]) == ("deployed", "demo")
+    client = subprocess.run(
+        [sys.executable, "examples/latest_verdict.py", "--deployment", "demo"],
+        cwd=ROOT, env=installation.environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert json.loads(client.stdout) == verdict | {
+        "comparisons": json.loads(artifacts["ptdq-comparisons"])
+    }
     figures = json.loads(artifacts["ptdq-figures"])
     assert {row["variant"] for row in figures} == {"fp32", "int8-dynamic"}
     assert read_json(RunFiles(tmp_path / "deployed").record)["flow_run_id"] == str(run.id)

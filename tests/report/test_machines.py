@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tasks.prefect_artifacts import COLUMNS, MACHINES
 from tasks.report.machines import document, machine_rows
 
 
@@ -52,6 +53,11 @@ def test_an_inferior_variant_does_not_count() -> None:
     (found,) = machine_rows(rows)
     assert found["variants"] == ["fp32"]
     assert found["documents_per_second_core"] == pytest.approx(50)
+
+
+def test_columns_are_those_that_are_documented() -> None:
+    (found,) = machine_rows([row("a", "m", 50.0)])
+    assert ["schema_version", "matrix_id", *found, "directory"] == list(COLUMNS[MACHINES])
 
 
 def test_with_prices_the_cheapest_is_first() -> None:
