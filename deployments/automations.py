@@ -19,19 +19,19 @@ from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.settings import get_current_settings
 
-FLOW = "quantization-benchmark"
+FLOWS = ["quantization-benchmark", "benchmark-matrix", "sharded-evaluation"]
 ZOMBIES = "ptdq: runs that died are Crashed"
 NOTICE = "ptdq: a failed run is told"
 WEBHOOK = "ptdq-webhook"
 
 _RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
-_OF_THE_FLOW = {"prefect.resource.role": "flow", "prefect.resource.name": FLOW}
+_OF_THE_FLOWS = {"prefect.resource.role": "flow", "prefect.resource.name": FLOWS}
 
 
 def zombies(heartbeat: int) -> Automation:
     """Mark a run Crashed once its heartbeat stays away: killed, or its machine gone.
 
-    Prefect's own recipe (docs.prefect.io, "Detect zombie flows"), for runs of this flow.
+    Prefect's own recipe (docs.prefect.io, "Detect zombie flows"), for runs of the flows of ptdq.
 
     Args:
         heartbeat: seconds between two heartbeats of a run, as the Prefect workers have it set
@@ -46,7 +46,7 @@ def zombies(heartbeat: int) -> Automation:
             after={"prefect.flow-run.heartbeat"},
             expect={"prefect.flow-run.heartbeat"} | last,
             match=ResourceSpecification(cast(Any, _RUNS)),
-            match_related=ResourceSpecification(cast(Any, _OF_THE_FLOW)),
+            match_related=ResourceSpecification(cast(Any, _OF_THE_FLOWS)),
             for_each={"prefect.resource.id"},
             threshold=1,
             within=timedelta(seconds=3 * heartbeat),
@@ -56,7 +56,7 @@ def zombies(heartbeat: int) -> Automation:
                 name="Crashed",
                 state=StateType.CRASHED,
                 message="its heartbeat stopped: killed, or its machine is gone; "
-                "go on with `ptdq run --resume`",
+                "go on with `ptdq run --resume`, or the same --run-id of a matrix or evaluation",
                 force=False,
             )
         ],
@@ -72,7 +72,7 @@ def notice(block_document_id: UUID) -> Automation:
             posture=Posture.Reactive,
             expect={"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},
             match=ResourceSpecification(cast(Any, _RUNS)),
-            match_related=ResourceSpecification(cast(Any, _OF_THE_FLOW)),
+            match_related=ResourceSpecification(cast(Any, _OF_THE_FLOWS)),
             for_each={"prefect.resource.id"},
             threshold=1,
             within=timedelta(0),
