@@ -13,6 +13,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from prefect import flow
 from prefect.artifacts import Artifact
 
 from tasks import baseline, prefect_artifacts
@@ -165,7 +166,13 @@ def test_a_client_reads_the_latest_verdict_of_its_model(
     # Somebody else's verdict, of another model, comes later.
     record = read_json(tonight.record)
     other = {"model": record["model"] | {"name": "another", "digest": "another's"}}
-    prefect_artifacts.publish("colleague", tmp_path, "# Report", record | other, [], [])
+
+    @flow
+    def of_a_colleague() -> None:
+        prefect_artifacts.publish("colleague", tmp_path, "# Report", record | other, [], [])
+
+    of_a_colleague()
+    assert json.loads(ask(prefect_server, "--model", "another").stdout)["run_id"] == "colleague"
     decision = record["verdict"]["decision"]
     done = ask(prefect_server, "--model", asked["model"])
     found = json.loads(done.stdout)
