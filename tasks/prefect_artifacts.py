@@ -93,6 +93,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     MACHINES: {
         **_VERSION,
         **_declared("matrix", "matrix_id", "machine", "cpu", "cores", "cores_usable", "flags"),
+        "cpu": "the CPU's name as its maker gives it; `several CPUs: …` where the runs found several",
         "runs": "runs that the machine was given",
         "failed": "those of them that failed",
         "compared": "models and lengths that the rates are over: those that every machine finished",
