@@ -34,8 +34,9 @@ def zombies(heartbeat: int) -> Automation:
     Prefect's own recipe (docs.prefect.io, "Detect zombie flows"), for runs of the flows of ptdq.
 
     Args:
-        heartbeat: seconds between two heartbeats of a run, as the Prefect workers have it set
-            (PREFECT_FLOWS_HEARTBEAT_FREQUENCY); three may be missing.
+        heartbeat: seconds between two heartbeats of a run, as its deployment or its worker has it set
+            (PREFECT_FLOWS_HEARTBEAT_FREQUENCY; without it none is sent, and no run is seen to die);
+            three may be missing.
     """
     last = {f"prefect.flow-run.{name}" for name in ("Completed", "Failed", "Cancelled", "Crashed")}
     return Automation(
@@ -117,7 +118,7 @@ def replace(automation: Automation) -> None:
 @click.option(
     "--heartbeat",
     type=click.IntRange(min=30),
-    help="Seconds between heartbeats of a run, as the workers have it set "
+    help="Seconds between heartbeats of a run, as deployments and workers have it set, or more "
     "[default: PREFECT_FLOWS_HEARTBEAT_FREQUENCY here, else 180].",
 )
 def main(url: str | None, heartbeat: int | None) -> None:

@@ -267,6 +267,13 @@ def test_every_deployment_says_where_results_are_stored() -> None:
         assert "# Result storage: none." in file.read_text(encoding="utf-8")
 
 
+def test_runs_of_every_deployment_have_a_heartbeat() -> None:
+    for _, deployment in DEPLOYED:
+        seconds = deployment["work_pool"]["job_variables"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]
+        # As short as Prefect allows, and no longer than the automation expects where it is told nothing.
+        assert 30 <= int(seconds) <= 180
+
+
 def test_every_night_has_the_same_gates() -> None:
     gates = {
         deployment["name"]: {name: given.get(name) for name in ("min_speedup", "max_f1_drop")}
