@@ -19,23 +19,24 @@ from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.settings import get_current_settings
 
-FLOW = "quantization-benchmark"
+FLOWS = ["quantization-benchmark", "benchmark-matrix", "sharded-evaluation"]
 ZOMBIES = "ptdq: runs that died are Crashed"
 NOTICE = "ptdq: a failed run is told"
 WEBHOOK = "ptdq-webhook"
 
 _RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
-_OF_THE_FLOW = {"prefect.resource.role": "flow", "prefect.resource.name": FLOW}
+_OF_THE_FLOWS = {"prefect.resource.role": "flow", "prefect.resource.name": FLOWS}
 
 
 def zombies(heartbeat: int) -> Automation:
     """Mark a run Crashed once its heartbeat stays away: killed, or its machine gone.
 
-    Prefect's own recipe (docs.prefect.io, "Detect zombie flows"), for runs of this flow.
+    Prefect's own recipe (docs.prefect.io, "Detect zombie flows"), for runs of the flows of ptdq.
 
     Args:
-        heartbeat: seconds between two heartbeats of a run, as the Prefect workers have it set
-            (PREFECT_FLOWS_HEARTBEAT_FREQUENCY); three may be missing.
+        heartbeat: seconds between two heartbeats of a run, as its deployment or its worker has it set
+            (PREFECT_FLOWS_HEARTBEAT_FREQUENCY; without it none is sent, and no run is seen to die);
+            three may be missing.
     """
     last = {f"prefect.flow-run.{name}" for name in ("Completed", "Failed", "Cancelled", "Crashed")}
     return Automation(
@@ -46,7 +47,7 @@ def zombies(heartbeat: int) -> Automation:
             after={"prefect.flow-run.heartbeat"},
             expect={"prefect.flow-run.heartbeat"} | last,
             match=ResourceSpecification(cast(Any, _RUNS)),
-            match_related=ResourceSpecification(cast(Any, _OF_THE_FLOW)),
+            match_related=ResourceSpecification(cast(Any, _OF_THE_FLOWS)),
             for_each={"prefect.resource.id"},
             threshold=1,
             within=timedelta(seconds=3 * heartbeat),
@@ -56,7 +57,7 @@ def zombies(heartbeat: int) -> Automation:
                 name="Crashed",
                 state=StateType.CRASHED,
                 message="its heartbeat stopped: killed, or its machine is gone; "
-                "go on with `ptdq run --resume`",
+                "go on with `ptdq run --resume`, or the same --run-id of a matrix or evaluation",
                 force=False,
             )
         ],
@@ -72,7 +73,7 @@ def notice(block_document_id: UUID) -> Automation:
             posture=Posture.Reactive,
             expect={"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},
             match=ResourceSpecification(cast(Any, _RUNS)),
-            match_related=ResourceSpecification(cast(Any, _OF_THE_FLOW)),
+            match_related=ResourceSpecification(cast(Any, _OF_THE_FLOWS)),
             for_each={"prefect.resource.id"},
             threshold=1,
             within=timedelta(0),
@@ -117,7 +118,7 @@ def replace(automation: Automation) -> None:
 @click.option(
     "--heartbeat",
     type=click.IntRange(min=30),
-    help="Seconds between heartbeats of a run, as the workers have it set "
+    help="Seconds between heartbeats of a run, as deployments and workers have it set, or more "
     "[default: PREFECT_FLOWS_HEARTBEAT_FREQUENCY here, else 180].",
 )
 def main(url: str | None, heartbeat: int | None) -> None:

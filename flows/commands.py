@@ -100,13 +100,26 @@ def baseline(run: str, results_dir: str) -> None:
 @click.command()
 @_RESULTS
 @click.option("--older-than", metavar="DAYS", type=click.FloatRange(min=0), required=True)
+@click.option(
+    "--cache",
+    is_flag=True,
+    help="Also drop what the cache has of models, documents and artifacts that no run has used for so "
+    "long (a day at least); fails at once while a run has this machine.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be dropped.")
-def prune(results_dir: str, older_than: float, dry_run: bool) -> None:
-    """Drop the rows of documents of runs that ended over DAYS ago; their summaries stay."""
+def prune(results_dir: str, older_than: float, cache: bool, dry_run: bool) -> None:
+    """Drop the rows of documents of runs that ended over DAYS ago; their summaries stay.
+
+    Runs of matrices and sharded evaluations are among them, and runs that were broken off as long ago. A
+    run that is marked as the baseline, or that the parameters of another name as theirs, keeps its rows.
+    """
     from tasks.data_set import local
     from tasks.prune import prune as drop
+    from tasks.prune import prune_cache
 
-    found = drop(local(results_dir), timedelta(days=older_than), dry_run=dry_run)
+    age = timedelta(days=older_than)
+    found = prune_cache(age, dry_run=dry_run) if cache else []
+    found += drop(local(results_dir), age, dry_run=dry_run)
     for run in found:
         if run.kept is None:
             click.echo(f"{run.run_id}: {run.freed / 1e6:.1f} MB")

@@ -18,8 +18,14 @@ from uuid import UUID
 import httpx
 from prefect import flow, get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterName,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType
 from prefect.context import get_run_context
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
@@ -33,11 +39,14 @@ from tasks.matrix import Child, MatrixFiles, collect, plan, status
 from tasks.prefect_artifacts import publish_matrix
 from tasks.record import now
 from tasks.report.machines import document, machine_rows
+from tasks.shards import check_same
 from tasks.store import RunFiles, read_json, write_json, write_text
 
 BENCHMARK = "quantization-benchmark"
 OWN = ("model", "max_length", "results_dir", "run_id", "baseline")
 """Parameters of a run that the matrix gives it."""
+WHEN = ("cell_timeout", "run_timeout", "max_wait", "max_load", "load_wait", "no_cache", "publish_to")
+"""Parameters of a run that may be others when a matrix is gone on with: no figure is another for them."""
 PAGE = 200
 """Flow runs that the API gives at a time."""
 
@@ -70,7 +79,7 @@ class MatrixParameters(BaseModel):
     run_id: str | None = Field(
         None,
         description="Name of the matrix; made from the time by default. With that of an earlier one, "
-        "only the runs that are missing in it are run.",
+        "only the runs that are missing in it are run, with the same parameters.",
     )
 
     _distinct = field_validator("machine", "model", "max_length")(distinct)
@@ -113,10 +122,12 @@ def run_matrix(parameters: MatrixParameters, files: MatrixFiles) -> dict[Child, 
     """Start what is missing, wait for all of it; why each run failed, None where it did not.
 
     Raises:
-        UserError: the parameters of the runs are wrong, or there is no such deployment.
+        UserError: the parameters of the runs are wrong or others than before, or there is no such
+            deployment.
     """
     children = plan(parameters.machine, parameters.model, parameters.max_length)
     values = {child: child_parameters(parameters, files, child) for child in children}
+    check_gone_on_with(parameters, files)
     errors: dict[Child, str | None] = dict.fromkeys(children)
     with get_client(sync_client=True) as client:
         for machine in parameters.machine:
@@ -131,13 +142,19 @@ def run_matrix(parameters: MatrixParameters, files: MatrixFiles) -> dict[Child, 
                     problem = problems(there)
                     errors[child] = None if problem is None else str(problem)
                     continue
-                run: Any = run_deployment(
-                    f"{BENCHMARK}/{child.machine}",
-                    parameters={"parameters": values[child].model_dump(), "resume": before is not None},
-                    flow_run_name=f"{files.matrix_id}-{child.run_id}",
-                    tags=["matrix"],
-                    timeout=0,
-                )
+                name = f"{files.matrix_id}-{child.run_id}"
+                run: Any = unfinished(client, name, values[child])
+                if run is not None:
+                    get_run_logger().info("%s: it was started before, and is waited for", child.run_id)
+                else:
+                    given = {"parameters": values[child].model_dump(), "resume": before is not None}
+                    run = run_deployment(
+                        f"{BENCHMARK}/{child.machine}",
+                        parameters=given,
+                        flow_run_name=name,
+                        tags=["matrix"],
+                        timeout=0,
+                    )
                 started[run.id] = child
             errors |= wait_for_runs(client, dict(started), parameters.timeout, parameters.poll_interval)
     return errors
@@ -161,6 +178,39 @@ def child_parameters(parameters: MatrixParameters, files: MatrixFiles, child: Ch
         "baseline": "none",
     }
     return make_parameters(parameters.benchmark | own)
+
+
+def check_gone_on_with(parameters: MatrixParameters, files: MatrixFiles) -> None:
+    """Raises UserError where the runs that are there were asked another question than these will be."""
+    if files.record.is_file():
+        before = read_json(files.record)["parameters"]["benchmark"]
+        check_same(_question(before), _question(parameters.benchmark), files.matrix_id)
+    elif files.directory.exists():
+        raise UserError(
+            f"run_id '{files.matrix_id}': {files.directory} is there and no matrix; take another id"
+        )
+
+
+def _question(benchmark: dict[str, Any]) -> dict[str, Any]:
+    """The parameters that the runs share, defaults too, as far as they have a say in what is found."""
+    shared = make_parameters(benchmark | {"model": "any"}).model_dump()
+    return {name: value for name, value in shared.items() if name not in (*OWN, *WHEN)}
+
+
+def unfinished(client: SyncPrefectClient, name: str, values: Parameters) -> FlowRun | None:
+    """The flow run of this name that has not ended: left waiting by a matrix that was killed.
+
+    Matrices of several results directories may have the same name, and so may their runs.
+    """
+    ended = [state for state in StateType if state in TERMINAL_STATES]
+    only = FlowRunFilter(
+        name=FlowRunFilterName(any_=[name]),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(not_any_=ended)),
+    )
+    for run in client.read_flow_runs(flow_run_filter=only, limit=PAGE):
+        if run.parameters.get("parameters", {}).get("results_dir") == values.results_dir:
+            return run
+    return None
 
 
 def check_machine(client: SyncPrefectClient, machine: str) -> None:

@@ -32,8 +32,9 @@ def _option(name: str) -> Callable[[Any], Any]:
     field = Parameters.model_fields[name]
     kind = field.annotation
     text = field.description or ""
-    if not field.is_required() and field.default not in (None, False, []):
-        default = field.default
+    default = field.default
+    # By identity: 0 equals False, and is a default worth telling.
+    if not field.is_required() and default is not None and default is not False and default != []:
         shown = ", ".join(map(str, default)) if isinstance(default, list) else default
         text += f"  [default: {shown}]"
     option = f"--{name.replace('_', '-')}"

@@ -154,8 +154,8 @@ class Parameters(BaseModel):
     warmup: int = Field(3, ge=0, description="Warm-up batches of a cell; kept, flagged, not counted.")
     cores: str | None = Field(
         None,
-        description="Cores to use: how many, or which ones, as in 0,1. By default as many of the "
-        "usable ones as give every comparison an interval with these repeats.",
+        description="Cores to use: how many, or which ones, as in 0,1 (a single one: 3,). By default as "
+        "many of the usable ones as give every comparison an interval with these repeats.",
     )
     isolation: Literal["parallel", "solo"] = Field(
         "parallel", description="A cell on every core at a time, or one on the whole machine."

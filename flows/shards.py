@@ -46,7 +46,8 @@ def sharded_evaluation(parameters: Parameters, shard_documents: int = 10_000) ->
     With the run_id of an evaluation that was broken off, the missing shards only are done.
 
     Args:
-        parameters: model, data, one variant, one max_length; those of timing mean nothing here.
+        parameters: model and data (not `demo`), one variant that does not calibrate, one
+            max_length; those of timing mean nothing here.
         shard_documents: documents of a shard, which bound the memory of a worker.
     """
     flow_run = get_run_context().flow_run  # type: ignore[union-attr]
@@ -116,8 +117,10 @@ def check(parameters: Parameters, shard_documents: int) -> None:
     if parameters.random_weights:
         raise UserError("random_weights: there is no quality to evaluate")
     if registry.get(parameters.variant[0]).calibrates:
+        # A run looks for calibration documents in the data, which are not in memory here.
         raise UserError(
-            f"variant {parameters.variant[0]}: those that calibrate are not evaluated in shards"
+            f"variant {parameters.variant[0]}: those that calibrate are not evaluated in shards, where "
+            "it is not checked that they calibrate on other documents; use `ptdq run`"
         )
     if shard_documents < 1 or shard_documents % parameters.batch_size:
         # Else batches would be others than without shards, and with them int8 results.

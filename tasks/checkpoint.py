@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from tasks.cache import cache_entry
+from tasks.cache import cache_entry, mark_used
 from tasks.errors import UserError
 from tasks.models import SHAPE, WEIGHTS, Source, call_loader, check_forward, read_weights, write_weights
 from tasks.store import digest_of, file_digest, read_json, write_json
@@ -124,6 +124,7 @@ def open_checkpoint(
             temporary.rename(target)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+    mark_used(target)
     facts = read_json(target / FACTS)
     return Checkpoint(name, commit, key, target, random_weights=random_weights, **facts)
 

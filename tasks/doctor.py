@@ -60,7 +60,7 @@ def check_cores(usable: Sequence[int], present: int, pins: bool, quota: float | 
                 "warn",
                 f"{quota:g} cores' worth of time for {len(usable)} cores: workers are stopped now and "
                 "then, which shows as outliers",
-                f"run with --cores {max(1, int(quota))}, or pin the container (--cpuset-cpus) instead",
+                f"run with --cores {max(1, int(quota))} (or pin the container with --cpuset-cpus)",
             )
         )
     if pins:
@@ -125,8 +125,8 @@ def check_memory(total: int, available: int, cores: int, model_bytes: int | None
         f"({cores} workers, {of})"
     )
     if needed > total:
-        fewer = int(total // (WORKER_BYTES + 2 * size))
-        remedy = f"run with --cores {fewer}" if fewer else "take a machine with more memory"
+        fewer = int(min(total // (WORKER_BYTES + 2 * size), (total - _COPIES * size) // WORKER_BYTES))
+        remedy = f"run with --cores {fewer}" if fewer > 0 else "take a machine with more memory"
         return Check("memory", "fail", text, remedy)
     if needed > available:
         return Check("memory", "warn", text, "end other programs, or run with fewer --cores")

@@ -1,6 +1,7 @@
 """A matrix of runs, models × lengths × machines: which runs it takes, and one table of what they left.
 
-A machine is a deployment of the benchmark: all workers of its work pool are taken to be alike.
+A machine is a deployment of the benchmark: all workers of its work pool are to be alike, and the report
+says where they are not (:mod:`tasks.report.machines`).
 """
 
 from __future__ import annotations

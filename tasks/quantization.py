@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from tasks.cache import cache_entry
+from tasks.cache import cache_entry, mark_used
 from tasks.calibration import CalibrationRequest
 from tasks.checkpoint import Checkpoint
 from tasks.errors import RunFailed, UserError
@@ -60,6 +60,7 @@ def prepare_variant(
         settings = replace(settings, keep_float_mixed=())
     target = cache_entry("artifacts", cache_key(checkpoint.digest, variant, settings, calibration.digest))
     if use_cache and intact(target):
+        mark_used(target)
         return PreparedVariant(open_artifact(target), cached=True)
     with tempfile.TemporaryDirectory(prefix="ptdq-") as scratch:
         ended = run_child(

@@ -220,7 +220,7 @@ def report(files: RunFiles) -> Path:
         files.run_id,
         files.directory,
         written.markdown_inlined,
-        run.record["verdict"],
+        run.record,
         report_tables.figure_rows(files),
         report_tables.against_baseline(run),
     )

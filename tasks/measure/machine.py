@@ -56,23 +56,28 @@ def affinity_of_threads() -> list[int]:
     return sorted(cores)
 
 
-def choose_cores(wanted: str | None) -> list[int]:
+def choose_cores(wanted: str | None, usable: list[int] | None = None) -> list[int]:
     """The cores that a run uses.
 
     Args:
-        wanted: None for all usable ones, a number of cores, or a list such as ``0,1``.
+        wanted: None for all usable ones, a number of cores, or a list such as ``0,1``; with a comma
+            at its end, as in ``3,``, it is a list of one.
+        usable: those to choose from; by default those of this process.
 
     Raises:
         UserError: not of that form, or a core that is not usable here.
     """
-    usable = usable_cores()
+    if usable is None:
+        usable = usable_cores()
     if wanted is None:
         return usable
-    parts = [part.strip() for part in str(wanted).split(",")]
-    if not all(part.isdigit() for part in parts):
-        raise UserError(f"cores '{wanted}': expected a number of cores, or a list such as 0,1")
+    parts = [part.strip() for part in str(wanted).strip().removesuffix(",").split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise UserError(
+            f"cores '{wanted}': expected a number of cores, or a list such as 0,1 (of one core: 0,)"
+        )
     numbers = [int(part) for part in parts]
-    if len(numbers) == 1:
+    if len(numbers) == 1 and "," not in str(wanted):
         count = numbers[0]
         if not 1 <= count <= len(usable):
             raise UserError(f"cores {count}: this machine has {len(usable)} usable ones")

@@ -12,6 +12,7 @@ from tasks.report.markdown import bullets, code, paragraphs, prose, table
 from tasks.report.run import Row
 
 HOUR = 3600
+SEVERAL = "several CPUs"
 
 
 def machine_rows(rows: Sequence[Row], price: Mapping[str, float] | None = None) -> list[Row]:
@@ -19,20 +20,23 @@ def machine_rows(rows: Sequence[Row], price: Mapping[str, float] | None = None) 
 
     A rate is the geometric mean over the models and lengths that every machine with figures has
     finished, each with its fastest variant that is not found inferior: else a machine would gain by
-    failing at the large models.
+    failing at the large models. A machine whose runs found several CPUs has no rates: they would be
+    those of no CPU.
 
     Args:
         rows: of the table ``matrix``.
         price: of an hour of each machine, in any currency.
     """
-    best = {name: _best(mine) for name, mine in _by_machine(rows).items()}
+    best = {
+        name: _best(mine) if len(_kinds(mine)) == 1 else {} for name, mine in _by_machine(rows).items()
+    }
     finished = [set(found) for found in best.values() if found]
     shared = set.intersection(*finished) if finished else set()
     summary = []
     for name, mine in _by_machine(rows).items():
         chosen = [best[name][place] for place in sorted(shared) if place in best[name]]
         rate = geometric_mean(row["documents_per_second"] for row in chosen) if chosen else None
-        facts: Row = next((row for row in mine if row["cpu"]), {})
+        facts = _facts(mine)
         together = (facts.get("cores") or 1) if facts.get("isolation") == "parallel" else 1
         whole = rate * together if rate else None
         cost = (price or {}).get(name)
@@ -54,6 +58,19 @@ def machine_rows(rows: Sequence[Row], price: Mapping[str, float] | None = None) 
     return sorted(summary, key=lambda row: -(row[order] or 0.0))
 
 
+def _kinds(rows: Sequence[Row]) -> list[tuple[str, int]]:
+    """Each CPU with its number of cores that the runs of a machine have found."""
+    return sorted({(row["cpu"], row["cores_usable"] or 0) for row in rows if row["cpu"]})
+
+
+def _facts(rows: Sequence[Row]) -> Row:
+    """What the machine is; of several kinds, their names alone."""
+    kinds = _kinds(rows)
+    if len(kinds) > 1:
+        return {"cpu": f"{SEVERAL}: " + "; ".join(f"{cpu}, {cores} cores" for cpu, cores in kinds)}
+    return next((row for row in rows if row["cpu"]), {})
+
+
 def document(matrix_id: str, rows: Sequence[Row], price: Mapping[str, float] | None = None) -> str:
     """The whole report as Markdown."""
     machines = machine_rows(rows, price)
@@ -63,6 +80,7 @@ def document(matrix_id: str, rows: Sequence[Row], price: Mapping[str, float] | N
             _answer(machines),
             "## Machines",
             _machines(machines, bool(price)),
+            _mixed(machines),
             "Rates are geometric means over the models and lengths that every machine has finished, each "
             "with its fastest variant that is not found inferior. The machine's rate is that of a core "
             "times the cores that were measured on side by side. Within a machine, speed-ups have "
@@ -89,6 +107,16 @@ def _answer(machines: Sequence[Row]) -> str:
         what = "documents for the money" if priced else "documents per second"
         text += f", {first[key] / second[key]:.2f} times the {what} of {code(second['machine'])}"
     return text + "."
+
+
+def _mixed(machines: Sequence[Row]) -> str:
+    names = [code(row["machine"]) for row in machines if str(row["cpu"]).startswith(SEVERAL)]
+    if not names:
+        return ""
+    return (
+        f"No rates for {', '.join(names)}: the runs found {SEVERAL}, so the workers of the pool are not "
+        "of one kind. Give each kind a pool and a deployment of its own."
+    )
 
 
 def _rate(row: Row) -> str:

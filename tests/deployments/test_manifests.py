@@ -12,11 +12,15 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import jsonschema
 import pytest
 import yaml
+from prefect.events.schemas.automations import EventTrigger
+from prefect.events.schemas.events import Resource
 
+from deployments import automations
 from flows.parameters import Parameters
 from tests.flows.support import ROOT
 
@@ -243,6 +247,59 @@ def test_a_run_has_whole_cores_to_itself() -> None:
 def test_every_variable_is_declared_and_used() -> None:
     used = set(re.findall(r"\{\{ (\w+) \}\}", json.dumps(TEMPLATE["job_configuration"])))
     assert used == set(TEMPLATE["variables"]["properties"])
+
+
+# Deployments.
+
+DEPLOYED = [
+    (file, deployment)
+    for file in sorted((ROOT / "deployments").rglob("*.yaml"))
+    for content in documents(file)
+    for deployment in content.get("deployments", [])
+]
+
+
+def test_every_deployment_says_where_results_are_stored() -> None:
+    assert len(DEPLOYED) == 7
+    for file, deployment in DEPLOYED:
+        variables = deployment["work_pool"]["job_variables"]
+        assert variables["env"]["PREFECT_RESULTS_PERSIST_BY_DEFAULT"] == "false", deployment["name"]
+        assert "# Result storage: none." in file.read_text(encoding="utf-8")
+
+
+def test_runs_of_every_deployment_have_a_heartbeat() -> None:
+    for _, deployment in DEPLOYED:
+        seconds = deployment["work_pool"]["job_variables"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]
+        # As short as Prefect allows, and no longer than the automation expects where it is told nothing.
+        assert 30 <= int(seconds) <= 180
+
+
+def test_every_night_has_the_same_gates() -> None:
+    gates = {
+        deployment["name"]: {name: given.get(name) for name in ("min_speedup", "max_f1_drop")}
+        for _, deployment in DEPLOYED
+        if "nightly" in deployment["tags"]
+        for given in [deployment["parameters"]["parameters"]]
+    }
+    assert set(gates) == {"nightly", "nightly-docker", "nightly-kubernetes"}
+    assert all(found == {"min_speedup": 1.0, "max_f1_drop": 0.02} for found in gates.values())
+
+
+def test_automations_are_of_every_flow() -> None:
+    from flows.benchmark import quantization_benchmark
+    from flows.matrix import benchmark_matrix
+    from flows.shards import sharded_evaluation
+
+    flows = {flow.name for flow in (quantization_benchmark, benchmark_matrix, sharded_evaluation)}
+    for automation in (automations.zombies(30), automations.notice(uuid4())):
+        trigger = automation.trigger
+        assert isinstance(trigger, EventTrigger)
+        for name in flows:
+            run = {"prefect.resource.role": "flow", "prefect.resource.name": name}
+            related = Resource({"prefect.resource.id": "prefect.flow.1", **run})
+            assert trigger.match_related.matches(related), name
+        other = {"prefect.resource.role": "flow", "prefect.resource.name": "somebody-else's"}
+        assert not trigger.match_related.matches(Resource({"prefect.resource.id": "f", **other}))
 
 
 @pytest.mark.parametrize("file", [DOCKER / "prefect.yaml", KUBERNETES / "prefect.yaml"])

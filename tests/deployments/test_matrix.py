@@ -14,7 +14,7 @@ import psutil
 import pytest
 import yaml
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.matrix import MatrixParameters, benchmark_matrix
@@ -33,6 +33,7 @@ pytestmark = [
 
 FILE = "deployments/matrix.yaml"
 MACHINES = ("machine-a", "machine-b")
+SMALL = {"repeats": 1, "control_documents": 0, "load_wait": 0}
 
 
 @pytest.fixture(scope="module")
@@ -77,15 +78,19 @@ class Ran:
     files: MatrixFiles
 
 
-def run_matrix(installation: Installation, data: Path, results: Path, *options: object) -> Ran:
+def command(data: Path, results: Path, *options: object) -> list[str]:
+    """``ptdq matrix`` with a configuration of short runs."""
+    results.parent.mkdir(parents=True, exist_ok=True)
     config = results.parent / "all.yaml"
-    small = {"data": str(data), "repeats": 1, "control_documents": 0, "load_wait": 0}
-    config.write_text(yaml.safe_dump(small), encoding="utf-8")
+    config.write_text(yaml.safe_dump({"data": str(data), **SMALL}), encoding="utf-8")
+    program = str(Path(sys.executable).with_name("ptdq"))
+    given = ["--config", config, "--run-id", "rent", "--results-dir", results, *options]
+    return [program, "matrix", *map(str, given)]
+
+
+def run_matrix(installation: Installation, data: Path, results: Path, *options: object) -> Ran:
     done = subprocess.run(
-        [
-            Path(sys.executable).with_name("ptdq"), "matrix", "--config", config, "--run-id", "rent",
-            "--results-dir", results, *map(str, options),
-        ],
+        command(data, results, *options),
         cwd=ROOT, env=installation.environment, capture_output=True, text=True, timeout=1200, check=False,
     )  # fmt: skip
     return Ran(done.returncode, done.stdout + done.stderr, MatrixFiles(results / "rent"))
@@ -164,13 +169,32 @@ def test_what_is_there_is_not_run_again(
         machine=[MACHINES[0]],
         model=[str(tiny_model)],
         max_length=[16],
-        benchmark={"data": str(tiny_data)},
+        # Not how long it may take: that may be changed.
+        benchmark={"data": str(tiny_data), **SMALL, "cell_timeout": 1800},
         results_dir=str(ran.files.directory.parent),
     )
     assert state.is_completed(), state.message
     assert {path: path.stat().st_mtime_ns for path in ran.files.runs.rglob("run.json")} == before
     rows = read_table(ran.files.table).to_pylist()
     assert {(row["machine"], row["status"]) for row in rows} == {(MACHINES[0], "ok")}
+
+
+def test_other_parameters_are_refused_and_nothing_is_written(
+    ran: Ran, machines: Installation, tiny_model: Path, tiny_data: Path
+) -> None:
+    before = ran.files.record.read_bytes()
+    state = go(
+        machines,
+        machine=[MACHINES[0]],
+        model=[str(tiny_model)],
+        max_length=[16],
+        benchmark={"data": str(tiny_data), **SMALL, "repeats": 2, "variant": ["fp32"]},
+        results_dir=str(ran.files.directory.parent),
+    )
+    error = state.result(raise_on_failure=False)
+    assert isinstance(error, UserError)
+    assert "run_id 'rent': its variant, repeats was another" in str(error)
+    assert ran.files.record.read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -192,11 +216,52 @@ def test_a_mistake_starts_no_run(
     assert list(tmp_path.iterdir()) == []
 
 
+def named(installation: Installation, name: str) -> list[FlowRun]:
+    with installation.client() as client:
+        return [run for run in client.read_flow_runs() if run.name == name]
+
+
+def paused(installation: Installation, pool: str, is_paused: bool) -> None:
+    with installation.client() as client:
+        client.update_work_pool(pool, WorkPoolUpdate(is_paused=is_paused))
+
+
+def test_what_a_killed_matrix_left_waiting_is_not_started_twice(
+    machines: Installation, tiny_model: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    child = Child(MACHINES[1], str(tiny_model), 16)
+    name = f"rent-{child.run_id}"
+    files = MatrixFiles(tmp_path / "results" / "rent")
+    others = len(named(machines, name))  # of another results directory
+    paused(machines, MACHINES[1], True)
+    parent = subprocess.Popen(
+        command(tiny_data, files.directory.parent, "--machine", child.machine, "--model", child.model,
+                "--max-length", child.max_length),
+        cwd=ROOT, env=machines.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        wait_for("waiting run", lambda: len(named(machines, name)) > others)
+    finally:
+        parent.kill()
+        parent.wait()
+    paused(machines, MACHINES[1], False)
+    state = go(
+        machines,
+        machine=[child.machine],
+        model=[child.model],
+        max_length=[child.max_length],
+        benchmark={"data": str(tiny_data), **SMALL},
+        results_dir=str(files.directory.parent),
+    )
+    assert state.is_completed(), state.message
+    assert len(named(machines, name)) == others + 1
+    assert {row["status"] for row in read_table(files.table).to_pylist()} == {"ok"}
+
+
 def test_what_no_worker_takes_is_given_up(
     machines: Installation, tiny_model: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
-    with machines.client() as client:
-        client.update_work_pool(MACHINES[0], WorkPoolUpdate(is_paused=True))
+    paused(machines, MACHINES[0], True)
     state = go(
         machines,
         machine=[MACHINES[0]],
@@ -209,7 +274,6 @@ def test_what_no_worker_takes_is_given_up(
     assert state.is_failed()
     (row,) = read_table(MatrixFiles(tmp_path / "rent").table).to_pylist()
     assert row["error"] == "was not started by any worker within 3 s"
-    with machines.client() as client:
-        (run,) = [run for run in client.read_flow_runs() if run.name == f"rent-{row['run_id']}"]
+    (run,) = named(machines, f"rent-{row['run_id']}")
     assert run.state is not None
     assert run.state.is_cancelled()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psutil
 import pytest
@@ -18,6 +21,7 @@ from tests.deployments.support import (
     artifacts_of,
     deploy_on_schedule,
     deployment,
+    ended,
     parameters,
     read_run,
     run_deployment,
@@ -81,10 +85,40 @@ def test_a_run_completes_and_its_artifacts_are_there(
     artifacts = artifacts_of(installation, run.id)
     assert artifacts["ptdq-report"].startswith("# ")
     (verdict,) = json.loads(artifacts["ptdq-verdict"])
-    assert verdict["run_id"] == "deployed"
+    assert (verdict["run_id"], verdict["deployment"]) == ("deployed", "demo")
+    client = subprocess.run(
+        [sys.executable, "examples/latest_verdict.py", "--deployment", "demo"],
+        cwd=ROOT, env=installation.environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert json.loads(client.stdout) == verdict | {
+        "comparisons": json.loads(artifacts["ptdq-comparisons"])
+    }
     figures = json.loads(artifacts["ptdq-figures"])
     assert {row["variant"] for row in figures} == {"fp32", "int8-dynamic"}
     assert read_json(RunFiles(tmp_path / "deployed").record)["flow_run_id"] == str(run.id)
+
+
+def test_a_retry_goes_on_with_the_run(
+    installation: Installation, tiny_model: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    # No variant is a thousand times as fast: the run fails, and is retried as somebody does who sees it.
+    values = parameters(
+        tiny_model, tiny_data, tmp_path, min_speedup=1000, variant=["fp32", "int8-dynamic"]
+    )
+    assert run_deployment(installation, "demo", values, "--watch").returncode != 0
+    (directory,) = tmp_path.iterdir()
+    files = RunFiles(directory)
+    run_id = UUID(read_json(files.record)["flow_run_id"])
+    cells = {path: path.stat().st_mtime_ns for path in files.cells.iterdir()}
+    assert len(cells) == 2
+
+    installation.prefect("flow-run", "retry", str(run_id))
+    wait_for("retry", lambda: len(read_json(files.record)["resumed_at"]) == 1, seconds=300)
+    again = wait_for("its end", lambda: ended(installation, run_id), seconds=300)
+    assert again.state is not None
+    assert str(again.state.message).startswith("gate min_speedup failed")
+    assert {path: path.stat().st_mtime_ns for path in files.cells.iterdir()} == cells
+    assert list(tmp_path.iterdir()) == [directory]
 
 
 def test_a_schedule_starts_runs(

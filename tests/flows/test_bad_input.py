@@ -326,7 +326,7 @@ def test_engine_is_unknown() -> None:
     says(complaint(choose_engine, "steam"), "'steam'", "there are", choose_engine(None))
 
 
-@pytest.mark.parametrize("cores", ["0", "10000", "0,10000", "0,0", "many", ""])
+@pytest.mark.parametrize("cores", ["0", "10000", "0,10000", "0,0", "10000,", "0,,", ",", "²", "many", ""])
 def test_cores_are_not_there(cores: str) -> None:
     says(complaint(choose_cores, cores), "cores", cores)
 

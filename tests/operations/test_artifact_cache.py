@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -97,9 +98,12 @@ def test_the_second_run_finds_what_the_first_made(
     first: PreparedVariant, again: Prepare, tmp_path: Path
 ) -> None:
     assert not first.cached
+    os.utime(entry(first, tmp_path / "cache"), (0, 0))
     found = again()
     assert found.cached
     assert not worked(tmp_path / "cache")
+    # `ptdq prune --cache` goes by it.
+    assert entry(first, tmp_path / "cache").stat().st_mtime > 0
     assert found.artifact.digest == first.artifact.digest
 
 

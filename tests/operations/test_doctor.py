@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.cli import cli
 from tasks import doctor
 from tasks.doctor import (
+    Check,
     check_cores,
     check_disk,
     check_engines,
@@ -26,6 +28,7 @@ from tasks.doctor import (
     check_versions,
     weights_bytes,
 )
+from tasks.measure.machine import choose_cores
 
 GB = 10**9
 
@@ -45,6 +48,36 @@ def test_hyper_threads() -> None:
     found = check_siblings([0, 1, 2, 3], pairs)
     assert found is not None
     assert "--cores 0,1" in found.remedy
+
+
+def cores_of_remedies(usable: list[int], checks: list[Check | None]) -> list[list[int]]:
+    """What the cores are that remedies name with --cores."""
+    named = [re.search(r"--cores ([\d,]+)", check.remedy) for check in checks if check is not None]
+    return [choose_cores(found[1], usable) for found in named if found]
+
+
+@pytest.mark.parametrize(
+    ("usable", "siblings", "firsts"),
+    [
+        ([0, 1], {0: {0, 1}, 1: {0, 1}}, [0]),
+        ([2, 6], {2: {2, 6}, 6: {2, 6}}, [2]),
+        ([0, 1, 2, 3], {0: {0, 2}, 1: {1, 3}, 2: {0, 2}, 3: {1, 3}}, [0, 1]),
+        ([0, 2, 3], {0: {0, 1}, 2: {2, 3}, 3: {2, 3}}, [0, 2]),
+    ],
+)
+def test_what_a_remedy_says_is_understood(
+    usable: list[int], siblings: dict[int, set[int]], firsts: list[int]
+) -> None:
+    threads = {core: frozenset(found) for core, found in siblings.items()}
+    assert cores_of_remedies(usable, [check_siblings(usable, threads)]) == [firsts]
+
+
+def test_a_number_of_cores_in_a_remedy_is_a_number() -> None:
+    usable = [4, 5, 6, 7]
+    quota = check_cores(usable, 8, True, 1.5)
+    assert cores_of_remedies(usable, [*quota]) == [[4]]
+    memory = check_memory(3 * GB, 3 * GB, len(usable), GB // 2)
+    assert cores_of_remedies(usable, [memory]) == [[4]]
 
 
 def test_flags() -> None:
@@ -69,6 +102,8 @@ def test_memory_against_the_model() -> None:
     large = check_memory(16 * GB, 15 * GB, 16, 1 * GB)
     assert (large.status, large.remedy) == ("fail", "run with --cores 6")
     assert check_memory(2 * GB, 2 * GB, 1, 7 * GB).remedy == "take a machine with more memory"
+    # Enough for a worker, and not for preparing, which no number of cores makes smaller.
+    assert check_memory(3 * GB, 3 * GB, 1, 1 * GB).remedy == "take a machine with more memory"
 
 
 def test_disk(tmp_path: Path) -> None:

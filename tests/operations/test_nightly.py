@@ -13,6 +13,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from prefect import flow
 from prefect.artifacts import Artifact
 
 from tasks import baseline, prefect_artifacts
@@ -109,15 +110,29 @@ def test_artifacts_are_what_is_documented(tonight: RunFiles) -> None:
         found: list[dict[str, Any]] = json.loads(str(artifact.data))
         return found
 
-    documented = str(prefect_artifacts.__doc__)
     verdict, *rest = rows(prefect_artifacts.VERDICT)
     assert rest == []
-    assert f"one row: {', '.join(verdict)} |" in documented
-    assert (verdict["run_id"], verdict["schema_version"]) == ("tonight", SCHEMA_VERSION)
+    record = read_json(tonight.record)
+    assert {name: verdict[name] for name in ("run_id", "schema_version", "deployment")} == {
+        "run_id": "tonight", "schema_version": SCHEMA_VERSION, "deployment": None,
+    }  # fmt: skip
+    assert (verdict["model"], verdict["model_digest"]) == (
+        record["model"]["name"],
+        record["model"]["digest"],
+    )
+    assert (verdict["data"], verdict["data_digest"]) == (record["data"]["path"], record["data"]["digest"])
     assert (Path(verdict["directory"]) / "run.json").is_file()
     run = load(tonight)
     figures, compared = rows(prefect_artifacts.FIGURES), rows(prefect_artifacts.COMPARISONS)
-    assert figures == json.loads(json.dumps(figure_rows(tonight)))
+    for key, found in (
+        (prefect_artifacts.VERDICT, [verdict]),
+        (prefect_artifacts.FIGURES, figures),
+        (prefect_artifacts.COMPARISONS, compared),
+    ):
+        assert [list(row) for row in found] == [list(prefect_artifacts.COLUMNS[key])] * len(found)
+        assert all((r["run_id"], r["schema_version"]) == ("tonight", SCHEMA_VERSION) for r in found)
+    common = {"schema_version": SCHEMA_VERSION, "run_id": "tonight"}
+    assert figures == [common | row for row in json.loads(json.dumps(figure_rows(tonight)))]
     assert [(r["variant"], r["speedup"]) for r in compared] == [
         (r["variant"], r["speedup"]) for r in against_baseline(run)
     ]
@@ -129,24 +144,60 @@ def test_artifacts_are_what_is_documented(tonight: RunFiles) -> None:
     assert progress is not None
     assert float(str(progress.data)) == 100
     for key in ("REPORT", "VERDICT", "FIGURES", "COMPARISONS", "FILES", "PROGRESS"):
-        assert f"``{getattr(prefect_artifacts, key)}``" in documented
+        assert f"``{getattr(prefect_artifacts, key)}``" in str(prefect_artifacts.__doc__)
 
 
-def test_a_client_reads_the_latest_verdict(tonight: RunFiles, prefect_server: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "examples/latest_verdict.py"],
+def ask(server: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The client's answer."""
+    return subprocess.run(
+        [sys.executable, "examples/latest_verdict.py", *arguments],
         cwd=ROOT,
-        env=os.environ | {"PREFECT_API_URL": prefect_server},
+        env=os.environ | {"PREFECT_API_URL": server},
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
+
+
+def test_a_client_reads_the_latest_verdict_of_its_model(
+    tonight: RunFiles, asked: dict[str, Any], prefect_server: str, tmp_path: Path
+) -> None:
+    # Somebody else's verdict, of another model, comes later.
+    record = read_json(tonight.record)
+    other = {"model": record["model"] | {"name": "another", "digest": "another's"}}
+
+    @flow
+    def of_a_colleague() -> None:
+        prefect_artifacts.publish("colleague", tmp_path, "# Report", record | other, [], [])
+
+    of_a_colleague()
+    assert json.loads(ask(prefect_server, "--model", "another").stdout)["run_id"] == "colleague"
+    decision = record["verdict"]["decision"]
+    done = ask(prefect_server, "--model", asked["model"])
     found = json.loads(done.stdout)
-    decision = read_json(tonight.record)["verdict"]["decision"]
     assert (found["run_id"], found["decision"]) == ("tonight", decision)
     assert [row["variant"] for row in found["comparisons"]] == ["int8-dynamic"]
+    assert {row["run_id"] for row in found["comparisons"]} == {"tonight"}
     assert done.returncode == {"ship": 0, "don't ship": 3, "can't tell": 4}[decision]
+    of_digest = ask(prefect_server, "--model", record["model"]["digest"])
+    assert json.loads(of_digest.stdout) == found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["--model", "no-such"], 1, "no verdict for model no-such"),
+        (["--deployment", "nightly"], 1, "no verdict for deployment nightly"),
+        ([], 2, "give --model, --deployment, or both"),
+    ],
+)
+def test_a_client_is_told_where_no_verdict_is_its_own(
+    tonight: RunFiles, prefect_server: str, arguments: list[str], status: int, words: str
+) -> None:
+    done = ask(prefect_server, *arguments)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert words in done.stderr.splitlines()[-1]
 
 
 def test_without_waiting_the_flow_fails_and_leaves_nothing(asked: dict[str, Any], results: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,10 +13,13 @@ from rich.console import Console
 
 from flows.cli import cli
 from tasks import baseline
+from tasks.cache import mark_used
 from tasks.errors import UserError
-from tasks.prune import prune
+from tasks.lock import MachineLock
+from tasks.prune import prune, prune_cache
 from tasks.report import build_report, show
-from tasks.store import RunFiles, read_json
+from tasks.shards import ShardFiles
+from tasks.store import RunFiles, read_json, write_json, write_text
 from tasks.summary import write_summary
 from tests.operations.runs import make_run
 
@@ -97,6 +101,120 @@ def test_without_a_readable_baseline_nothing_is_dropped(results: Path) -> None:
     with pytest.raises(UserError, match="not valid JSON"):
         prune(results, DAY, now=NOW)
     assert contents(results) == before
+
+
+def aged(directory: Path, moment: datetime) -> None:
+    """Everything in it as if last written then."""
+    for path in directory.rglob("*"):
+        os.utime(path, (moment.timestamp(), moment.timestamp()))
+
+
+def of(results: Path, age: timedelta = MONTH, **options: bool) -> dict[str, str | None]:
+    return {run.run_id: run.kept for run in prune(results, age, now=NOW, **options)}
+
+
+def test_a_baseline_of_others_keeps_its_rows(tmp_path: Path) -> None:
+    old = {"ended_at": "2026-10-01T00:00:00+00:00"}
+    for run_id in ("by-id", "by-path", "of-none"):
+        make_run(tmp_path, run_id, documents=20, record=old)
+    young = {"ended_at": "2026-11-30T00:00:00+00:00"}
+    for run_id, baseline_of in (("a", "by-id"), ("b", str(tmp_path / "by-path")), ("c", "none")):
+        record = young | {"parameters": {"baseline": baseline_of}}
+        make_run(tmp_path, run_id, documents=20, record=record)
+    kept = of(tmp_path)
+    assert kept["by-id"] == "it is the baseline of a"
+    assert kept["by-path"] == "it is the baseline of b"
+    assert kept["of-none"] is None
+
+
+def test_runs_of_a_matrix_are_runs(tmp_path: Path) -> None:
+    old = {"ended_at": "2026-10-01T00:00:00+00:00"}
+    files = make_run(tmp_path / "rent" / "runs", "child", documents=20, record=old)
+    (tmp_path / "rent" / "matrix.json").write_text("{}")
+    (tmp_path / "rent" / "matrix.parquet").write_bytes(b"the rows of the report")
+    assert of(tmp_path) == {"rent/runs/child": None}
+    assert not files.table("predictions").exists()
+    assert files.table("cells").is_file()
+    assert (tmp_path / "rent" / "matrix.parquet").is_file()
+
+
+def test_predictions_of_an_evaluation_go_and_its_quality_stays(tmp_path: Path) -> None:
+    for name, ended in (("old", "2026-10-01T00:00:00+00:00"), ("young", "2026-11-30T00:00:00+00:00")):
+        files = ShardFiles(tmp_path / name)
+        write_json(files.record, {"run_id": name, "asked": {}, "f1_weighted": 0.9, "ended_at": ended})
+        write_text(files.report, "# Evaluation")
+        files.shards.mkdir()
+        files.shard(0).write_bytes(b"rows of a shard")
+        files.documents.write_bytes(b"documents")
+    before = contents(tmp_path / "young")
+    assert of(tmp_path) == {"old": None, "young": "it is younger"}
+    assert contents(tmp_path / "young") == before
+    assert set(contents(tmp_path / "old")) == {"evaluation.json", "report.md"}
+    record = read_json(ShardFiles(tmp_path / "old").record)
+    assert (record["f1_weighted"], record["pruned"]["freed_bytes"]) == (0.9, 24)
+    assert of(tmp_path) == {"young": "it is younger"}
+
+
+def test_cells_of_a_run_that_was_broken_off_go_once_nothing_is_written_any_more(tmp_path: Path) -> None:
+    broken = {"status": "running", "ended_at": None}
+    for name, last in (("dead", NOW - 2 * MONTH), ("late", NOW - 2 * MONTH), ("alive", NOW - DAY / 2)):
+        make_run(tmp_path, name, documents=20, record=broken)
+        aged(tmp_path / name, last)
+    # A cell that ended yesterday, of a run that is old.
+    os.utime(tmp_path / "late" / "cells" / "a-cell.parquet", ((NOW - DAY).timestamp(),) * 2)
+    words = "it is not complete (status: running), and was written to since"
+    assert of(tmp_path) == {"dead": None, "late": words, "alive": words}
+    assert not (tmp_path / "dead" / "cells").exists()
+    (note,) = read_json(tmp_path / "dead" / "run.json")["notes"]
+    assert note.startswith("it was broken off, and the cells that it had finished were pruned")
+    # Whatever is asked for: it may still run.
+    assert of(tmp_path, timedelta(0))["alive"] == words
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache with an old and a young entry of each kind, and a lock of its own."""
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("PTDQ_CACHE", str(cache))
+    monkeypatch.setenv("PTDQ_LOCK", str(tmp_path / "lock"))
+    for name, last in (("old", NOW - 2 * MONTH), ("young", NOW - DAY / 2)):
+        for kind in ("models", "artifacts"):
+            (cache / kind / name).mkdir(parents=True)
+            (cache / kind / name / "weights").write_bytes(b"weights")
+            os.utime(cache / kind / name, (last.timestamp(),) * 2)
+        (cache / "documents").mkdir(exist_ok=True)
+        (cache / "documents" / f"{name}.parquet").write_bytes(b"documents")
+        os.utime(cache / "documents" / f"{name}.parquet", (last.timestamp(),) * 2)
+    (cache / "demo").mkdir()
+    return cache
+
+
+def test_what_no_run_has_used_goes_from_the_cache(cache: Path) -> None:
+    would = prune_cache(MONTH, dry_run=True, now=NOW)
+    assert len(list(cache.glob("*/*"))) == 6
+    assert {entry.run_id for entry in would} == {"artifacts/old", "documents/old.parquet", "models/old"}
+    assert prune_cache(MONTH, now=NOW) == would
+    left = {str(path.relative_to(cache)) for path in cache.glob("*/*")}
+    assert left == {"artifacts/young", "documents/young.parquet", "models/young"}
+    assert (cache / "demo").is_dir()
+    assert prune_cache(timedelta(0), now=NOW) == []
+
+
+def test_use_of_an_entry_is_noted(cache: Path) -> None:
+    mark_used(cache / "models" / "old")
+    now = datetime.now(UTC)
+    assert "models/old" not in {e.run_id for e in prune_cache(DAY, dry_run=True, now=now)}
+    mark_used(cache / "models" / "none")  # of no consequence
+
+
+def test_the_cache_of_a_machine_that_measures_is_left_alone(cache: Path) -> None:
+    command = ["prune", "--cache", "--older-than", "30", "--results-dir", str(cache)]
+    with MachineLock() as lock:
+        lock.acquire("nightly")
+        error = CliRunner().invoke(cli, command).exception
+    assert isinstance(error, UserError)
+    assert "measured on by run nightly" in str(error)
+    assert len(list(cache.glob("*/*"))) == 6
 
 
 def test_command(results: Path) -> None:

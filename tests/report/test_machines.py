@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tasks.prefect_artifacts import COLUMNS, MACHINES
 from tasks.report.machines import document, machine_rows
 
 
@@ -54,12 +55,34 @@ def test_an_inferior_variant_does_not_count() -> None:
     assert found["documents_per_second_core"] == pytest.approx(50)
 
 
+def test_columns_are_those_that_are_documented() -> None:
+    (found,) = machine_rows([row("a", "m", 50.0)])
+    assert ["schema_version", "matrix_id", *found, "directory"] == list(COLUMNS[MACHINES])
+
+
 def test_with_prices_the_cheapest_is_first() -> None:
     rows = [row("fast", "m", 100.0), row("cheap", "m", 60.0)]
     first, _ = machine_rows(rows, {"fast": 2.0, "cheap": 1.0})
     assert first["machine"] == "cheap"
     assert first["documents_per_price"] == pytest.approx(60 * 4 * 3600)
     assert "1.20 times the documents for the money" in document("x", rows, {"fast": 2.0, "cheap": 1.0})
+
+
+def test_a_pool_of_several_cpus_has_no_rates_and_spoils_no_others() -> None:
+    rows = [
+        row("mixed", "small", 100.0, cpu="Old"),
+        row("mixed", "large", 10.0, cpu="New"),
+        row("a", "small", 50.0),
+        row("a", "large", 2.0),
+    ]
+    first, second = machine_rows(rows)
+    assert (first["machine"], first["cpu"], first["compared"]) == ("a", "CPU of a", 2)
+    assert second["cpu"] == "several CPUs: New, 8 cores; Old, 8 cores"
+    names = ("cores", "flags", "documents_per_second_core", "documents_per_second", "documents_per_price")
+    assert [second[name] for name in names] == [None] * len(names)
+    text = document("x", rows)
+    assert "No rates for `mixed`" in text
+    assert "No rates" not in document("x", rows[2:])
 
 
 def test_a_matrix_without_figures_says_so() -> None:

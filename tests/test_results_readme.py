@@ -1,0 +1,36 @@
+"""results/README.md describes every kind of directory that is found there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tasks.matrix import MatrixFiles
+from tasks.schema import tables
+from tasks.sensitivity.find import TABLE
+from tasks.sensitivity.report import CONFIG
+from tasks.shards import ShardFiles
+from tasks.store import RunFiles
+from tasks.summary import summary_path
+from tests.flows.support import ROOT
+
+SECTIONS = (ROOT / "results" / "README.md").read_text(encoding="utf-8").split("\n## ")
+HERE = Path()
+RUN, SHARDS, MATRIX = RunFiles(HERE), ShardFiles(HERE), MatrixFiles(HERE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "files"),
+    [
+        ("A run", [RUN.record, RUN.report, summary_path(RUN), *map(RUN.table, tables())]),
+        ("A run", [RUN.cells, RUN.requests, RUN.logs, RUN.plot("any").parent]),
+        ("A sharded evaluation", [SHARDS.record, SHARDS.report, SHARDS.documents, SHARDS.shards]),
+        ("A matrix", [MATRIX.record, MATRIX.report, MATRIX.table, MATRIX.runs]),
+        ("A study of sensitivity", [Path(TABLE), Path(CONFIG)]),
+    ],
+)
+def test_every_file_is_described(kind: str, files: list[Path]) -> None:
+    (section,) = (text for text in SECTIONS if text.startswith(kind))
+    for path in files:
+        assert f"`{path.name}`" in section or f"`{path.name}/`" in section, path.name
