@@ -20,7 +20,7 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 
-from flows.parameters import ALL, DEMO, Parameters, command_line, with_demo
+from flows.parameters import ALL, DEMO, Parameters, command_line, default_values, with_demo
 from tasks import baseline, published, record, steps
 from tasks.design import Cell, Design, make_design
 from tasks.engines import choose_engine
@@ -93,6 +93,8 @@ def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> Ru
     if parameters.baseline is not None:
         baseline.choose(files.directory.parent, parameters.baseline)  # there, or refused now
     cores = machine.choose_cores(parameters.cores)
+    if going_on:
+        record.check_same(files, parameters.model_dump(), default_values(), cores)
     names, skipped = choose_variants(parameters.variant, parameters.keep_float_mixed)
     settings = choose_settings(parameters)
     seconds: dict[str, float] = {}

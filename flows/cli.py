@@ -77,7 +77,15 @@ def run(config: Path | None, resume: str | None, **options: Any) -> None:
 
     given = given_options(options)
     if resume is not None:
+        from tasks.record import UNMEASURED
         from tasks.store import open_run, read_json
+
+        asked = [*(["config"] if config is not None else []), *given]
+        if fixed := [name for name in asked if name not in UNMEASURED]:
+            raise UserError(
+                f"{fixed[0]}: a run goes on as it began; leave --{fixed[0].replace('_', '-')} out, or "
+                "start a new run"
+            )
 
         files = open_run(resume, Path(str(given.get("results_dir", "results"))))
         values = read_json(files.record)["parameters"] | given

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,18 @@ _PACKAGES = (
     "ptdq", "torch", "transformers", "tokenizers", "safetensors", "prefect", "numpy", "scipy",
     "scikit-learn", "pandas", "pyarrow", "torchao", "onnx", "onnxruntime", "openvino", "nncf",
 )  # fmt: skip
+
+# Of these, the ones that measure: reports and tables are made anew by whichever there are.
+_MEASURING = (
+    "ptdq", "torch", "transformers", "tokenizers", "safetensors", "numpy", "torchao", "onnx",
+    "onnxruntime", "openvino", "nncf",
+)  # fmt: skip
+
+UNMEASURED = (
+    "cell_timeout", "run_timeout", "max_wait", "max_load", "load_wait", "no_cache", "results_dir",
+    "publish_to",
+)  # fmt: skip
+"""Parameters that decide no result: a run may go on with others than it began with."""
 
 
 def now() -> str:
@@ -154,6 +166,42 @@ def begin(
     files.cells.mkdir()
     write_json(files.record, record)
     return record
+
+
+def check_same(
+    files: RunFiles,
+    parameters: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+    cores: Sequence[int],
+) -> None:
+    """That a run which was broken off would go on as it began: cells of two kinds do not compare.
+
+    Args:
+        files: of the run.
+        parameters: asked for now, as :func:`begin` records them.
+        defaults: of parameters that the run's version did not have.
+        cores: chosen now.
+
+    Raises:
+        UserError: parameters, machine or versions are others; names them.
+    """
+    record = read_json(files.record)
+    here = machine.describe(list(cores))
+    versions = package_versions()
+    kept: Mapping[str, Any] = defaults | record["parameters"]
+    changes = [
+        (name, kept.get(name), value)
+        for name, value in parameters.items()
+        if name not in (*UNMEASURED, "run_id")
+    ]
+    changes += [(name, record["machine"].get(name), here[name]) for name in ("cpu", "flags", "cores")]
+    changes += [(name, record["versions"].get(name), versions.get(name)) for name in _MEASURING]
+    texts = [f"{name} was {before}, is {value}" for name, before, value in changes if before != value]
+    if texts:
+        raise UserError(
+            f"resume '{files.run_id}': {'; '.join(texts)}; its finished cells are kept: go on as it "
+            "began, or start a new run"
+        )
 
 
 def go_on(
