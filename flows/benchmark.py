@@ -29,7 +29,7 @@ from tasks.inputs import Loaded
 from tasks.lock import MachineLock, wait_for_quiet
 from tasks.measure import machine
 from tasks.measure.cell import measure_limits
-from tasks.measure.process import kill_children
+from tasks.measure.process import kill_children, own_children
 from tasks.measure.progress import Board, TerminalProgress
 from tasks.prefect_artifacts import PrefectProgress
 from tasks.quantization import PreparedVariant
@@ -50,24 +50,18 @@ def quantization_benchmark(parameters: Parameters, resume: bool = False) -> Any:
         parameters: what to measure, and how.
         resume: go on with the run of this run_id, doing the missing cells only.
     """
-    lock = MachineLock()
     try:
-        files = run_benchmark(parameters, resume, lock)
+        # The lock is released last: when no child is alive, and none can start any more.
+        with MachineLock() as lock, own_children():
+            files = run_benchmark(parameters, resume, lock)
     except UserError as error:
         return Failed(message=str(error), data=error)
     except (RunFailed, OSError) as error:
-        kill_children()
         flow_run = get_run_context().flow_run  # type: ignore[union-attr]
         problem = broken_off(error, files_of(parameters, flow_run))
         if problem is None:
             raise
         return Failed(message=str(problem), data=problem)
-    except BaseException:
-        # Cancelled, interrupted, or a bug: no child outlives the flow.
-        kill_children()
-        raise
-    finally:
-        lock.release()
     failed = problems(files)
     if failed is not None:
         return Failed(message=str(failed), data=failed)
