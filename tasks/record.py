@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -33,6 +34,8 @@ UNMEASURED = (
     "publish_to",
 )  # fmt: skip
 """Parameters that decide no result: a run may go on with others than it began with."""
+
+_TEMPORARY = re.compile(r"\..+\.(json|parquet|md|png)\.[a-z0-9_]{8}")
 
 
 def now() -> str:
@@ -121,6 +124,7 @@ def begin(
         "run_id": files.run_id,
         "flow_run_id": flow_run_id,
         "status": "running",
+        "broken_off": None,
         "command": command,
         "parameters": dict(parameters),
         "model": {
@@ -204,6 +208,13 @@ def check_same(
         )
 
 
+def remove_temporary(files: RunFiles) -> None:
+    """Remove what :func:`tasks.store.replacing` had begun to write when the run was killed."""
+    for path in files.directory.rglob(".*"):
+        if _TEMPORARY.fullmatch(path.name) and path.is_file():
+            path.unlink()
+
+
 def go_on(
     files: RunFiles, checkpoint: Checkpoint, documents: Documents, design: Design
 ) -> dict[str, Any]:
@@ -222,7 +233,8 @@ def go_on(
             raise UserError(
                 f"resume '{files.run_id}': the {what} is no longer that of the run; start a new one"
             )
+    remove_temporary(files)
     record["resumed_at"].append(now())
-    record["status"] = "running"
+    record |= {"status": "running", "broken_off": None, "ended_at": None}
     write_json(files.record, record)
     return record

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from tasks import record
 from tasks.errors import UserError
 from tasks.measure import machine
 from tasks.store import RunFiles, write_json
-from tests.flows.support import start_ptdq
+from tests.flows.support import ROOT, start_ptdq
 
 CORES = machine.usable_cores()
 ASKED = make_parameters({"model": "m", "data": "d.csv"})
@@ -86,6 +88,22 @@ def test_another_machine_or_version_is_refused(
 
 def test_versions_of_what_measures_nothing_may_change(tmp_path: Path) -> None:
     check(begun(tmp_path, lambda found: {"versions": found["versions"] | {"pandas": "1.0"}}))
+
+
+def test_half_written_files_of_a_killed_run_are_removed(tmp_path: Path) -> None:
+    files = begun(tmp_path)
+    code = (
+        "import os, signal, sys\nfrom pathlib import Path\nfrom tasks.store import replacing\n"
+        "with replacing(Path(sys.argv[1])) as temporary:\n"
+        "    temporary.touch()\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    for path in (files.record, files.cell("fp32-L16-r0")):
+        subprocess.run([sys.executable, "-c", code, str(path)], cwd=ROOT, check=False)
+    (files.directory / ".gitignore").touch()
+    assert len(list(files.directory.rglob(".*"))) == 3
+    record.remove_temporary(files)
+    assert [path.name for path in files.directory.rglob(".*")] == [".gitignore"]
+    assert files.record.is_file()
 
 
 @pytest.mark.parametrize(
