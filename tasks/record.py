@@ -89,8 +89,7 @@ def check_target(files: RunFiles, flow_run_id: str | None, resume: bool) -> bool
         )
     if resume:
         raise UserError(f"resume '{files.run_id}': no run.json in {files.directory}")
-    if files.directory.exists():
-        raise UserError(f"run_id '{files.run_id}': {files.directory} exists already; take another id")
+    check_unused(files.directory)
     probe = results / f".ptdq-{files.run_id}"
     try:
         results.mkdir(parents=True, exist_ok=True)
@@ -101,6 +100,17 @@ def check_target(files: RunFiles, flow_run_id: str | None, resume: bool) -> bool
             f"results_dir {results}: not writable ({error.strerror}); choose another with --results-dir"
         ) from error
     return False
+
+
+def check_unused(directory: Path) -> None:
+    """That a new run may have a directory: none is there, or one that was just made when it was killed.
+
+    Raises:
+        UserError: it holds anything.
+    """
+    for path in directory.rglob("*") if directory.exists() else ():
+        if path != directory / "cells" and not _TEMPORARY.fullmatch(path.name):
+            raise UserError(f"run_id '{directory.name}': {directory} exists already; take another id")
 
 
 def begin(
@@ -116,7 +126,12 @@ def begin(
     design: Design,
     skipped: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Write the record before the first cell starts; returns it."""
+    """Write the record before the first cell starts; returns it.
+
+    Raises:
+        UserError: another run has taken the directory meanwhile.
+    """
+    check_unused(files.directory)
     source = checkpoint.source
     lengths = sorted({cell.max_length for cell in design.cells})
     record: dict[str, Any] = {
@@ -166,8 +181,8 @@ def begin(
         "failures": [],
         "notes": [],
     }
-    files.directory.mkdir(parents=True)
-    files.cells.mkdir()
+    files.cells.mkdir(parents=True, exist_ok=True)
+    remove_temporary(files)
     write_json(files.record, record)
     return record
 

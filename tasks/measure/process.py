@@ -128,7 +128,8 @@ def child_environment(threads: int) -> dict[str, str]:
     """The environment of a child that is to use ``threads`` threads, set before torch is imported."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(_STRIPPED)}
     root = str(Path(__file__).resolve().parents[2])
-    path = kept.get("PYTHONPATH")
+    # The user's own modules are found, and a `tasks` among them is not taken for this one.
+    path = filter(None, (root, kept.get("PYTHONPATH"), str(Path.cwd())))
     return {
         **kept,
         **dict.fromkeys(THREAD_VARIABLES, str(threads)),
@@ -138,7 +139,8 @@ def child_environment(threads: int) -> dict[str, str]:
         "PYTHONHASHSEED": "0",
         # Its log is in the order in which things happened, and the last line is why it failed.
         "PYTHONUNBUFFERED": "1",
-        "PYTHONPATH": root if not path else os.pathsep.join((root, path)),
+        "PYTHONPATH": os.pathsep.join(path),
+        "PYTHONSAFEPATH": "1",  # python -m would put the working directory before all others
     }
 
 

@@ -106,6 +106,16 @@ def test_half_written_files_of_a_killed_run_are_removed(tmp_path: Path) -> None:
     assert files.record.is_file()
 
 
+def test_a_run_that_was_killed_before_its_record_is_as_good_as_new(tmp_path: Path) -> None:
+    files = RunFiles(tmp_path / "killed")
+    files.cells.mkdir(parents=True)
+    (files.directory / ".run.json.abcd_123").touch()
+    assert not record.check_target(files, None, False)
+    files.cell("fp32-L16-r0").touch()
+    with pytest.raises(UserError, match=r"'killed': .* exists already"):
+        record.check_target(files, None, False)
+
+
 @pytest.mark.parametrize(
     "options",
     [["--batch-size", "8"], ["--margin", "0.9"], ["--run-id", "other"], ["--config", "none.yaml"]],
