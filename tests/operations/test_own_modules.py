@@ -34,7 +34,8 @@ subprocess.run([sys.executable, "-P", "-c", "import tasks.errors, flows.options,
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for package in ("tasks", "flows"):
         (tmp_path / package).mkdir()
-        (tmp_path / package / "__init__.py").write_text('"""The user\'s own."""\n')
+        # An editable install of ours would find the modules that the user's package lacks.
+        (tmp_path / package / "__init__.py").write_text("raise ImportError('not ours')")
     (tmp_path / "helper.py").touch()
     monkeypatch.chdir(tmp_path)
     return tmp_path
