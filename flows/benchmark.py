@@ -9,21 +9,23 @@ from __future__ import annotations
 import os
 import queue
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from prefect import flow, get_run_logger
 from prefect.context import get_run_context
-from prefect.futures import PrefectFuture, wait
+from prefect.exceptions import TerminationSignal
+from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 
-from flows.parameters import ALL, DEMO, Parameters, command_line, with_demo
-from tasks import baseline, published, record, steps
+from flows.parameters import ALL, DEMO, Parameters, command_line, default_values, with_demo
+from tasks import baseline, cache, published, record, steps
 from tasks.design import Cell, Design, cores_for, make_design
 from tasks.engines import choose_engine
 from tasks.errors import GateFailed, RunFailed, UserError, disk_full
@@ -31,13 +33,17 @@ from tasks.inputs import Loaded
 from tasks.lock import MachineLock, wait_for_quiet
 from tasks.measure import machine
 from tasks.measure.cell import measure_limits
-from tasks.measure.process import kill_children
+from tasks.measure.process import kill_children, own_children
 from tasks.measure.progress import Board, TerminalProgress
 from tasks.prefect_artifacts import PrefectProgress
 from tasks.quantization import PreparedVariant
 from tasks.store import RunFiles, read_json, write_json
 from tasks.variants import registry
 from tasks.variants.base import Settings
+
+BROKEN_OFF = "broken off"
+
+T = TypeVar("T")
 
 
 @flow(
@@ -52,24 +58,18 @@ def quantization_benchmark(parameters: Parameters, resume: bool = False) -> Any:
         parameters: what to measure, and how.
         resume: go on with the run of this run_id, doing the missing cells only.
     """
-    lock = MachineLock()
+    files = files_of(parameters, get_run_context().flow_run)  # type: ignore[union-attr]
     try:
-        files = run_benchmark(parameters, resume, lock)
+        # The lock is released last: when no child is alive, and none can start any more.
+        with MachineLock() as lock, own_children():
+            run_benchmark(parameters, resume, lock)
     except UserError as error:
         return Failed(message=str(error), data=error)
     except (RunFailed, OSError) as error:
-        kill_children()
-        flow_run = get_run_context().flow_run  # type: ignore[union-attr]
-        problem = broken_off(error, files_of(parameters, flow_run))
+        problem = broken_off(error, files)
         if problem is None:
             raise
         return Failed(message=str(problem), data=problem)
-    except BaseException:
-        # Cancelled, interrupted, or a bug: no child outlives the flow.
-        kill_children()
-        raise
-    finally:
-        lock.release()
     failed = problems(files)
     if failed is not None:
         return Failed(message=str(failed), data=failed)
@@ -79,11 +79,13 @@ def quantization_benchmark(parameters: Parameters, resume: bool = False) -> Any:
 def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> RunFiles:
     """Everything from the parameters to the report; runs inside a Prefect flow.
 
-    Takes the machine's lock before the first work that would disturb another run; what can be wrong
-    with the input is found before that, without waiting.
+    Reads and checks the input first, and normalizes the model where that is not in the cache yet:
+    seconds, on any core, without waiting. All else is done with the machine's lock held: making the
+    demo, preparing, measuring. The run's time limit counts from then.
 
     Raises:
         UserError: the input is wrong; nothing was written.
+        RunFailed: the run exceeded its time limit; what was finished is reported where it compares.
     """
     flow_run = get_run_context().flow_run  # type: ignore[union-attr]
     flow_run_id = str(flow_run.id) if flow_run else None
@@ -95,6 +97,8 @@ def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> Ru
     if parameters.baseline is not None:
         baseline.choose(files.directory.parent, parameters.baseline)  # there, or refused now
     cores = machine.choose_cores(parameters.cores)
+    if going_on:
+        record.check_same(files, parameters.model_dump(), default_values())
     chosen = choose_variants(
         parameters.variant,
         parameters.keep_float_mixed,
@@ -108,8 +112,12 @@ def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> Ru
     seconds: dict[str, float] = {}
     clock = _Clock(seconds)
 
+    limit = _TimeLimit(parameters.run_timeout)
+
     def take_machine() -> None:
         lock.acquire(run_id, get_run_logger().warning, parameters.max_wait)
+        limit.start()
+        cache.sweep()
 
     if DEMO in (parameters.model, parameters.data):
         take_machine()  # making the demo trains a model
@@ -128,7 +136,7 @@ def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> Ru
     clock.lap("wait")
     timeout, use_cache = parameters.cell_timeout, not parameters.no_cache
     futures = {name: steps.quantize.submit(name, loaded, settings, timeout, use_cache) for name in names}
-    prepared, impossible = collect_prepared(futures, chosen.optional)
+    prepared, impossible = collect_prepared(futures, chosen.optional, limit)
     warn_skipped(impossible)
     skipped |= impossible
     names = list(prepared)
@@ -169,27 +177,75 @@ def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> Ru
             design=design,
             skipped=skipped,
         )
-    files.keep_documents(loaded.documents.path)
-    load = wait_for_quiet(cores, parameters.max_load, parameters.load_wait, get_run_logger().warning)
-    if load.note is not None:
-        get_run_logger().warning("%s", load.note)
-        update(files, notes=[*read_json(files.record)["notes"], load.note])
-    update(files, limits=measure_limits(files, cores[0] if machine.can_pin() else None))
-    clock.lap("prepare")
-    try:
-        evaluate_all(files, design, prepared, loaded, parameters)
-    finally:
-        clock.lap("evaluate")
-        update(files, seconds=seconds, load_after=machine.load_average())
-    steps.aggregate.submit(files, design, names, prepared, loaded, parameters).result()
-    clock.lap("aggregate")
-    update(files, seconds=seconds, status="completed", ended_at=record.now())
-    steps.report.submit(files).result()
-    clock.lap("report")
-    update(files, seconds=seconds, ended_at=record.now())
-    if parameters.publish_to is not None:
-        steps.publish_run.submit(files, parameters.publish_to).result()
+    broken: RunFailed | None = None
+    with breaks_recorded(files):
+        files.keep_documents(loaded.documents.path)
+        load_wait = limit.cap(parameters.load_wait)
+        load = wait_for_quiet(cores, parameters.max_load, load_wait, get_run_logger().warning)
+        if load.note is not None:
+            get_run_logger().warning("%s", load.note)
+            update(files, notes=[*read_json(files.record)["notes"], load.note])
+        core = cores[0] if machine.can_pin() else None
+        update(files, limits=measure_limits(files, core, limit.cap(120)))
+        clock.lap("prepare")
+        try:
+            evaluate_all(files, design, prepared, loaded, parameters, limit)
+        except RunFailed as error:
+            if not comparable(files, design):
+                raise
+            broken = error
+        finally:
+            clock.lap("evaluate")
+            update(files, seconds=seconds, load_after=machine.load_average())
+        steps.aggregate.submit(files, design, names, prepared, loaded, parameters).result()
+        clock.lap("aggregate")
+        status = "completed" if broken is None else BROKEN_OFF
+        reason = None if broken is None else str(broken)
+        update(files, seconds=seconds, status=status, broken_off=reason, ended_at=record.now())
+        steps.report.submit(files).result()
+        clock.lap("report")
+        update(files, seconds=seconds, ended_at=record.now())
+        if broken is not None:
+            raise RunFailed(
+                f"{broken}; report of what was finished: {files.report}", str(files.directory)
+            )
+        if parameters.publish_to is not None:
+            steps.publish_run.submit(files, parameters.publish_to).result()
     return files
+
+
+@contextmanager
+def breaks_recorded(files: RunFiles) -> Iterator[None]:
+    """A run that does not come to its end in the block is broken off in its record, with the reason.
+
+    Not one whose process is killed: nobody is left to write, and it stays at ``running``.
+    """
+    try:
+        yield
+    except BaseException as error:
+        # A disk that is full may have no room for this either.
+        with suppress(OSError):
+            if read_json(files.record)["status"] == "running":
+                update(files, status=BROKEN_OFF, broken_off=reason_of(error), ended_at=record.now())
+        raise
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a run was broken off, in one line."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, TerminationSignal):
+        return "cancelled, or ended by a signal"
+    full = disk_full(error) if isinstance(error, OSError) else None
+    if full is not None or isinstance(error, RunFailed):
+        return str(full or error)
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def comparable(files: RunFiles, design: Design) -> bool:
+    """Whether at least one cell of two variants is finished."""
+    done = {cell.variant for cell in design.cells if files.cell(cell.cell_id).is_file()}
+    return len(done) > 1
 
 
 def choose_settings(parameters: Parameters) -> Settings:
@@ -303,14 +359,19 @@ def keep_long_enough(chosen: Chosen, longest: int, max_positions: int | None) ->
 
 
 def collect_prepared(
-    futures: dict[str, PrefectFuture[Any]], optional: Collection[str]
+    futures: dict[str, PrefectFuture[Any]], optional: Collection[str], limit: _TimeLimit
 ) -> tuple[dict[str, PreparedVariant], dict[str, str]]:
     """Artifacts by variant, once all are done, and optional variants that cannot be made, with reasons.
 
     Raises:
-        UserError, RunFailed: an artifact cannot be made that is not optional, or is the baseline.
+        UserError, RunFailed: an artifact cannot be made that is not optional, or is the baseline; or not
+            within the run's time limit.
     """
-    wait(list(futures.values()))
+    ended: queue.SimpleQueue[None] = queue.SimpleQueue()
+    for future in futures.values():
+        future.add_done_callback(lambda _: ended.put(None))
+    for _ in futures:
+        limit.next_of(ended)
     prepared: dict[str, PreparedVariant] = {}
     skipped: dict[str, str] = {}
     for name, future in futures.items():
@@ -335,36 +396,39 @@ def evaluate_all(
     prepared: dict[str, PreparedVariant],
     loaded: Loaded,
     parameters: Parameters,
+    limit: _TimeLimit,
 ) -> None:
-    """Run the queues of the design side by side, then the control, one cell at a time.
+    """Run the control, one cell at a time, then the queues of the design side by side.
 
     Raises:
         RunFailed: the run's time limit is exceeded; finished cells are kept.
     """
     documents = files.table("documents")
-    deadline = time.monotonic() + parameters.run_timeout if parameters.run_timeout else None
     count = loaded.documents.count
     short = min(parameters.control_documents, count)
     total = len(design.cells) * count + len(design.control) * short
     board = Board(total, [TerminalProgress(), PrefectProgress()])
 
-    def start(cell: Cell, limit: int | None) -> PrefectFuture[Any]:
+    def start(cell: Cell, documents_of_it: int | None) -> PrefectFuture[Any]:
         return steps.evaluate.submit(
-            cell, files, prepared[cell.variant], documents, parameters, board, limit
+            cell, files, prepared[cell.variant], documents, parameters, board, documents_of_it
         )
 
     try:
         # The control goes first: its cells run while nothing else does.
-        run_queues([design.control], lambda cell: start(cell, short), deadline)
-        run_queues(design.queues, lambda cell: start(cell, None), deadline)
+        run_queues([design.control], lambda cell: start(cell, short), limit)
+        run_queues(design.queues, lambda cell: start(cell, None), limit)
     finally:
         board.finish()
 
 
-def run_queues(queues: Sequence[Sequence[Cell]], start: Any, deadline: float | None = None) -> None:
+def run_queues(queues: Sequence[Sequence[Cell]], start: Any, limit: _TimeLimit) -> None:
     """Keep one cell of each queue running until all queues are empty, whatever becomes of each cell.
 
     Sleeps meanwhile: the cores belong to the cells.
+
+    Raises:
+        RunFailed: the time limit is exceeded; by then all that was started has ended.
     """
     left = [list(cells) for cells in queues]
     ended: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -380,10 +444,11 @@ def run_queues(queues: Sequence[Sequence[Cell]], start: Any, deadline: float | N
         next_cell(lane)
     while running:
         try:
-            lane = ended.get(timeout=None if deadline is None else deadline - time.monotonic())
-        except (queue.Empty, ValueError) as error:
-            kill_children()
-            raise RunFailed("the run exceeded its time limit") from error
+            lane = limit.next_of(ended)
+        except RunFailed:
+            for _ in running:
+                ended.get()  # its child was killed: it ends now
+            raise
         del running[lane]
         next_cell(lane)
 
@@ -410,7 +475,8 @@ def broken_off(error: RunFailed | OSError, files: RunFiles) -> RunFailed | None:
     problem = disk_full(error) if isinstance(error, OSError) else error
     if problem is None or not files.record.is_file():
         return problem
-    return RunFailed(f"{problem}; finished cells are kept: ptdq run --resume {files.directory}")
+    line = f"{problem}; finished cells are kept: ptdq run --resume {files.directory}"
+    return RunFailed(line, problem.directory)
 
 
 def failed_gates(gates: Sequence[dict[str, Any]]) -> list[str]:
@@ -430,6 +496,40 @@ def update(files: RunFiles, load_after: float | None = None, **values: Any) -> N
     if load_after is not None:
         found["machine"]["load_after"] = load_after
     write_json(files.record, found)
+
+
+class _TimeLimit:
+    """What is left of the seconds that a run may take, once it has begun."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+        self._end: float | None = None
+
+    def start(self) -> None:
+        """Begin to count; nothing where that is begun."""
+        if self._seconds is not None and self._end is None:
+            self._end = time.monotonic() + self._seconds
+
+    @property
+    def left(self) -> float | None:
+        """Seconds; None without a limit."""
+        return None if self._end is None else max(0.0, self._end - time.monotonic())
+
+    def cap(self, seconds: float) -> float:
+        """So many seconds, or what is left."""
+        return seconds if self.left is None else min(seconds, self.left)
+
+    def next_of(self, ended: queue.SimpleQueue[T]) -> T:
+        """Sleep until there is an entry.
+
+        Raises:
+            RunFailed: nothing is left; every child of the run is then dead.
+        """
+        try:
+            return ended.get(timeout=self.left)
+        except queue.Empty as error:
+            kill_children()
+            raise RunFailed(f"the run exceeded its time limit ({self._seconds:g} s)") from error
 
 
 class _Clock:

@@ -30,10 +30,11 @@ def main() -> None:
     # machine, and nothing is to leave the machine unasked.
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "300")
-    # A user's own modules (model_loader, variants) are found from where the command is run.
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
+    # A user's own modules (model_loader, variants) are found from where the command is run; those
+    # that are named `tasks` or `flows`, as Prefect's users name theirs, do not take the place of these.
+    here, root = str(Path.cwd()), str(Path(__file__).resolve().parents[1])
+    sys.path.append(here)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"), here)))
     try:
         status = cli.main(standalone_mode=False)
     except click.exceptions.Abort:
@@ -78,7 +79,15 @@ def run(config: Path | None, resume: str | None, **options: Any) -> None:
 
     given = given_options(options)
     if resume is not None:
+        from tasks.record import UNMEASURED
         from tasks.store import open_run, read_json
+
+        asked = [*(["config"] if config is not None else []), *given]
+        if fixed := [name for name in asked if name not in UNMEASURED]:
+            raise UserError(
+                f"{fixed[0]}: a run goes on as it began; leave --{fixed[0].replace('_', '-')} out, or "
+                "start a new run"
+            )
 
         files = open_run(resume, Path(str(given.get("results_dir", "results"))))
         values = read_json(files.record)["parameters"] | given

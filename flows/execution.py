@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from flows.parameters import ALL, DEMO, Parameters
+from flows.parameters import ALL, DEMO, Parameters, default_values
 from tasks.errors import GateFailed, RunFailed, UserError
 from tasks.measure.machine import choose_cores
 from tasks.store import RunFiles, open_run
@@ -67,7 +67,8 @@ def check_input(parameters: Parameters, resume: bool) -> None:
     choose_engine(parameters.engine)
     choose_cores(parameters.cores)
     new = RunFiles(Path(parameters.results_dir) / (parameters.run_id or ".new"))
-    record.check_target(new, None, resume)
+    if record.check_target(new, None, resume):
+        record.check_same(new, parameters.model_dump(), default_values())
     if parameters.publish_to is not None:
         published.check(parameters.publish_to, new.run_id, resume)
     if DEMO not in (parameters.model, parameters.data):

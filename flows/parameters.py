@@ -260,13 +260,19 @@ def with_demo(parameters: Parameters, make: Callable[[], DemoFiles]) -> Paramete
     return parameters.model_copy(update=values)
 
 
+def default_values() -> dict[str, Any]:
+    """The default of each parameter that has one."""
+    fields = Parameters.model_fields.items()
+    return {name: field.default for name, field in fields if not field.is_required()}
+
+
 def command_line(parameters: Parameters) -> str:
     """The command that asks for the same: what differs from the defaults."""
     words = ["ptdq", "run"]
-    defaults = {name: field.default for name, field in Parameters.model_fields.items()}
+    defaults = default_values()
     for name, value in parameters.model_dump().items():
         option = f"--{name.replace('_', '-')}"
-        if value == defaults[name] or name == "run_id":
+        if (name in defaults and value == defaults[name]) or name == "run_id":
             continue
         if isinstance(value, list):
             words += [word for item in value for word in (option, str(item))]

@@ -23,11 +23,12 @@ from tasks.cache import cache_root
 from tasks.calibration import CalibrationRequest
 from tasks.checkpoint import Checkpoint
 from tasks.documents import read_label_map
-from tasks.errors import RunFailed, UserError
+from tasks.errors import RunFailed, UserError, disk_full
 from tasks.inputs import open_model
+from tasks.lock import MachineLock
 from tasks.prefect_artifacts import publish_evaluation
 from tasks.quantization import prepare_variant
-from tasks.record import now
+from tasks.record import check_unused, now
 from tasks.report.evaluation import document
 from tasks.score import score
 from tasks.shards import ShardFiles, ShardRequest, ShardResult, check_same, count_shards, read_result
@@ -55,14 +56,23 @@ def sharded_evaluation(parameters: Parameters, shard_documents: int = 10_000) ->
     results = Path(parameters.results_dir).resolve()
     files = ShardFiles(results / (parameters.run_id or default_run_id(flow_run)))
     try:
-        evaluate(files, parameters, shard_documents)
+        with MachineLock() as lock:
+            evaluate(files, parameters, shard_documents, lock)
     except (UserError, RunFailed) as error:
         return Failed(message=str(error), data=error)
+    except OSError as error:
+        full = disk_full(error)
+        if full is None:
+            raise
+        text = f"{full}; finished shards are kept (--run-id {files.run_id} does the missing ones)"
+        return Failed(message=text, data=RunFailed(text, str(files.directory)))
     return Completed(message=f"report: {files.report}", data=str(files.directory))
 
 
-def evaluate(files: ShardFiles, parameters: Parameters, shard_documents: int) -> None:
+def evaluate(files: ShardFiles, parameters: Parameters, shard_documents: int, lock: MachineLock) -> None:
     """Everything from the parameters to the report; runs inside a Prefect flow.
+
+    Where shards are scored on this machine it takes the machine's lock: they would disturb a benchmark.
 
     Raises:
         UserError: the input is wrong.
@@ -71,6 +81,8 @@ def evaluate(files: ShardFiles, parameters: Parameters, shard_documents: int) ->
     check(parameters, shard_documents)
     label_map = read_label_map(parameters.label_map)
     checkpoint = open_model(parameters, [str(index) for index in (label_map or {}).values()])
+    if scored_here():
+        lock.acquire(files.run_id, get_run_logger().warning, parameters.max_wait)
     begin(files, parameters, shard_documents, checkpoint)
     request = prepare(files, parameters, checkpoint)
     if not files.documents.is_file():
@@ -104,6 +116,12 @@ def with_runner(workers: int | None = None, scheduler: str | None = None) -> Any
             local = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
             runner = DaskTaskRunner(cluster_kwargs=local)
     return sharded_evaluation.with_options(task_runner=runner)
+
+
+def scored_here() -> bool:
+    """Whether shards are scored on this machine, and not on a cluster that has an address."""
+    runner = get_run_context().task_runner  # type: ignore[union-attr]
+    return getattr(runner, "address", None) is None
 
 
 def check(parameters: Parameters, shard_documents: int) -> None:
@@ -143,8 +161,7 @@ def begin(
     if files.record.is_file():
         check_same(read_json(files.record)["asked"], asked, files.run_id)
         return
-    if files.directory.exists():
-        raise UserError(f"run_id '{files.run_id}': {files.directory} exists already; take another id")
+    check_unused(files.directory)
     write_json(files.record, {"run_id": files.run_id, "asked": asked, "started_at": now()})
 
 

@@ -11,7 +11,7 @@ from flows.options import given_options, options_of
 OPTIONS = (
     "batch_size", "revision", "model_loader", "trust_remote_code", "text_column", "label_column",
     "label_map", "encoding", "engine", "modules", "keep_float", "keep_float_mixed", "granularity",
-    "dtype", "cell_timeout", "results_dir", "run_id", "no_cache",
+    "dtype", "cell_timeout", "max_wait", "results_dir", "run_id", "no_cache",
 )  # fmt: skip
 """Fields of the parameters that mean here what they mean in a run; the others are declared below."""
 

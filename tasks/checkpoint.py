@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +18,11 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from tasks.cache import cache_entry, mark_used
+from tasks.cache import build_entry, cache_entry, hash_file, mark_used, read_entry
 from tasks.errors import UserError
 from tasks.models import SHAPE, WEIGHTS, Source, call_loader, check_forward, read_weights, write_weights
-from tasks.store import digest_of, file_digest, read_json, write_json
+from tasks.store import digest_of, write_json
 
-FACTS = "checkpoint.json"
 _TOKENIZER_FILES = (
     "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model",
     "tokenizer.model",
@@ -101,7 +99,7 @@ def open_checkpoint(
     key = digest_of(
         {
             "files": {
-                str(path.relative_to(directory)): file_digest(path)
+                str(path.relative_to(directory)): hash_file(path)
                 for path in sorted(directory.iterdir())
                 if path.is_file() and not any(path.match(p) for p in _PICKLED)
             },
@@ -113,19 +111,15 @@ def open_checkpoint(
         }
     )
     target = cache_entry("models", key)
-    if not (target / FACTS).is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".model.", dir=target.parent))
-        try:
-            source = Source(temporary, loader, trust_remote_code)
-            facts = _normalize(name, directory, source, classes, random_weights, seed)
-            write_json(temporary / FACTS, facts)
-            shutil.rmtree(target, ignore_errors=True)
-            temporary.rename(target)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    facts = read_entry(target)
+    if facts is None:
+
+        def build(fresh: Path) -> dict[str, Any]:
+            source = Source(fresh, loader, trust_remote_code)
+            return _normalize(name, directory, source, classes, random_weights, seed)
+
+        facts = build_entry(target, build)
     mark_used(target)
-    facts = read_json(target / FACTS)
     return Checkpoint(name, commit, key, target, random_weights=random_weights, **facts)
 
 

@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from tasks.cache import MANIFEST
 from tasks.errors import UserError, line_of
 from tasks.store import read_json, write_json
 from tasks.variants import rebuild
@@ -66,7 +67,7 @@ class Source:
     def copy_shape(self, directory: Path) -> None:
         """Copy all but the weights (configuration, tokenizer) so that :meth:`open` works there."""
         for file in self.directory.iterdir():
-            if file.is_file() and file.name not in (WEIGHTS, SHAPE):
+            if file.is_file() and file.name not in (WEIGHTS, SHAPE, MANIFEST):
                 shutil.copyfile(file, directory / file.name)
         shape = {"loader": self.loader, "trust_remote_code": self.trust_remote_code}
         write_json(directory / SHAPE, shape)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from tasks.cache import cache_entry, mark_used
+from tasks.cache import cache_entry, mark_used, put_in_place, replaceable, staging
 from tasks.calibration import CalibrationRequest
 from tasks.checkpoint import Checkpoint
 from tasks.errors import RunFailed, UserError
@@ -62,7 +61,9 @@ def prepare_variant(
     if use_cache and intact(target):
         mark_used(target)
         return PreparedVariant(open_artifact(target), cached=True)
-    with tempfile.TemporaryDirectory(prefix="ptdq-") as scratch:
+    # In a directory of this process, which removes it however the child ends.
+    with staging(target) as scratch:
+        made = scratch / "artifact"
         ended = run_child(
             "tasks.variants.prepare",
             {
@@ -70,15 +71,19 @@ def prepare_variant(
                 "source": str(checkpoint.directory),
                 "settings": asdict(settings),
                 "calibration": asdict(calibration),
-                "target": str(target),
+                "target": str(made),
             },
-            Path(scratch) / "request.json",
+            scratch / "request.json",
             log,
             threads=len(usable_cores()),
             timeout=timeout,
         )
-    if ended.returncode == USER_ERROR_STATUS and ended.reason:
-        raise UserError(ended.reason)
-    if ended.reason:
-        raise RunFailed(f"preparing {name}: {ended.reason}; its log is {log}")
+        if ended.returncode == USER_ERROR_STATUS and ended.reason:
+            raise UserError(ended.reason)
+        if ended.reason:
+            raise RunFailed(f"preparing {name}: {ended.reason}; its log is {log}")
+        with replaceable(target):
+            # Another process may have made the same meanwhile, and be using it.
+            if not (use_cache and intact(target)):
+                put_in_place(made, target)
     return PreparedVariant(open_artifact(target), cached=False)

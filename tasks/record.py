@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -21,6 +22,20 @@ _PACKAGES = (
     "ptdq", "torch", "transformers", "tokenizers", "safetensors", "prefect", "numpy", "scipy",
     "scikit-learn", "pandas", "pyarrow", "torchao", "onnx", "onnxruntime", "openvino", "nncf",
 )  # fmt: skip
+
+# Of these, the ones that measure: reports and tables are made anew by whichever there are.
+_MEASURING = (
+    "ptdq", "torch", "transformers", "tokenizers", "safetensors", "numpy", "torchao", "onnx",
+    "onnxruntime", "openvino", "nncf",
+)  # fmt: skip
+
+UNMEASURED = (
+    "cell_timeout", "run_timeout", "max_wait", "max_load", "load_wait", "no_cache", "results_dir",
+    "publish_to",
+)  # fmt: skip
+"""Parameters that decide no result: a run may go on with others than it began with."""
+
+_TEMPORARY = re.compile(r"\..+\.(json|parquet|md|png)\.[a-z0-9_]{8}")
 
 
 def now() -> str:
@@ -74,8 +89,7 @@ def check_target(files: RunFiles, flow_run_id: str | None, resume: bool) -> bool
         )
     if resume:
         raise UserError(f"resume '{files.run_id}': no run.json in {files.directory}")
-    if files.directory.exists():
-        raise UserError(f"run_id '{files.run_id}': {files.directory} exists already; take another id")
+    check_unused(files.directory)
     probe = results / f".ptdq-{files.run_id}"
     try:
         results.mkdir(parents=True, exist_ok=True)
@@ -86,6 +100,17 @@ def check_target(files: RunFiles, flow_run_id: str | None, resume: bool) -> bool
             f"results_dir {results}: not writable ({error.strerror}); choose another with --results-dir"
         ) from error
     return False
+
+
+def check_unused(directory: Path) -> None:
+    """That a new run may have a directory: none is there, or one that was just made when it was killed.
+
+    Raises:
+        UserError: it holds anything.
+    """
+    for path in directory.rglob("*") if directory.exists() else ():
+        if path != directory / "cells" and not _TEMPORARY.fullmatch(path.name):
+            raise UserError(f"run_id '{directory.name}': {directory} exists already; take another id")
 
 
 def begin(
@@ -101,7 +126,12 @@ def begin(
     design: Design,
     skipped: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Write the record before the first cell starts; returns it."""
+    """Write the record before the first cell starts; returns it.
+
+    Raises:
+        UserError: another run has taken the directory meanwhile.
+    """
+    check_unused(files.directory)
     source = checkpoint.source
     lengths = sorted({cell.max_length for cell in design.cells})
     record: dict[str, Any] = {
@@ -109,6 +139,7 @@ def begin(
         "run_id": files.run_id,
         "flow_run_id": flow_run_id,
         "status": "running",
+        "broken_off": None,
         "command": command,
         "parameters": dict(parameters),
         "model": {
@@ -150,10 +181,57 @@ def begin(
         "failures": [],
         "notes": [],
     }
-    files.directory.mkdir(parents=True)
-    files.cells.mkdir()
+    files.cells.mkdir(parents=True, exist_ok=True)
+    remove_temporary(files)
     write_json(files.record, record)
     return record
+
+
+def check_same(
+    files: RunFiles,
+    parameters: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+) -> None:
+    """That a run which was broken off would go on as it began: cells of two kinds do not compare.
+
+    Args:
+        files: of the run.
+        parameters: asked for now, as :func:`begin` records them.
+        defaults: of parameters that the run's version did not have.
+
+    Raises:
+        UserError: parameters, machine or versions are others; names them.
+    """
+    record = read_json(files.record)
+    versions = package_versions()
+    here = {
+        "cpu": machine.cpu_model(),
+        "flags": machine.cpu_flags(),
+        "cores_usable": machine.usable_cores(),
+    }
+    kept: Mapping[str, Any] = defaults | record["parameters"]
+    changes = [
+        (name, kept.get(name), value)
+        for name, value in parameters.items()
+        if name not in (*UNMEASURED, "run_id")
+    ]
+    if parameters.get("cores") is not None:
+        del here["cores_usable"]  # the run's own are compared with its design
+    changes += [(name, record["machine"].get(name), value) for name, value in here.items()]
+    changes += [(name, record["versions"].get(name), versions.get(name)) for name in _MEASURING]
+    texts = [f"{name} was {before}, is {value}" for name, before, value in changes if before != value]
+    if texts:
+        raise UserError(
+            f"resume '{files.run_id}': {'; '.join(texts)}; its finished cells are kept: go on as it "
+            "began, or start a new run"
+        )
+
+
+def remove_temporary(files: RunFiles) -> None:
+    """Remove what :func:`tasks.store.replacing` had begun to write when the run was killed."""
+    for path in files.directory.rglob(".*"):
+        if _TEMPORARY.fullmatch(path.name) and path.is_file():
+            path.unlink()
 
 
 def go_on(
@@ -174,7 +252,8 @@ def go_on(
             raise UserError(
                 f"resume '{files.run_id}': the {what} is no longer that of the run; start a new one"
             )
+    remove_temporary(files)
     record["resumed_at"].append(now())
-    record["status"] = "running"
+    record |= {"status": "running", "broken_off": None, "ended_at": None}
     write_json(files.record, record)
     return record

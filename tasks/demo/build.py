@@ -17,7 +17,8 @@ import torch
 import transformers
 from tqdm import tqdm
 
-from .cache import build_entry, read_entry
+from tasks.cache import build_entry, read_entry
+
 from .corpus import Document, make_corpus
 from .model import Shape, Tick, accuracy, new_model, train, train_tokenizer
 

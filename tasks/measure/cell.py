@@ -104,8 +104,8 @@ def read_failure(files: RunFiles, cell: Cell) -> str | None:
     return str(read_json(path)["error"]) if path.is_file() else None
 
 
-def measure_limits(files: RunFiles, core: int | None) -> dict[str, float] | None:
-    """Both peaks of a core, from a process of its own; None where it could not tell."""
+def measure_limits(files: RunFiles, core: int | None, timeout: float = 120) -> dict[str, float] | None:
+    """Both peaks of a core, from a process of its own; None where it could not tell in time."""
     result = files.logs / "limits-result.json"
     ended = run_child(
         "tasks.measure.limits",
@@ -113,7 +113,7 @@ def measure_limits(files: RunFiles, core: int | None) -> dict[str, float] | None
         files.requests / "limits.json",
         files.logs / "limits.log",
         threads=1,
-        timeout=120,
+        timeout=timeout,
     )
     if ended.reason is not None or not result.is_file():
         return None

@@ -14,10 +14,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.errors import RunFailed
 from tasks.measure.child import PARENT
 from tasks.store import write_json
 
@@ -31,8 +33,60 @@ THREAD_VARIABLES = (
 # A user's shell may set these; they would move or bind threads behind the worker's back.
 _STRIPPED = ("GOMP_", "KMP_", "OMP_", "MKL_", "PYTHONSTARTUP")
 
-_live: dict[int, subprocess.Popen[bytes]] = {}
-_lock = threading.Lock()
+
+class _Children:
+    """The children that live, of one run; once it has ended, none is alive and none starts any more."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self._live: dict[int, subprocess.Popen[bytes]] = {}
+        self._lock = threading.Lock()
+
+    def start(self, start: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+        """A child, unless the run has ended: then RunFailed."""
+        # Under the lock: an end that comes meanwhile waits, and then finds this child.
+        with self._lock:
+            if self.ended:
+                raise RunFailed(ENDED)
+            child = start()
+            self._live[child.pid] = child
+            return child
+
+    def reaped(self, child: subprocess.Popen[bytes]) -> None:
+        """The child is gone."""
+        with self._lock:
+            self._live.pop(child.pid, None)
+
+    def end(self) -> None:
+        """Kill those that live, and let no other start."""
+        with self._lock:
+            self.ended = True
+            children = list(self._live.values())
+        for child in children:
+            _kill(child)
+        for child in children:
+            child.wait()
+
+
+ENDED = "ended with its run, which was cancelled or failed or exceeded its time limit"
+
+# Tasks are submitted with a copy of the context of their flow, so its children are theirs too.
+_children: ContextVar[_Children] = ContextVar("_children", default=_Children())  # noqa: B039
+
+
+@contextlib.contextmanager
+def own_children() -> Iterator[None]:
+    """No child that is started in the block, also by threads with its context, outlives it.
+
+    A thread that comes too late to be waited for starts none: it gets RunFailed.
+    """
+    children = _Children()
+    token = _children.set(children)
+    try:
+        yield
+    finally:
+        children.end()
+        _children.reset(token)
 
 
 @dataclass(frozen=True)
@@ -44,18 +98,22 @@ class Ended:
         timed_out: it was killed because it exceeded its time limit.
         seconds: wall time from start to end.
         log_tail: the last lines of its standard error.
+        with_run: it was killed because its run ended.
     """
 
     returncode: int
     timed_out: bool
     seconds: float
     log_tail: str
+    with_run: bool = False
 
     @property
     def reason(self) -> str | None:
         """One line that says why it failed; None where it did not."""
         if self.timed_out:
             return f"exceeded its time limit, killed after {self.seconds:.0f} s"
+        if self.with_run:
+            return ENDED
         if self.returncode == -signal.SIGKILL:
             return "killed by SIGKILL (by hand, or by the kernel for lack of memory: see dmesg)"
         if self.returncode < 0:
@@ -70,7 +128,8 @@ def child_environment(threads: int) -> dict[str, str]:
     """The environment of a child that is to use ``threads`` threads, set before torch is imported."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(_STRIPPED)}
     root = str(Path(__file__).resolve().parents[2])
-    path = kept.get("PYTHONPATH")
+    # The user's own modules are found, and a `tasks` among them is not taken for this one.
+    path = filter(None, (root, kept.get("PYTHONPATH"), str(Path.cwd())))
     return {
         **kept,
         **dict.fromkeys(THREAD_VARIABLES, str(threads)),
@@ -80,7 +139,8 @@ def child_environment(threads: int) -> dict[str, str]:
         "PYTHONHASHSEED": "0",
         # Its log is in the order in which things happened, and the last line is why it failed.
         "PYTHONUNBUFFERED": "1",
-        "PYTHONPATH": root if not path else os.pathsep.join((root, path)),
+        "PYTHONPATH": os.pathsep.join(path),
+        "PYTHONSAFEPATH": "1",  # python -m would put the working directory before all others
     }
 
 
@@ -107,7 +167,11 @@ def run_child(
         threads: for the environment of the child.
         timeout: seconds after which it is killed.
         on_progress: called with each whole number that the child reports.
+
+    Raises:
+        RunFailed: the run has ended meanwhile (see :func:`own_children`); none was started.
     """
+    children = _children.get()
     write_json(request_path, dict(request))
     log_path.parent.mkdir(parents=True, exist_ok=True)
     read_end, write_end = os.pipe()
@@ -116,9 +180,8 @@ def run_child(
     try:
         with log_path.open("wb") as log:
             try:
-                # Under the lock: a cancel that comes meanwhile waits, and then finds this child.
-                with _lock:
-                    child = subprocess.Popen(
+                child = children.start(
+                    lambda: subprocess.Popen(
                         [sys.executable, "-m", module, str(request_path), str(write_end)],
                         stdin=subprocess.DEVNULL,
                         stdout=log,
@@ -127,18 +190,22 @@ def run_child(
                         pass_fds=(write_end,),
                         start_new_session=True,
                     )
-                    _live[child.pid] = child
+                )
             finally:
                 os.close(write_end)
         try:
             timed_out = not _wait(child, read_end, started + timeout, on_progress)
         finally:
-            _end(child)
+            # What is left of its session too, and reap it.
+            _kill(child)
+            child.wait()
+            children.reaped(child)
     finally:
         os.close(read_end)
     text = log_path.read_text(encoding="utf-8", errors="replace")
     tail = "\n".join(text.splitlines()[-20:])
-    return Ended(child.returncode, timed_out, time.monotonic() - started, tail)
+    with_run = children.ended and child.returncode == -signal.SIGKILL
+    return Ended(child.returncode, timed_out, time.monotonic() - started, tail, with_run)
 
 
 def _wait(
@@ -177,19 +244,11 @@ def _wait(
             os.close(pidfd)
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of the child and its session, and reap it."""
+def _kill(child: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
-    with _lock:
-        _live.pop(child.pid, None)
 
 
 def kill_children() -> None:
-    """Kill every child that is alive; the threads that wait for them then return."""
-    with _lock:
-        children = list(_live.values())
-    for child in children:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)
+    """End every child of this run that is alive, and let no other start."""
+    _children.get().end()

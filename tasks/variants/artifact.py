@@ -10,8 +10,6 @@ from __future__ import annotations
 import importlib.metadata
 import io
 import json
-import shutil
-import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from tasks.cache import put_in_place, replaceable, staging
 from tasks.errors import UserError
 from tasks.models import CONVOLUTIONS, OF_CONVOLUTIONS, Source
 from tasks.store import digest_of, file_digest, read_json, write_json
@@ -109,9 +108,7 @@ def make_artifact(
     Raises:
         UserError: nothing was converted, the reload differs, or the variant cannot take this model.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    directory = Path(tempfile.mkdtemp(prefix=f".{target.name[:12]}.", dir=target.parent))
-    try:
+    with staging(target) as directory:
         source.copy_shape(directory)
         started = time.perf_counter()
         prepared = variant.prepare(source, directory, settings, calibration)
@@ -146,11 +143,8 @@ def make_artifact(
             "files": files,
         }
         write_json(directory / MANIFEST, manifest)
-        if target.exists():
-            shutil.rmtree(target)
-        directory.rename(target)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        with replaceable(target):
+            put_in_place(directory, target)
     return open_artifact(target)
 
 

@@ -340,6 +340,7 @@ def test_results_directory_cannot_be_written(tmp_path: Path) -> None:
 
 def test_run_id_is_used(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").touch()
     text = complaint(record.check_target, RunFiles(tmp_path / "run"), None, False)
     says(text, "'run'", tmp_path / "run", "take another")
 

@@ -18,12 +18,14 @@ from prefect.client.schemas.objects import State
 from sklearn.metrics import f1_score
 
 from tasks.documents import read_documents
-from tasks.errors import UserError
+from tasks.errors import RunFailed, UserError
+from tasks.lock import MachineLock
 from tasks.shards import ShardFiles
 from tasks.store import read_json, read_table
 from tasks.stream import read_frames
 from tests.flows.support import ROOT, broken_files, wait_for
 from tests.held import HELD, HOLD
+from tests.small_disk import fill, small_file_system
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
@@ -112,6 +114,30 @@ def test_another_question_is_refused(sharded: ShardFiles, evaluate: Evaluate) ->
     error = state.result(raise_on_failure=False)
     assert isinstance(error, UserError)
     assert "max_length" in str(error)
+
+
+def test_shards_of_this_machine_wait_for_a_benchmark(evaluate: Evaluate, tmp_path: Path) -> None:
+    with MachineLock() as lock:
+        lock.acquire("nightly")
+        error = evaluate(tmp_path, max_wait=0).result(raise_on_failure=False)
+    assert isinstance(error, UserError)
+    assert "run nightly" in str(error)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_said_in_one_line_and_the_evaluation_goes_on(
+    evaluate: Evaluate, tmp_path: Path
+) -> None:
+    with small_file_system(tmp_path / "results") as results:
+        ballast = fill(results)
+        error = evaluate(results).result(raise_on_failure=False)
+        assert isinstance(error, RunFailed)
+        assert str(error).startswith("no space left")
+        assert str(error).endswith("(--run-id sharded does the missing ones)")
+        ballast.unlink()
+        state = evaluate(results)
+        assert state.is_completed(), state.message
+        assert read_json(ShardFiles(results / "sharded").record)["documents"] == 40
 
 
 def test_a_killed_driver_leaves_no_worker_and_loses_no_shard(

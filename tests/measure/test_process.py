@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import contextvars
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tasks.measure.process import THREAD_VARIABLES, Ended, child_environment, kill_children, run_child
+from tasks.errors import RunFailed
+from tasks.measure.process import (
+    THREAD_VARIABLES,
+    Ended,
+    child_environment,
+    kill_children,
+    own_children,
+    run_child,
+)
 
 MODULES = {
     "good": "print('done')",
@@ -61,6 +71,11 @@ def start(
     )
 
 
+def in_this_context(function: Callable[[], object]) -> threading.Thread:
+    """A thread as Prefect's task runner makes it: with a copy of the flow's context."""
+    return threading.Thread(target=contextvars.copy_context().run, args=(function,))
+
+
 def test_a_good_child(modules: Path) -> None:
     ended = start(modules, "good")
     assert (ended.returncode, ended.reason, ended.timed_out) == (0, None, False)
@@ -89,15 +104,44 @@ def test_cancelling_ends_the_child_at_once(modules: Path) -> None:
     # Libraries of tests that ran before in this process may have children of their own.
     before = set(psutil.Process().children())
     found: list[Ended] = []
-    thread = threading.Thread(target=lambda: found.append(start(modules, "sleeps", timeout=300)))
-    thread.start()
-    end = time.monotonic() + 60
-    while set(psutil.Process().children()) <= before and time.monotonic() < end:
-        time.sleep(0.05)
-    kill_children()
-    thread.join(timeout=30)
+    with own_children():
+        thread = in_this_context(lambda: found.append(start(modules, "sleeps", timeout=300)))
+        thread.start()
+        end = time.monotonic() + 60
+        while set(psutil.Process().children()) <= before and time.monotonic() < end:
+            time.sleep(0.05)
+        kill_children()
+        assert set(psutil.Process().children()) <= before
+        thread.join(timeout=30)
     assert not thread.is_alive()
     assert found[0].returncode == -signal.SIGKILL
+    assert "ended with its run" in (found[0].reason or "")
+
+
+def test_a_task_that_comes_after_the_end_starts_no_child(modules: Path) -> None:
+    """As one that was submitted, and had not yet come to its child when the run was cancelled."""
+    before = set(psutil.Process().children())
+    go, refused = threading.Event(), []
+
+    def late() -> None:
+        go.wait()
+        try:
+            start(modules, "sleeps", timeout=5)
+        except RunFailed as error:
+            refused.append(str(error))
+
+    with own_children():
+        thread = in_this_context(late)
+        thread.start()
+    go.set()
+    thread.join(timeout=60)
+    assert len(refused) == 1
+    assert set(psutil.Process().children()) <= before
+    assert not (modules / "child.log").read_bytes()
+    # The next run of this process has children of its own.
+    with own_children():
+        assert start(modules, "good").reason is None
+    assert start(modules, "good").reason is None
 
 
 def test_progress_arrives_in_order(modules: Path) -> None:

@@ -22,6 +22,7 @@ from tasks.store import RunFiles, file_digest, read_json, read_table
 from tests.deployments.support import free_port
 from tests.flows.support import ROOT, broken_files, log_of, wait_for, worker
 from tests.held import HELD, HOLD, WAITS
+from tests.small_disk import fill, small_file_system
 
 pytestmark = [
     pytest.mark.slow,
@@ -178,17 +179,8 @@ def scene(server: Server, tiny_model: Path, tiny_data: Path, tmp_path: Path) -> 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of eight megabytes, in the place of the results directory."""
-    results = tmp_path / "results"
-    results.mkdir(exist_ok=True)
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(results)], capture_output=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip(f"needs root, to mount a small disk: {mounted.stderr.decode().strip()}")
-    try:
+    with small_file_system(tmp_path / "results") as results:
         yield results
-    finally:
-        subprocess.run(["umount", "--lazy", str(results)], check=True)
 
 
 def identity(path: Path) -> tuple[Any, ...]:
@@ -239,10 +231,7 @@ def test_a_full_disk_loses_nothing(small_disk: Path, server: Server, scene: Scen
     children = scene.break_in_the_middle()
     assert scene.process is not None
     before = identity(scene.files.cell(DONE_CELL))
-    ballast = small_disk / "ballast"
-    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
-        while file.write(bytes(4096)):
-            pass
+    ballast = fill(small_disk)
     scene.hold.unlink()
     assert scene.process.wait(timeout=300) == 1, scene.output()
     *_, last = scene.output().splitlines()
