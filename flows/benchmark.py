@@ -11,8 +11,6 @@ import queue
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,7 +22,8 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 
-from flows.parameters import ALL, DEMO, Parameters, command_line, default_values, with_demo
+from flows.choice import choose, keep_long_enough
+from flows.parameters import DEMO, Parameters, command_line, default_values, with_demo
 from tasks import baseline, cache, published, record, steps
 from tasks.design import Cell, Design, cores_for, make_design
 from tasks.engines import choose_engine
@@ -38,7 +37,6 @@ from tasks.measure.progress import Board, TerminalProgress
 from tasks.prefect_artifacts import PrefectProgress
 from tasks.quantization import PreparedVariant
 from tasks.store import RunFiles, read_json, write_json
-from tasks.variants import registry
 from tasks.variants.base import Settings
 
 BROKEN_OFF = "broken off"
@@ -99,15 +97,7 @@ def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> Ru
     cores = machine.choose_cores(parameters.cores)
     if going_on:
         record.check_same(files, parameters.model_dump(), default_values())
-    chosen = choose_variants(
-        parameters.variant,
-        parameters.keep_float_mixed,
-        batch_size=parameters.batch_size,
-        # The demo brings its training documents; of random weights no quality is claimed.
-        calibrated=parameters.calibration_data is not None
-        or parameters.data == DEMO
-        or parameters.random_weights,
-    )
+    chosen = choose(parameters)
     settings = choose_settings(parameters)
     seconds: dict[str, float] = {}
     clock = _Clock(seconds)
@@ -281,81 +271,6 @@ def default_run_id(flow_run: Any) -> str:
         return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     started = flow_run.expected_start_time or flow_run.created
     return f"{started:%Y%m%dT%H%M%SZ}-{flow_run.name}"
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """Which variants are measured.
-
-    Attributes:
-        names: in order; the first is the baseline.
-        optional: those that ``all`` added and nobody named; one that turns out impossible is left out.
-        skipped: those that ``all`` would have added, to the reason why it did not.
-    """
-
-    names: list[str]
-    optional: frozenset[str]
-    skipped: dict[str, str]
-
-
-def choose_variants(
-    wanted: Sequence[str], mixed: Sequence[str], *, batch_size: int = 1, calibrated: bool = True
-) -> Chosen:
-    """What to measure: ``all`` stands for every variant, at its place in the list.
-
-    Args:
-        wanted: names, and ``all``.
-        mixed: modules that were found for the variants that take them.
-        batch_size: documents in a batch.
-        calibrated: whether there is something that static variants may calibrate on.
-
-    Raises:
-        UserError: a variant that was named cannot be loaded, or lacks what it needs.
-    """
-    names: list[str] = []
-    skipped: dict[str, str] = {}
-    expanded = (registry.names() if word == ALL else [word] for word in wanted)
-    for name in dict.fromkeys(chain.from_iterable(expanded)):
-        try:
-            check_fit(name, mixed, batch_size, calibrated)
-        except UserError as error:
-            if name in wanted:
-                raise
-            skipped[name] = str(error).removeprefix(f"variant {name} ")
-        else:
-            names.append(name)
-    return Chosen(names, frozenset(names).difference(wanted), skipped)
-
-
-def check_fit(name: str, mixed: Sequence[str], batch_size: int, calibrated: bool) -> None:
-    """Raises UserError where a variant cannot be loaded, or lacks packages or parameters."""
-    registry.check_installed(name)
-    variant = registry.get(name)
-    if variant.takes_mixed and not mixed:
-        raise UserError(f"variant {name} needs keep_float_mixed, which `ptdq sensitivity` finds")
-    if variant.calibrates and not calibrated:
-        raise UserError(
-            f"variant {name} calibrates: give --calibration-data, labelled or not, never the test set"
-        )
-    if variant.max_batch is not None and batch_size > variant.max_batch:
-        raise UserError(f"variant {name} takes a batch_size of up to {variant.max_batch}")
-
-
-def keep_long_enough(chosen: Chosen, longest: int, max_positions: int | None) -> Chosen:
-    """Leaves out optional variants that do not take inputs of ``longest`` tokens.
-
-    Raises:
-        UserError: a variant that was named does not.
-    """
-    reasons: dict[str, str] = {}
-    for name in chosen.names:
-        bound = registry.get(name).max_tokens
-        if max_positions is None and bound is not None and longest > bound:
-            reasons[name] = f"takes a max_length of up to {bound} from a model that names no bound"
-            if name not in chosen.optional:
-                raise UserError(f"variant {name} {reasons[name]}")
-    names = [name for name in chosen.names if name not in reasons]
-    return replace(chosen, names=names, skipped=chosen.skipped | reasons)
 
 
 def collect_prepared(

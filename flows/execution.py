@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from flows.parameters import ALL, DEMO, Parameters, default_values
+from flows.choice import choose
+from flows.parameters import DEMO, Parameters, default_values
 from tasks.errors import GateFailed, RunFailed, UserError
 from tasks.measure.machine import choose_cores
 from tasks.store import RunFiles, open_run
-from tasks.variants import registry
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -61,9 +61,7 @@ def check_input(parameters: Parameters, resume: bool) -> None:
     from tasks import inputs, published, record
     from tasks.engines import choose_engine
 
-    for name in parameters.variant:
-        if name != ALL:
-            registry.check_installed(name)
+    choose(parameters)
     choose_engine(parameters.engine)
     choose_cores(parameters.cores)
     new = RunFiles(Path(parameters.results_dir) / (parameters.run_id or ".new"))

@@ -15,7 +15,8 @@ import pytest
 from prefect.futures import PrefectConcurrentFuture
 from prefect.states import Completed, Failed
 
-from flows.benchmark import choose_variants, collect_prepared, keep_long_enough
+from flows.benchmark import collect_prepared
+from flows.choice import choose_variants, keep_long_enough
 from tasks.errors import RunFailed, UserError
 from tasks.variants import registry
 from tasks.variants.fp32 import Fp32
