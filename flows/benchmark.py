@@ -18,10 +18,11 @@ from prefect import flow, get_run_logger
 from prefect.context import get_run_context
 from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFuture
-from prefect.states import Completed, Failed
+from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 
+from flows.cancelling import heeded
 from flows.choice import choose, keep_long_enough
 from flows.parameters import DEMO, Parameters, command_line, default_values, with_demo
 from tasks import baseline, cache, published, record, steps
@@ -56,11 +57,16 @@ def quantization_benchmark(parameters: Parameters, resume: bool = False) -> Any:
         parameters: what to measure, and how.
         resume: go on with the run of this run_id, doing the missing cells only.
     """
-    files = files_of(parameters, get_run_context().flow_run)  # type: ignore[union-attr]
+    flow_run = get_run_context().flow_run  # type: ignore[union-attr]
+    files = files_of(parameters, flow_run)
     try:
         # The lock is released last: when no child is alive, and none can start any more.
-        with MachineLock() as lock, own_children():
+        with heeded(flow_run) as cancel, MachineLock() as lock, own_children():
             run_benchmark(parameters, resume, lock)
+    except TerminationSignal:
+        if not cancel.seen:
+            raise
+        return Cancelled(message=str(broken_off(RunFailed("cancelled"), files)))
     except UserError as error:
         return Failed(message=str(error), data=error)
     except (RunFailed, OSError) as error:

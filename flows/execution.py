@@ -36,6 +36,8 @@ def execute(parameters: Parameters, resume: bool = False) -> None:
         if directory is not None:
             error.add_note(f"finished cells are kept: ptdq run --resume {directory}")
         raise
+    if state.is_cancelled():
+        raise RunFailed(state.message or "cancelled")
     result = state.result(raise_on_failure=False)
     if isinstance(result, UserError):
         raise result

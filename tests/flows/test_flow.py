@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import TaskRun
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
+from flows.benchmark import BROKEN_OFF
 from tasks import schema
 from tasks.errors import RunFailed, UserError
 from tasks.store import RunFiles, read_json, read_table
@@ -192,3 +197,44 @@ def test_nothing_is_left_of_a_run_that_was_ended(
     assert alive == []
     assert broken_files(tmp_path) == []
     assert json.loads(files.record.read_text(encoding="utf-8"))["run_id"] == "ended"
+
+
+@pytest.mark.slow
+def test_a_cancel_by_prefect_ends_a_run_of_the_command_line(
+    prefect_server: str, tiny_model: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    files = RunFiles(tmp_path / "cancelled")
+    ptdq = start_ptdq(
+        "run", "--model", tiny_model, "--data", tiny_data, "--variant", HELD, "--max-length", 16,
+        "--repeats", 1, "--control-documents", 0, "--load-wait", 0,
+        "--results-dir", tmp_path, "--run-id", "cancelled",
+        server=prefect_server,
+    )  # fmt: skip
+    cell = "tests.held-Held-L16-r0"
+    try:
+        wait_for("waiting worker", lambda: WAITS in log_of(files, cell) or ptdq.poll() is not None)
+        children = psutil.Process(ptdq.pid).children(recursive=True)
+        assert worker(files, cell) in children
+        flow_run = json.loads(files.record.read_text(encoding="utf-8"))["flow_run_id"]
+        cancelling = subprocess.run(
+            [Path(sys.executable).with_name("prefect"), "flow-run", "cancel", flow_run],
+            env=os.environ | {"PREFECT_API_URL": prefect_server},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert cancelling.returncode == 0, cancelling.stdout + cancelling.stderr
+        _, errors = ptdq.communicate(timeout=120)
+    finally:
+        ptdq.kill()
+        ptdq.wait()
+    assert ptdq.returncode == 1, errors.decode()
+    last = errors.decode().strip().splitlines()[-1]
+    assert last == f"ptdq: cancelled; finished cells are kept: ptdq run --resume {files.directory}"
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert alive == []
+    record = json.loads(files.record.read_text(encoding="utf-8"))
+    assert (record["status"], record["broken_off"]) == (BROKEN_OFF, "cancelled, or ended by a signal")
+    with urllib.request.urlopen(f"{prefect_server}/flow_runs/{flow_run}", timeout=30) as answer:
+        assert json.load(answer)["state"]["type"] == "CANCELLED"
