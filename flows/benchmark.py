@@ -25,7 +25,7 @@ from prefect.utilities.annotations import quote
 from flows.cancelling import heeded
 from flows.choice import choose, keep_long_enough
 from flows.parameters import DEMO, Parameters, command_line, default_values, with_demo
-from tasks import baseline, cache, published, record, steps
+from tasks import baseline_run, cache, published, record, steps
 from tasks.design import Cell, Design, cores_for, make_design
 from tasks.engines import choose_engine
 from tasks.errors import GateFailed, RunFailed, UserError, disk_full
@@ -99,7 +99,7 @@ def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> Ru
     if parameters.publish_to is not None:
         published.check(parameters.publish_to, run_id, going_on)
     if parameters.baseline is not None:
-        baseline.choose(files.directory.parent, parameters.baseline)  # there, or refused now
+        baseline_run.choose(files.directory.parent, parameters.baseline)  # there, or refused now
     cores = machine.choose_cores(parameters.cores)
     if going_on:
         record.check_same(files, parameters.model_dump(), default_values())

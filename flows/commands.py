@@ -47,8 +47,8 @@ def history(
 ) -> None:
     """Show how latency, speed-up and quality went from run to run; print the path of a plot."""
     from tasks import history as trends
-    from tasks.data_set import all_runs, is_url, readable
     from tasks.report.terminal import console
+    from tasks.results import all_runs, is_url, readable
 
     with readable(results_dir) as directory:
         runs, left_out = all_runs(directory)
@@ -74,10 +74,10 @@ def compare(old: str, new: str, results_dir: str, as_json: bool) -> None:
     Timings of different CPU models or numbers of cores are not compared; quality is, all the same.
     Status 3: something became slower beyond the noise floor, or predicts decidedly worse.
     """
-    from tasks.data_set import open_runs
-    from tasks.regression import compare_runs
+    from tasks.compare_runs import compare_runs
     from tasks.report.run import load
     from tasks.report.sections.baseline import document
+    from tasks.results import open_runs
 
     with open_runs(results_dir, [old, new]) as (before, after):
         found = compare_runs(load(before), load(after)).as_json()
@@ -91,8 +91,8 @@ def compare(old: str, new: str, results_dir: str, as_json: bool) -> None:
 @_RESULTS
 def baseline(run: str, results_dir: str) -> None:
     """Mark RUN as the baseline: later runs report what changed since, and it is never pruned."""
-    from tasks.baseline import mark
-    from tasks.data_set import local
+    from tasks.baseline_run import mark
+    from tasks.results import local
 
     click.echo(f"baseline: {mark(local(results_dir), run).run_id}")
 
@@ -113,9 +113,9 @@ def prune(results_dir: str, older_than: float, cache: bool, dry_run: bool) -> No
     Runs of matrices and sharded evaluations are among them, and runs that were broken off as long ago. A
     run that is marked as the baseline, or that the parameters of another name as theirs, keeps its rows.
     """
-    from tasks.data_set import local
     from tasks.prune import prune as drop
     from tasks.prune import prune_cache
+    from tasks.results import local
 
     age = timedelta(days=older_than)
     found = prune_cache(age, dry_run=dry_run) if cache else []
@@ -141,8 +141,8 @@ def prune(results_dir: str, older_than: float, cache: bool, dry_run: bool) -> No
 @_RESULTS
 def export(run: str, variant: str, out: Path, results_dir: str) -> None:
     """Write what RUN measured, to be shipped: artifact, tokenizer, model card, loader without ptdq."""
-    from tasks.data_set import local
     from tasks.export.build import export as write
+    from tasks.results import local
     from tasks.store import open_run
 
     click.echo(str(write(open_run(run, local(results_dir)), variant, out)))
@@ -156,8 +156,8 @@ def doctor(model: str | None, results_dir: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from tasks.data_set import local
     from tasks.doctor import examine
+    from tasks.results import local
 
     console = Console(soft_wrap=True)
     style = {"ok": "green", "warn": "yellow", "fail": "bold red"}

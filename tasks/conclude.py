@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tasks import aggregate, compare
-from tasks.baseline import change_since
+from tasks import aggregate
+from tasks.baseline_run import change_since
+from tasks.comparisons import nondeterministic, write_comparisons
 from tasks.design import Design
 from tasks.quantization import PreparedVariant
 from tasks.report.run import load
@@ -45,7 +46,7 @@ def conclude(
     variants = list(prepared)
     aggregate.write_variants(files, dict(prepared))
     aggregate.write_cell_tables(files, design, class_names, batch_size, claim_quality)
-    compare.write_comparisons(
+    write_comparisons(
         files,
         variants,
         max_lengths,
@@ -69,7 +70,7 @@ def conclude(
     record = read_json(files.record)
     record["gates"] = [vars(gate) for gate in judged]
     record["verdict"] = verdict.as_json()
-    found = compare.nondeterministic(files, variants, max_lengths)
+    found = nondeterministic(files, variants, max_lengths)
     record["notes"] = list(dict.fromkeys([*record["notes"], *found]))
     record["baseline"] = change_since(files, baseline)
     record["failures"] = [

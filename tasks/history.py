@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tasks.data_set import started
 from tasks.report import numbers, tables
 from tasks.report.markdown import plain
 from tasks.report.plots.style import canvas, label, legend_of, look, plain_numbers
 from tasks.report.run import Row, Run, cell_rows
+from tasks.results import started
 
 _LABELS = 12  # runs named below the plot
 _HEADINGS = (

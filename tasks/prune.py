@@ -22,7 +22,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tasks.baseline import NONE, marked
+from tasks.baseline_run import NONE, marked
 from tasks.cache import CONTENT, cache_root
 from tasks.errors import UserError
 from tasks.lock import MachineLock

@@ -1,7 +1,7 @@
 """A copy of a finished run elsewhere: any file system that fsspec opens, object stores included.
 
 A run itself is written to a local path, since cells, retries and resuming need atomic renames. Its
-report and tables are copied once they are whole, ``run.json`` last: readers (:mod:`tasks.data_set`) take
+report and tables are copied once they are whole, ``run.json`` last: readers (:mod:`tasks.results`) take
 a directory without it for no run. Credentials come from the environment, as the file system's own
 documentation says; never put them into the URL, which is recorded.
 """

@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from flows.cli import cli
-from tasks import baseline
+from tasks import baseline_run
+from tasks.compare_runs import SAME, Change, Comparison, compare_runs
 from tasks.errors import UserError
-from tasks.regression import SAME, Change, Comparison, compare_runs
 from tasks.report import build_report
 from tasks.report.run import load
 from tasks.store import RunFiles, read_json, read_table, write_json, write_table
@@ -253,14 +253,14 @@ def test_command_and_status(results: Path) -> None:
 def test_baseline_is_marked_and_compared_with(results: Path, tmp_path: Path) -> None:
     make_run(tmp_path, "good", seed=1)
     slower = make_run(tmp_path, "tonight", seed=2, slower={"int8-dynamic": 1.3})
-    assert baseline.change_since(slower, None) is None
+    assert baseline_run.change_since(slower, None) is None
     assert ptdq("baseline", "good", "--results-dir", tmp_path).exit_code == 0
-    assert baseline.marked(tmp_path) == "good"
-    found = baseline.change_since(slower, None)
+    assert baseline_run.marked(tmp_path) == "good"
+    found = baseline_run.change_since(slower, None)
     assert found is not None
     assert len(found["regressions"]) == 2
-    assert baseline.change_since(slower, "none") is None
-    assert baseline.change_since(run(tmp_path, "good"), None) is None  # with itself
+    assert baseline_run.change_since(slower, "none") is None
+    assert baseline_run.change_since(run(tmp_path, "good"), None) is None  # with itself
     write_json(slower.record, read_json(slower.record) | {"baseline": found})
     text = build_report(slower).markdown
     assert "## Change since run `good`" in text
@@ -271,24 +271,24 @@ def test_baseline_is_marked_and_compared_with(results: Path, tmp_path: Path) -> 
 def test_a_baseline_that_has_gone_is_said_and_fails_nothing(tmp_path: Path) -> None:
     tonight = make_run(tmp_path, "tonight")
     write_json(tmp_path / "baseline.json", {"schema_version": 1, "run_id": "gone"})
-    found = baseline.change_since(tonight, None)
+    found = baseline_run.change_since(tonight, None)
     assert found is not None
     assert "ptdq baseline RUN" in found["error"]
     write_json(tonight.record, read_json(tonight.record) | {"baseline": found})
     assert "Not compared: baseline: run 'gone'" in build_report(tonight).markdown
     with pytest.raises(UserError, match="baseline: run 'nowhere'"):
-        baseline.choose(tmp_path, "nowhere")
+        baseline_run.choose(tmp_path, "nowhere")
 
 
 def test_what_cannot_be_a_baseline(tmp_path: Path) -> None:
     make_run(tmp_path, "broken", record={"status": "running"})
     with pytest.raises(UserError, match="not complete"):
-        baseline.mark(tmp_path, "broken")
+        baseline_run.mark(tmp_path, "broken")
     make_run(tmp_path, "pruned").table("predictions").unlink()
     with pytest.raises(UserError, match="pruned"):
-        baseline.mark(tmp_path, "pruned")
+        baseline_run.mark(tmp_path, "pruned")
     elsewhere = make_run(tmp_path / "elsewhere", "good")
     with pytest.raises(UserError, match="is not in"):
-        baseline.mark(tmp_path, str(elsewhere.directory))
+        baseline_run.mark(tmp_path, str(elsewhere.directory))
     with pytest.raises(UserError, match="needs a local path"):
         raise ptdq("baseline", "good", "--results-dir", "memory://results").exception

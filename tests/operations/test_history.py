@@ -13,8 +13,8 @@ from PIL import Image
 
 from flows.cli import cli
 from tasks import history
-from tasks.data_set import SUMMARIES, all_runs, readable
 from tasks.errors import UserError
+from tasks.results import SUMMARIES, all_runs, readable
 from tests.operations.runs import make_run
 
 

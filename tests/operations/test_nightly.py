@@ -16,7 +16,7 @@ import pytest
 from prefect import flow
 from prefect.artifacts import Artifact
 
-from tasks import baseline, prefect_artifacts
+from tasks import baseline_run, prefect_artifacts
 from tasks.errors import UserError
 from tasks.lock import MachineLock, holder
 from tasks.report.run import load
@@ -68,7 +68,7 @@ def good(asked: dict[str, Any], results: Path) -> RunFiles:
     assert said[0] is not None
     assert said[0]["run_id"] == "another"
     assert holder() is None
-    return baseline.mark(results, "good")
+    return baseline_run.mark(results, "good")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from flows.cli import cli
-from tasks import baseline
+from tasks import baseline_run
 from tasks.cache import mark_used
 from tasks.errors import UserError
 from tasks.lock import MachineLock
@@ -33,7 +33,7 @@ def results(tmp_path: Path) -> Path:
         build_report(make_run(tmp_path, run_id, record={"ended_at": f"{ended}T00:00:00+00:00"}))
     broken = {"status": "running", "ended_at": None}
     make_run(tmp_path, "broken", record=broken)
-    baseline.mark(tmp_path, "marked")
+    baseline_run.mark(tmp_path, "marked")
     return tmp_path
 
 

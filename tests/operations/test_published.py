@@ -10,8 +10,8 @@ import pytest
 
 from flows.parameters import make_parameters
 from tasks import published
-from tasks.data_set import all_runs, readable
 from tasks.errors import RunFailed, UserError
+from tasks.results import all_runs, readable
 from tasks.store import RunFiles
 from tests.operations.runs import make_run
 

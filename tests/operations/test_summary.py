@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tasks import baseline
+from tasks import baseline_run
 from tasks.report.run import load
 from tasks.store import RunFiles, read_json, write_json
 from tasks.summary import summarize, summary_path, summary_schema, write_summary
@@ -70,9 +70,9 @@ def test_a_summary_is_valid_and_has_the_figures(tmp_path: Path) -> None:
 
 def test_with_a_baseline(tmp_path: Path) -> None:
     make_run(tmp_path, "good", seed=1)
-    baseline.mark(tmp_path, "good")
+    baseline_run.mark(tmp_path, "good")
     files = make_run(tmp_path, "tonight", seed=2, slower={"int8-dynamic": 1.3})
-    for change in (baseline.change_since(files, None), {"old": "gone", "error": "no such run"}):
+    for change in (baseline_run.change_since(files, None), {"old": "gone", "error": "no such run"}):
         write_json(files.record, read_json(files.record) | {"baseline": change})
         summary = summarize(load(files))
         validate(summary)

@@ -30,7 +30,7 @@ def document(found: Mapping[str, Any]) -> str:
 
 
 def changes(found: Mapping[str, Any]) -> str:
-    """A comparison, as :meth:`tasks.regression.Comparison.as_json` gives it, in Markdown."""
+    """A comparison, as :meth:`tasks.compare_runs.Comparison.as_json` gives it, in Markdown."""
     rows = found["changes"]
     refused = found.get("timings_refused")
     if not rows:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks.compare import interference
+from tasks.comparisons import interference
 from tasks.store import make_table
 from tests.report.factory import Factory
 

@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tasks.compare import Measured, read_measured
+from tasks.comparisons import Measured, read_measured
 from tasks.report import numbers, tables
 from tasks.report.run import Row, Run, cell_rows
 from tasks.schema import SCHEMA_VERSION

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tasks.compare_runs import compare_runs
 from tasks.errors import UserError
-from tasks.regression import compare_runs
 from tasks.report.run import load
 from tasks.schema import SCHEMA_VERSION
 from tasks.store import RunFiles, check_version, open_run, read_json, write_json
