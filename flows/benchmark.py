@@ -108,7 +108,7 @@ def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> Ru
     seconds: dict[str, float] = {}
     clock = _Clock(seconds)
 
-    limit = _TimeLimit(parameters.run_timeout)
+    limit = TimeLimit(parameters.run_timeout)
 
     def take_machine() -> None:
         lock.acquire(run_id, get_run_logger().warning, parameters.max_wait)
@@ -280,7 +280,7 @@ def default_run_id(flow_run: Any) -> str:
 
 
 def collect_prepared(
-    futures: dict[str, PrefectFuture[Any]], optional: Collection[str], limit: _TimeLimit
+    futures: dict[str, PrefectFuture[Any]], optional: Collection[str], limit: TimeLimit
 ) -> tuple[dict[str, PreparedVariant], dict[str, str]]:
     """Artifacts by variant, once all are done, and optional variants that cannot be made, with reasons.
 
@@ -317,7 +317,7 @@ def evaluate_all(
     prepared: dict[str, PreparedVariant],
     loaded: Loaded,
     parameters: Parameters,
-    limit: _TimeLimit,
+    limit: TimeLimit,
 ) -> None:
     """Run the control, one cell at a time, then the queues of the design side by side.
 
@@ -343,7 +343,7 @@ def evaluate_all(
         board.finish()
 
 
-def run_queues(queues: Sequence[Sequence[Cell]], start: Any, limit: _TimeLimit) -> None:
+def run_queues(queues: Sequence[Sequence[Cell]], start: Any, limit: TimeLimit) -> None:
     """Keep one cell of each queue running until all queues are empty, whatever becomes of each cell.
 
     Sleeps meanwhile: the cores belong to the cells.
@@ -419,7 +419,7 @@ def update(files: RunFiles, load_after: float | None = None, **values: Any) -> N
     write_json(files.record, found)
 
 
-class _TimeLimit:
+class TimeLimit:
     """What is left of the seconds that a run may take, once it has begun."""
 
     def __init__(self, seconds: float | None) -> None:

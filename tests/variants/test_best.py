@@ -17,10 +17,8 @@ from tests.architectures.models import CLASSES, SPECIAL, WORDS, save_tokenizer, 
 
 pytestmark = [
     pytest.mark.slow,
-    # What OpenVINO's conversion gives; elsewhere that is in the log of a child process.
-    pytest.mark.filterwarnings(
-        "ignore:`torch.jit.trace:DeprecationWarning", "ignore::torch.jit.TracerWarning"
-    ),
+    # What libraries warn of while OpenVINO converts; elsewhere that is in the log of a child process.
+    pytest.mark.filterwarnings("ignore"),
     pytest.mark.skipif(
         bool(registry.missing_packages(Int8Best())), reason=registry.install_hint(Int8Best())
     ),

@@ -15,7 +15,7 @@ import pytest
 from prefect.futures import PrefectConcurrentFuture
 from prefect.states import Completed, Failed
 
-from flows.benchmark import collect_prepared
+from flows.benchmark import TimeLimit, collect_prepared
 from flows.choice import choose_variants, keep_long_enough
 from tasks.errors import RunFailed, UserError
 from tasks.variants import registry
@@ -172,7 +172,7 @@ def test_what_calibrates_needs_documents() -> None:
 def test_an_optional_variant_that_cannot_be_prepared_is_left_out() -> None:
     wrong, died = UserError("this model cannot be exported"), RunFailed("it ran out of memory")
     futures = {"fp32": ended("artifact"), "onnx-fp32": ended(wrong), "openvino-fp32": ended(died)}
-    prepared, skipped = collect_prepared(futures, {"onnx-fp32", "openvino-fp32"})
+    prepared, skipped = collect_prepared(futures, {"onnx-fp32", "openvino-fp32"}, TimeLimit(None))
     assert prepared == {"fp32": "artifact"}
     assert skipped == {"onnx-fp32": str(wrong), "openvino-fp32": str(died)}
 
@@ -183,6 +183,7 @@ def test_a_named_variant_and_the_baseline_must_be_prepared(optional: set[str]) -
         collect_prepared(
             {"onnx-fp32": ended(UserError("this model cannot be exported")), "fp32": ended("artifact")},
             optional,
+            TimeLimit(None),
         )
 
 
