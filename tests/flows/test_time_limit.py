@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from flows.benchmark import _TimeLimit, quantization_benchmark, run_queues
+from flows.benchmark import TimeLimit, quantization_benchmark, run_queues
 from flows.parameters import Parameters
 from tasks.errors import RunFailed
 from tasks.measure.machine import usable_cores
@@ -26,7 +26,7 @@ def test_queues_end_with_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "child_sleeps.py").write_text("import time; time.sleep(600)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     before = set(psutil.Process().children())
-    limit = _TimeLimit(1.0)
+    limit = TimeLimit(1.0)
     ended: list[Ended] = []
 
     def sleep(cell: Any) -> None:
