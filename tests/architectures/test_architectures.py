@@ -167,6 +167,7 @@ def test_a_recurrent_layer_left_in_float_gets_a_note(name: str, tmp_path: Path) 
     assert here.prepare("int8-dynamic", ("Linear", kind)).details["notes"] == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", RECURRENT)
 def test_float16_covers_recurrent_layers(name: str, tmp_path: Path) -> None:
     here = room(tmp_path, name)
@@ -190,6 +191,7 @@ def test_converting_nothing_is_an_error_that_names_static_quantization(tmp_path:
         here.prepare("int8-dynamic")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("variant", "name"),
     [
@@ -210,6 +212,7 @@ def test_static_quantization_covers_convolutions(variant: str, name: str, tmp_pa
     assert 1e-4 < np.abs(logits - float_logits).max() < 0.5 * np.abs(float_logits).max()
 
 
+@pytest.mark.long
 def test_a_package_that_computes_something_else_is_not_used(tmp_path: Path) -> None:
     """Inductor of torch 2.13 compiles these convolutions, quantized, into something else."""
     if registry.missing_packages(registry.get("int8-pt2e-static")):

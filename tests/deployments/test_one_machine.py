@@ -98,6 +98,7 @@ def test_a_run_completes_and_its_artifacts_are_there(
     assert read_json(RunFiles(tmp_path / "deployed").record)["flow_run_id"] == str(run.id)
 
 
+@pytest.mark.long
 def test_a_retry_goes_on_with_the_run(
     installation: Installation, tiny_model: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
@@ -121,6 +122,7 @@ def test_a_retry_goes_on_with_the_run(
     assert list(tmp_path.iterdir()) == [directory]
 
 
+@pytest.mark.long
 def test_a_schedule_starts_runs(
     installation: Installation, tiny_model: Path, tiny_data: Path, tmp_path: Path
 ) -> None:

@@ -23,15 +23,14 @@ from tests.flows.support import run_flow
 pytestmark = pytest.mark.slow
 RUNTIMES = {"torch", "torchao", "onnxruntime", "openvino"}
 EAGER = {"numpy", "safetensors", "torch", "transformers"}
-# One of each loader, of the dynamic ones that with tables as well, and those that quantize a graph; to
-# what each may need.
+# One of each loader, of the dynamic ones that with tables as well; to what each may need. (What PT2E makes
+# is loaded as fp32-compiled.)
 NEEDS = {
     "fp32": EAGER,
     "int8-dynamic-embeddings": EAGER,
     "bfloat16": EAGER,
     "int8-torchao": EAGER | {"torchao"},
     "fp32-compiled": {"numpy", "torch", "transformers"},
-    "int8-pt2e-dynamic": {"numpy", "torch", "transformers"},
     "onnx-int8-dynamic": {"numpy", "onnxruntime", "transformers"},
     "openvino-fp32": {"numpy", "openvino", "transformers"},
     "int8-best": {"numpy", "openvino", "transformers"},
