@@ -23,8 +23,8 @@ from tests.flows.support import run_flow
 pytestmark = pytest.mark.slow
 RUNTIMES = {"torch", "torchao", "onnxruntime", "openvino"}
 EAGER = {"numpy", "safetensors", "torch", "transformers"}
-# One of each loader, of the dynamic ones that with tables as well; to what each may need. (What PT2E makes
-# is loaded as fp32-compiled.)
+# One of each loader, of the dynamic ones that with tables as well; to what each may need. What PT2E
+# makes is loaded as fp32-compiled.
 NEEDS = {
     "fp32": EAGER,
     "int8-dynamic-embeddings": EAGER,
