@@ -155,6 +155,8 @@ def table(found: dict[str, Any]) -> str:
 
 
 def _ratio(row: dict[str, Any]) -> str:
+    if row["speedup_low"] is None:
+        return f"{row['speedup']:.2f}x (no interval)"
     return f"{row['speedup']:.2f}x [{row['speedup_low']:.2f}, {row['speedup_high']:.2f}]"
 
 
