@@ -37,7 +37,7 @@ from flows.parameters import MaxLength, Parameters, distinct, local_path, make_p
 from tasks.errors import RunFailed, UserError
 from tasks.matrix import Child, MatrixFiles, collect, plan, status
 from tasks.prefect_artifacts import publish_matrix
-from tasks.record import now
+from tasks.record import UNMEASURED, now
 from tasks.report.machines import document, machine_rows
 from tasks.shards import check_same
 from tasks.store import RunFiles, read_json, write_json, write_text
@@ -45,8 +45,6 @@ from tasks.store import RunFiles, read_json, write_json, write_text
 BENCHMARK = "quantization-benchmark"
 OWN = ("model", "max_length", "results_dir", "run_id", "baseline")
 """Parameters of a run that the matrix gives it."""
-WHEN = ("cell_timeout", "run_timeout", "max_wait", "max_load", "load_wait", "no_cache", "publish_to")
-"""Parameters of a run that may be others when a matrix is gone on with: no figure is another for them."""
 PAGE = 200
 """Flow runs that the API gives at a time."""
 
@@ -194,7 +192,7 @@ def check_gone_on_with(parameters: MatrixParameters, files: MatrixFiles) -> None
 def _question(benchmark: dict[str, Any]) -> dict[str, Any]:
     """The parameters that the runs share, defaults too, as far as they have a say in what is found."""
     shared = make_parameters(benchmark | {"model": "any"}).model_dump()
-    return {name: value for name, value in shared.items() if name not in (*OWN, *WHEN)}
+    return {name: value for name, value in shared.items() if name not in (*OWN, *UNMEASURED)}
 
 
 def unfinished(client: SyncPrefectClient, name: str, values: Parameters) -> FlowRun | None:

@@ -26,10 +26,9 @@ from tasks.comparisons import Measured, read_measured
 from tasks.report import numbers, tables
 from tasks.report.run import Row, Run, cell_rows
 from tasks.schema import SCHEMA_VERSION
-from tasks.statistics.crossed import half_width, separate_cores
 from tasks.statistics.noise import NoiseFloor, judge, noise_floor
 from tasks.statistics.paired_quality import compare_predictions, holm
-from tasks.statistics.ratios import Ratio, refused_by_cores, speed_up
+from tasks.statistics.ratios import speed_up, speed_up_of_medians
 from tasks.store import read_table
 
 Floats = NDArray[np.float64]
@@ -38,7 +37,6 @@ ALPHA = 0.05
 """Of the exact McNemar tests, Holm-corrected over all variants and lengths."""
 
 SAME = "no detectable difference"
-_LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -414,7 +412,9 @@ def _latency(old: Run, new: Run, timed: _Timed, seed: int) -> dict[str, Any]:
         a, b = (measured.only(shared) for measured in timed.pair)
         ratio = speed_up(a.times, b.times, a.cores, b.cores, seed=seed)
     elif old.get("data", "digest") == new.get("data", "digest") is not None:
-        ratio = _from_rounds(*([found[r] for r in shared] for found in timed.rounds))
+        # The rows of the documents were pruned.
+        a_rows, b_rows = ([found[r] for r in shared] for found in timed.rounds)
+        ratio = speed_up_of_medians(_medians(a_rows), _medians(b_rows), _cores(a_rows), _cores(b_rows))
     else:
         text = "the runs have other documents, or the rows of their documents were pruned"
         return fields | {"speedup_refused": text}
@@ -510,37 +510,6 @@ def _medians(cells: Sequence[Row]) -> Floats:
 
 def _cores(cells: Sequence[Row]) -> NDArray[np.int64]:
     return np.array([cell["core"] for cell in cells], np.int64)
-
-
-def _from_rounds(old: Sequence[Row], new: Sequence[Row]) -> Ratio:
-    """The ratio from the medians of the rounds, where the rows of the documents were pruned.
-
-    The documents are the same ones, and this interval is for these alone.
-    """
-    logs = np.log(_medians(old)) - np.log(_medians(new))
-    weights, residuals, df, effects = separate_cores(logs, _cores(old), _cores(new))
-    estimate, low, high = float(weights @ logs), None, None
-    spread = float(np.sqrt(residuals @ residuals / df)) if df > 0 else float("nan")
-    weight = float(weights @ weights)
-    refused = refused_by_cores(_cores(old), _cores(new))
-    if refused is None:
-        half = half_width(spread**2 * weight, 0.0, df, df, _LEVEL)
-        low, high = float(np.exp(estimate - half)), float(np.exp(estimate + half))
-    return Ratio(
-        point=float(np.exp(estimate)),
-        low=low,
-        high=high,
-        level=_LEVEL,
-        quantile=0.5,
-        per_round=tuple(float(x) for x in np.exp(logs)),
-        degrees_of_freedom=df,
-        round_sd=spread,
-        document_se=0.0,
-        round_weight=weight,
-        core_effects=effects,
-        method="least squares on per-round log ratios of medians; Student's t",
-        refused=refused,
-    )
 
 
 def _quality(old: Run, new: Run, pair: Pair | None, seed: int) -> dict[str, Any]:

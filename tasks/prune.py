@@ -106,7 +106,7 @@ def prune_cache(
     """Drop models, documents and artifacts that no run has used for so long, and for a day at least.
 
     The machine's lock is held meanwhile, so that no run of this machine is in the middle of using one;
-    evaluations, which do not take it, have what they began with less than a day ago, or as old as that.
+    an evaluation on a cluster does not take it, and may find an entry gone that it has used for longer.
 
     Raises:
         UserError: a run has the machine.

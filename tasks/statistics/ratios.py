@@ -15,6 +15,8 @@ the choice of documents. A percentile bootstrap over four rounds would cover far
 claims, which is why the rounds enter through Student's t instead.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,60 +131,111 @@ def speed_up(
         the Behrens-Fisher test", Biometrics 20 (1964).
     """
     _check(baseline, variant, cores_baseline, cores_variant, quantile, level, resamples)
-    rounds, documents = baseline.shape
+    documents = baseline.shape[1]
     ratios = log_ratios(baseline, variant, quantile)
-    weights, residuals, df, core_effects = separate_cores(ratios, cores_baseline, cores_variant)
-    estimate = float(weights @ ratios)
-    round_sd = float(np.sqrt(residuals @ residuals / df)) if df > 0 else float("nan")
-    round_weight = float(weights @ weights)
-
-    refused = _refusal(rounds, documents, quantile, df, core_effects)
+    fit = _Fit.of(ratios, cores_baseline, cores_variant)
+    refused = _refusal(documents, quantile, fit)
     document_se = float("nan")
-    low = high = None
+    half = None
     if refused is None:
         replicates = document_replicates(baseline, variant, quantile, resamples, seed)
-        variance = document_variance(replicates, weights)
+        variance = document_variance(replicates, fit.weights)
         document_se = float(np.sqrt(max(0.0, variance)))
-        half = half_width(round_sd**2 * round_weight, variance, df, documents - 1, level)
-        low, high = float(np.exp(estimate - half)), float(np.exp(estimate + half))
-    return Ratio(
-        point=float(np.exp(estimate)),
-        low=low,
-        high=high,
-        level=level,
-        quantile=quantile,
-        per_round=tuple(float(x) for x in np.exp(ratios)),
-        degrees_of_freedom=df,
-        round_sd=round_sd,
-        document_se=document_se,
-        round_weight=round_weight,
-        core_effects=core_effects,
-        method=METHOD,
-        refused=refused,
-    )
+        half = half_width(fit.variance, variance, fit.df, documents - 1, level)
+    return fit.ratio(half, document_se, level=level, quantile=quantile, method=METHOD, refused=refused)
+
+
+def speed_up_of_medians(
+    baseline: Floats, variant: Floats, cores_baseline: Ints, cores_variant: Ints, *, level: float = 0.95
+) -> Ratio:
+    """As :func:`speed_up`, from the median of each round [R] alone; for these very documents.
+
+    Args:
+        baseline: the rounds' medians [R], of the same documents.
+        variant: the rounds' medians [R].
+        cores_baseline: core that ran the baseline in each round [R].
+        cores_variant: core that ran the variant in each round [R].
+        level: confidence level.
+    """
+    fit = _Fit.of(np.log(baseline) - np.log(variant), cores_baseline, cores_variant)
+    refused = _refused_by_rounds(fit)
+    half = half_width(fit.variance, 0.0, fit.df, fit.df, level) if refused is None else None
+    method = "least squares on per-round log ratios of medians; Student's t"
+    return fit.ratio(half, 0.0, level=level, quantile=0.5, method=method, refused=refused)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """The model of this module, fitted to the log ratios of the rounds."""
+
+    ratios: Floats
+    weights: Floats
+    df: int
+    round_sd: float
+    core_effects: CoreEffects
+
+    @classmethod
+    def of(cls, ratios: Floats, cores_baseline: Ints, cores_variant: Ints) -> _Fit:
+        weights, residuals, df, core_effects = separate_cores(ratios, cores_baseline, cores_variant)
+        round_sd = float(np.sqrt(residuals @ residuals / df)) if df > 0 else float("nan")
+        return cls(ratios, weights, df, round_sd, core_effects)
+
+    @property
+    def weight(self) -> float:
+        return float(self.weights @ self.weights)
+
+    @property
+    def variance(self) -> float:
+        """Of the estimate, between rounds."""
+        return self.round_sd**2 * self.weight
+
+    def ratio(
+        self,
+        half: float | None,
+        document_se: float,
+        *,
+        level: float,
+        quantile: float,
+        method: str,
+        refused: str | None,
+    ) -> Ratio:
+        """The estimate, with an interval of this half-width where there is one."""
+        estimate = float(self.weights @ self.ratios)
+        return Ratio(
+            point=float(np.exp(estimate)),
+            low=None if half is None else float(np.exp(estimate - half)),
+            high=None if half is None else float(np.exp(estimate + half)),
+            level=level,
+            quantile=quantile,
+            per_round=tuple(float(x) for x in np.exp(self.ratios)),
+            degrees_of_freedom=self.df,
+            round_sd=self.round_sd,
+            document_se=document_se,
+            round_weight=self.weight,
+            core_effects=self.core_effects,
+            method=method,
+            refused=refused,
+        )
 
 
 def refused_by_cores(cores_baseline: Ints, cores_variant: Ints) -> str | None:
     """Why rounds on these cores [R] give no interval, however they turn out; None where they do."""
-    rounds = len(cores_baseline)
-    _, _, df, core_effects = separate_cores(np.zeros(rounds), cores_baseline, cores_variant)
-    return _refused_by_rounds(rounds, df, core_effects)
+    return _refused_by_rounds(_Fit.of(np.zeros(len(cores_baseline)), cores_baseline, cores_variant))
 
 
-def _refused_by_rounds(rounds: int, df: int, core_effects: CoreEffects) -> str | None:
+def _refused_by_rounds(fit: _Fit) -> str | None:
+    rounds, df = len(fit.ratios), fit.df
     if rounds < MIN_ROUNDS:
         return f"{rounds} rounds; an interval needs at least {MIN_ROUNDS}"
-    if core_effects == "not identified":
+    if fit.core_effects == "not identified":
         return "in these rounds the speed of the variants and that of their cores can't be told apart"
     if df < MIN_DF:
         return f"{rounds} rounds leave {df} degrees of freedom after core effects"
     return None
 
 
-def _refusal(
-    rounds: int, documents: int, quantile: float, df: int, core_effects: CoreEffects
-) -> str | None:
-    if (refused := _refused_by_rounds(rounds, df, core_effects)) is not None:
+def _refusal(documents: int, quantile: float, fit: _Fit) -> str | None:
+    if (refused := _refused_by_rounds(fit)) is not None:
         return refused
     beyond = documents * min(quantile, 1 - quantile)
     if beyond < MIN_DOCUMENTS_BEYOND - 1e-9:

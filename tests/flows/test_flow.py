@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,9 @@ from tests.flows.support import (
     worker,
 )
 from tests.held import HELD, WAITS
+
+Waiting = tuple[subprocess.Popen[bytes], list[psutil.Process]]
+"""``ptdq run``, and its children."""
 
 QUALITY = (
     "accuracy", "precision_macro", "recall_macro", "f1_macro",
@@ -169,28 +174,36 @@ def test_run_id_is_used_once(finished: Finished, run_tiny: Run) -> None:
     assert {path: path.stat().st_mtime_ns for path in finished.files.directory.rglob("*")} == before
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nothing_is_left_of_a_run_that_was_ended(
-    number: signal.Signals, prefect_server: str, tiny_model: Path, tiny_data: Path, tmp_path: Path
-) -> None:
-    files = RunFiles(tmp_path / "ended")
+@contextmanager
+def waiting_run(results: Path, run_id: str, server: str, model: Path, data: Path) -> Iterator[Waiting]:
+    """``ptdq run`` whose only cell waits; it is dead when the block ends."""
+    files = RunFiles(results / run_id)
     ptdq = start_ptdq(
-        "run", "--model", tiny_model, "--data", tiny_data, "--variant", HELD, "--max-length", 16,
+        "run", "--model", model, "--data", data, "--variant", HELD, "--max-length", 16,
         "--repeats", 1, "--control-documents", 0, "--load-wait", 0,
-        "--results-dir", tmp_path, "--run-id", "ended",
-        server=prefect_server,
+        "--results-dir", results, "--run-id", run_id,
+        server=server,
     )  # fmt: skip
     cell = "tests.held-Held-L16-r0"
     try:
         wait_for("waiting worker", lambda: WAITS in log_of(files, cell) or ptdq.poll() is not None)
         children = psutil.Process(ptdq.pid).children(recursive=True)
         assert worker(files, cell) in children
-        ptdq.send_signal(number)
-        output, errors = ptdq.communicate(timeout=120)
+        yield ptdq, children
     finally:
         ptdq.kill()
         ptdq.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_of_a_run_that_was_ended(
+    number: signal.Signals, prefect_server: str, tiny_model: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    files = RunFiles(tmp_path / "ended")
+    with waiting_run(tmp_path, "ended", prefect_server, tiny_model, tiny_data) as (ptdq, children):
+        ptdq.send_signal(number)
+        output, errors = ptdq.communicate(timeout=120)
     assert ptdq.returncode != 0, errors.decode()
     assert output == b""
     _, alive = psutil.wait_procs(children, timeout=60)
@@ -204,17 +217,7 @@ def test_a_cancel_by_prefect_ends_a_run_of_the_command_line(
     prefect_server: str, tiny_model: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
     files = RunFiles(tmp_path / "cancelled")
-    ptdq = start_ptdq(
-        "run", "--model", tiny_model, "--data", tiny_data, "--variant", HELD, "--max-length", 16,
-        "--repeats", 1, "--control-documents", 0, "--load-wait", 0,
-        "--results-dir", tmp_path, "--run-id", "cancelled",
-        server=prefect_server,
-    )  # fmt: skip
-    cell = "tests.held-Held-L16-r0"
-    try:
-        wait_for("waiting worker", lambda: WAITS in log_of(files, cell) or ptdq.poll() is not None)
-        children = psutil.Process(ptdq.pid).children(recursive=True)
-        assert worker(files, cell) in children
+    with waiting_run(tmp_path, "cancelled", prefect_server, tiny_model, tiny_data) as (ptdq, children):
         flow_run = json.loads(files.record.read_text(encoding="utf-8"))["flow_run_id"]
         cancelling = subprocess.run(
             [Path(sys.executable).with_name("prefect"), "flow-run", "cancel", flow_run],
@@ -226,9 +229,6 @@ def test_a_cancel_by_prefect_ends_a_run_of_the_command_line(
         )
         assert cancelling.returncode == 0, cancelling.stdout + cancelling.stderr
         _, errors = ptdq.communicate(timeout=120)
-    finally:
-        ptdq.kill()
-        ptdq.wait()
     assert ptdq.returncode == 1, errors.decode()
     last = errors.decode().strip().splitlines()[-1]
     assert last == f"ptdq: cancelled; finished cells are kept: ptdq run --resume {files.directory}"
