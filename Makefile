@@ -33,8 +33,8 @@ test-all: install ## every test: also several machines, faults of the machine, a
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: install ## formatting, lint, types
-	@$(BIN)/ruff format --check flows tasks tests
-	@$(BIN)/ruff check flows tasks tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
 bench: install ## the flow's own cost, A/A and A/B for real (the machine must be otherwise idle)

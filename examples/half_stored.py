@@ -12,8 +12,15 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from tasks.models import WEIGHTS, Source, assign_tensors, leaf_modules, torch_predictor, write_weights
-from tasks.variants.base import Calibration, Predictor, Prepared, Settings, Variant
+from ptdq.inputs.source import (
+    WEIGHTS,
+    Source,
+    assign_tensors,
+    leaf_modules,
+    torch_predictor,
+    write_weights,
+)
+from ptdq.variants.base import Calibration, Predictor, Prepared, Settings, Variant
 
 
 class HalfStored(Variant):

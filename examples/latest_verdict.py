@@ -6,7 +6,7 @@
 Prints the newest verdict that matches as JSON, with the comparisons that it rests on. Exit status: 0
 ship, 1 there is no such verdict, 2 neither was given, 3 don't ship, 4 can't tell: fit for a step of a
 deployment pipeline. The newest verdict of all would be anyone's, a colleague's ``ptdq demo`` too. Needs
-Prefect only; the artifacts' keys and columns are documented in ``tasks/prefect_artifacts.py``.
+Prefect only; the artifacts' keys and columns are documented in ``ptdq/orchestration/artifacts.py``.
 """
 
 from __future__ import annotations

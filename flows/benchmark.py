@@ -22,23 +22,27 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 
-from flows.cancelling import heeded
-from flows.choice import choose, keep_long_enough
-from flows.parameters import DEMO, Parameters, command_line, default_values, with_demo
-from tasks import baseline_run, cache, published, record, steps
-from tasks.design import Cell, Design, cores_for, make_design
-from tasks.engines import choose_engine
-from tasks.errors import GateFailed, RunFailed, UserError, disk_full
-from tasks.inputs import Loaded
-from tasks.lock import MachineLock, wait_for_quiet
-from tasks.measure import machine
-from tasks.measure.cell import measure_limits
-from tasks.measure.process import kill_children, own_children
-from tasks.measure.progress import Board, TerminalProgress
-from tasks.prefect_artifacts import PrefectProgress
-from tasks.quantization import PreparedVariant
-from tasks.store import RunFiles, read_json, write_json
-from tasks.variants.base import Settings
+from ptdq.errors import GateFailed, RunFailed, UserError, disk_full
+from ptdq.host import machine
+from ptdq.host.lock import MachineLock
+from ptdq.host.process import kill_children, own_children
+from ptdq.host.quiet import wait_for_quiet
+from ptdq.inputs.load import Loaded
+from ptdq.measure.cell import measure_limits
+from ptdq.measure.design import Cell, Design, cores_for, make_design
+from ptdq.measure.progress import Board, TerminalProgress
+from ptdq.orchestration.artifacts import PrefectProgress
+from ptdq.orchestration.cancelling import heeded
+from ptdq.parameters import DEMO, Parameters, command_line, default_values, with_demo
+from ptdq.store import baseline as baseline_run
+from ptdq.store import cache, published, record
+from ptdq.store.disk import read_json, write_json
+from ptdq.store.layout import RunFiles
+from ptdq.tasks import steps
+from ptdq.variants.base import Settings
+from ptdq.variants.choice import choose, keep_long_enough
+from ptdq.variants.engines import choose_engine
+from ptdq.variants.preparation import PreparedVariant
 
 BROKEN_OFF = "broken off"
 

@@ -32,15 +32,23 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling, Completed, Failed
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from flows.benchmark import default_run_id, problems
-from flows.parameters import MaxLength, Parameters, distinct, local_path, make_parameters, plain_name
-from tasks.errors import RunFailed, UserError
-from tasks.matrix import Child, MatrixFiles, collect, plan, status
-from tasks.prefect_artifacts import publish_matrix
-from tasks.record import UNMEASURED, now
-from tasks.report.machines import document, machine_rows
-from tasks.shards import check_same
-from tasks.store import RunFiles, read_json, write_json, write_text
+from ptdq.errors import RunFailed, UserError
+from ptdq.evaluation.shards import check_same
+from ptdq.flows.benchmark import default_run_id, problems
+from ptdq.matrix.collect import Child, collect, plan, status
+from ptdq.orchestration.artifacts import publish_matrix
+from ptdq.parameters import (
+    MaxLength,
+    Parameters,
+    distinct,
+    local_path,
+    make_parameters,
+    plain_name,
+)
+from ptdq.report.machines import document, machine_rows
+from ptdq.store.disk import read_json, write_json, write_text
+from ptdq.store.layout import MatrixFiles, RunFiles
+from ptdq.store.record import UNMEASURED, now
 
 BENCHMARK = "quantization-benchmark"
 OWN = ("model", "max_length", "results_dir", "run_id", "baseline")

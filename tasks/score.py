@@ -1,4 +1,4 @@
-"""The task ``score``: Prefect's view of :func:`tasks.shards.score_shard`.
+"""The task ``score``: Prefect's view of :func:`ptdq.evaluation.shards.score_shard`.
 
 A file of its own: the workers of a cluster import this, and not all that the benchmark needs.
 """
@@ -11,8 +11,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Failed
 
-from tasks.errors import disk_full
-from tasks.shards import ShardRequest, score_shard
+from ptdq.errors import disk_full
+from ptdq.evaluation.shards import ShardRequest, score_shard
 
 
 @task(name="score", task_run_name="score shard {number}", cache_policy=NO_CACHE)

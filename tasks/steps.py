@@ -18,25 +18,27 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
-from tasks import conclude, inputs, published
-from tasks.cache import cache_root
-from tasks.demo import build
-from tasks.demo.build import DemoFiles
-from tasks.design import Cell, Design
-from tasks.documents import RawDocuments
-from tasks.errors import RunFailed, UserError, disk_full
-from tasks.inputs import Loaded
-from tasks.measure.cell import Outcome, measure_cell
-from tasks.measure.progress import Board
-from tasks.prefect_artifacts import publish
-from tasks.quantization import PreparedVariant, prepare_variant
-from tasks.report import build_report
-from tasks.report import tables as report_tables
-from tasks.report.run import load as load_run
-from tasks.store import RunFiles
-from tasks.summary import write_summary
-from tasks.variants.base import Settings
-from tasks.verdict import Gates
+from ptdq.analysis import conclude
+from ptdq.analysis import tables as report_tables
+from ptdq.analysis.verdict import Gates
+from ptdq.demo import build
+from ptdq.demo.build import DemoFiles
+from ptdq.errors import RunFailed, UserError, disk_full
+from ptdq.inputs import load as inputs
+from ptdq.inputs.documents import RawDocuments
+from ptdq.inputs.load import Loaded
+from ptdq.measure.cell import Outcome, measure_cell
+from ptdq.measure.design import Cell, Design
+from ptdq.measure.progress import Board
+from ptdq.orchestration.artifacts import publish
+from ptdq.report import build_report
+from ptdq.report.summary import write_summary
+from ptdq.store import published
+from ptdq.store.cache import cache_root
+from ptdq.store.layout import RunFiles
+from ptdq.store.run import load as load_run
+from ptdq.variants.base import Settings
+from ptdq.variants.preparation import PreparedVariant, prepare_variant
 
 
 class _NoEmptyTraceback(logging.Filter):

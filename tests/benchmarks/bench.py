@@ -21,14 +21,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from flows.benchmark import quantization_benchmark
-from flows.parameters import DEMO, make_parameters
-from tasks.measure import machine
-from tasks.record import git_commit, now
-from tasks.store import RunFiles, read_json, read_table, write_json
+from ptdq.flows.benchmark import quantization_benchmark
+from ptdq.host import machine
+from ptdq.parameters import DEMO, make_parameters
+from ptdq.store.disk import read_json, write_json
+from ptdq.store.layout import RunFiles
+from ptdq.store.record import git_commit, now
+from ptdq.store.tables import read_table
 
 RESULTS = Path(__file__).parent / "results" / "bench.json"
-SAME, SLOWER = "tests.planted:Same", "tests.planted:Slower"
+SAME, SLOWER = "tests.support.planted:Same", "tests.support.planted:Slower"
 
 
 def main() -> None:

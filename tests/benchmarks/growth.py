@@ -24,9 +24,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.measure import machine
-from tasks.record import git_commit, now
-from tasks.store import read_json, write_json
+from ptdq.host import machine
+from ptdq.store.disk import read_json, write_json
+from ptdq.store.record import git_commit, now
 
 RESULTS = Path(__file__).parent / "results" / "growth.json"
 SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
@@ -100,10 +100,11 @@ def measure(scratch: Path, size: int) -> dict[str, Any]:
 
 def one(request: Path) -> None:
     """Run the flow here, and write what it cost."""
-    from flows.benchmark import quantization_benchmark
-    from flows.parameters import make_parameters
-    from tasks.measure.machine import peak_rss_bytes
-    from tasks.store import RunFiles, read_table
+    from ptdq.flows.benchmark import quantization_benchmark
+    from ptdq.host.machine import peak_rss_bytes
+    from ptdq.parameters import make_parameters
+    from ptdq.store.layout import RunFiles
+    from ptdq.store.tables import read_table
 
     parameters = make_parameters(read_json(request))
     before = peak_rss_bytes()

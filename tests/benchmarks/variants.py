@@ -18,13 +18,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from flows.benchmark import quantization_benchmark
-from flows.parameters import ALL, make_parameters
-from tasks.cache import cache_root
-from tasks.demo.build import DemoFiles, make_demo
-from tasks.report.run import Run, load
-from tasks.report.tables import against_baseline, limits, side_by_side, sizes
-from tasks.store import RunFiles, read_json, write_json
+from ptdq.analysis.tables import against_baseline, limits, side_by_side, sizes
+from ptdq.demo.build import DemoFiles, make_demo
+from ptdq.flows.benchmark import quantization_benchmark
+from ptdq.parameters import ALL, make_parameters
+from ptdq.store.cache import cache_root
+from ptdq.store.disk import read_json, write_json
+from ptdq.store.layout import RunFiles
+from ptdq.store.run import Run, load
 
 RESULTS = Path(__file__).parent / "results" / "variants.json"
 POSITIONS = 512

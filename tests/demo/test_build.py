@@ -10,9 +10,9 @@ import pytest
 import torch
 from transformers import AutoTokenizer, BertForSequenceClassification
 
-from tasks.demo import DemoFiles, Recipe, build, make_demo
-from tasks.demo.model import Shape
-from tasks.demo.phrases import CLASSES
+from ptdq.demo import DemoFiles, Recipe, build, make_demo
+from ptdq.demo.model import Shape
+from ptdq.demo.phrases import CLASSES
 
 SMALL = Recipe(
     train_size=50,

@@ -11,8 +11,8 @@ import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from tasks.demo.corpus import Corpus, Document, make_corpus
-from tasks.demo.phrases import CLASSES, fill, load
+from ptdq.demo.corpus import Corpus, Document, make_corpus
+from ptdq.demo.phrases import CLASSES, fill, load
 
 
 @pytest.fixture(scope="module")

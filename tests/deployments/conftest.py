@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.deployments.support import FILE, Installation
+from tests.support.deploying import FILE, Installation
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tasks.store import RunFiles
-from tests.deployments.support import (
+from ptdq.store.layout import RunFiles
+from tests.support.deploying import (
     FLOW,
     Installation,
     artifacts_of,
@@ -28,8 +28,8 @@ from tests.deployments.support import (
     run_of_schedule,
     runs_of,
 )
-from tests.flows.support import ROOT, broken_files, log_of, wait_for
-from tests.held import HELD, WAITS
+from tests.support.held import HELD, WAITS
+from tests.support.running import ROOT, broken_files, log_of, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
@@ -109,7 +109,7 @@ def test_a_run_that_died_is_crashed(
     before = {process.pid for process in installation.processes()}
     values = parameters(tiny_model, tiny_data, tmp_path, run_id="died", variant=[HELD])
     assert run_deployment(installation, "demo", values).returncode == 0
-    wait_for("waiting worker", lambda: WAITS in log_of(files, "tests.held-Held-L16-r0"))
+    wait_for("waiting worker", lambda: WAITS in log_of(files, "tests.support.held-Held-L16-r0"))
     (run,) = [
         run
         for run in runs_of(installation, deployment(installation, "demo").id)
@@ -117,8 +117,8 @@ def test_a_run_that_died_is_crashed(
     ]
     # As when the machine loses its power: the Prefect worker, the flow and the cell's worker at once.
     of_run = [process for process in installation.processes() if process.pid not in before]
-    assert any("tasks.measure.worker" in process.cmdline() for process in of_run)
-    flow = [process for process in of_run if "tasks.measure.worker" not in process.cmdline()]
+    assert any("ptdq.measure.worker" in process.cmdline() for process in of_run)
+    flow = [process for process in of_run if "ptdq.measure.worker" not in process.cmdline()]
     installation.kill_worker()
     for process in flow:
         process.kill()

@@ -21,8 +21,8 @@ from prefect.events.schemas.automations import EventTrigger
 from prefect.events.schemas.events import Resource
 
 from deployments import automations
-from flows.parameters import Parameters
-from tests.flows.support import ROOT
+from ptdq.parameters import Parameters
+from tests.support.running import ROOT
 
 DOCKER = ROOT / "deployments" / "docker"
 KUBERNETES = ROOT / "deployments" / "kubernetes"
@@ -286,9 +286,9 @@ def test_every_night_has_the_same_gates() -> None:
 
 
 def test_automations_are_of_every_flow() -> None:
-    from flows.benchmark import quantization_benchmark
-    from flows.matrix import benchmark_matrix
-    from flows.shards import sharded_evaluation
+    from ptdq.flows.benchmark import quantization_benchmark
+    from ptdq.flows.evaluate import sharded_evaluation
+    from ptdq.flows.matrix import benchmark_matrix
 
     flows = {flow.name for flow in (quantization_benchmark, benchmark_matrix, sharded_evaluation)}
     for automation in (automations.zombies(30), automations.notice(uuid4())):

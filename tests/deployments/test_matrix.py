@@ -17,13 +17,15 @@ from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.matrix import MatrixParameters, benchmark_matrix
-from tasks.errors import UserError
-from tasks.matrix import Child, MatrixFiles
-from tasks.measure.machine import usable_cores
-from tasks.store import RunFiles, read_json, read_table
-from tests.deployments.support import Installation
-from tests.flows.support import ROOT, wait_for
+from ptdq.errors import UserError
+from ptdq.flows.matrix import MatrixParameters, benchmark_matrix
+from ptdq.host.machine import usable_cores
+from ptdq.matrix.collect import Child
+from ptdq.store.disk import read_json
+from ptdq.store.layout import MatrixFiles, RunFiles
+from ptdq.store.tables import read_table
+from tests.support.deploying import Installation
+from tests.support.running import ROOT, wait_for
 
 pytestmark = [
     pytest.mark.slow,

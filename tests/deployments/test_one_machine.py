@@ -14,8 +14,9 @@ import pytest
 import yaml
 from prefect.client.schemas.schedules import CronSchedule
 
-from tasks.store import RunFiles, read_json
-from tests.deployments.support import (
+from ptdq.store.disk import read_json
+from ptdq.store.layout import RunFiles
+from tests.support.deploying import (
     FILE,
     Installation,
     artifacts_of,
@@ -28,8 +29,8 @@ from tests.deployments.support import (
     run_of_schedule,
     runs_of,
 )
-from tests.flows.support import ROOT, broken_files, log_of, wait_for
-from tests.held import HELD, WAITS
+from tests.support.held import HELD, WAITS
+from tests.support.running import ROOT, broken_files, log_of, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -142,9 +143,9 @@ def test_a_cancelled_run_leaves_nothing(
     values = parameters(tiny_model, tiny_data, tmp_path, run_id="cancelled", variant=[HELD])
     before = {process.pid for process in installation.processes()}
     assert run_deployment(installation, "demo", values).returncode == 0
-    wait_for("waiting worker", lambda: WAITS in log_of(files, "tests.held-Held-L16-r0"))
+    wait_for("waiting worker", lambda: WAITS in log_of(files, "tests.support.held-Held-L16-r0"))
     of_run = [process for process in installation.processes() if process.pid not in before]
-    assert any("tasks.measure.worker" in process.cmdline() for process in of_run)
+    assert any("ptdq.measure.worker" in process.cmdline() for process in of_run)
 
     (run,) = [
         run

@@ -13,21 +13,24 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flows.cli import cli
-from tasks.cache import cache_root
-from tasks.checkpoint import open_checkpoint
-from tasks.engines import choose_engine
-from tasks.errors import UserError
-from tasks.export.build import export
-from tasks.store import RunFiles, make_table, read_json, read_table, write_json, write_table
-from tasks.variants import registry
-from tasks.variants.artifact import Artifact, intact, make_artifact
-from tasks.variants.base import Settings
-from tasks.variants.fp32 import Fp32
-from tests.architectures.models import save_own, save_tokenizer
+from ptdq import runtimes
+from ptdq.cli.main import cli
+from ptdq.errors import UserError
+from ptdq.export.build import export
+from ptdq.inputs.checkpoint import open_checkpoint
+from ptdq.store.cache import cache_root
+from ptdq.store.disk import read_json, write_json
+from ptdq.store.layout import RunFiles
+from ptdq.store.tables import make_table, read_table, write_table
+from ptdq.variants import registry
+from ptdq.variants.artifact import Artifact, intact, make_artifact
+from ptdq.variants.base import Settings
+from ptdq.variants.engines import choose_engine
+from ptdq.variants.fp32 import Fp32
 from tests.conftest import CLASSES
-from tests.operations.runs import make_run
 from tests.report.test_markdown import NASTY, RENDERER
+from tests.support.architectures import save_own, save_tokenizer
+from tests.support.runs import make_run
 
 VARIANT = "int8-dynamic"
 
@@ -88,7 +91,7 @@ def test_the_command(run: RunFiles, cached: Path, tmp_path: Path) -> None:
     assert read_json(out / "classifier.json")["max_length"] == 256
     assert out.stat().st_mode == (out / "artifact").stat().st_mode
     # What was measured reads it, byte for byte.
-    rebuild = Path(registry.__file__).with_name("rebuild.py")
+    rebuild = Path(runtimes.__file__).with_name("rebuild.py")
     assert (out / "rebuild.py").read_bytes() == rebuild.read_bytes()
     assert list(out.parent.iterdir()) == [out]
 

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.export.build import export
-from tasks.store import RunFiles, read_table
-from tasks.variants import registry
-from tasks.variants.artifact import intact
+from ptdq.export.build import export
+from ptdq.store.layout import RunFiles
+from ptdq.store.tables import read_table
+from ptdq.variants import registry
+from ptdq.variants.artifact import intact
 from tests.conftest import CLASSES
-from tests.flows.support import run_flow
+from tests.support.running import run_flow
 
 pytestmark = pytest.mark.slow
 RUNTIMES = {"torch", "torchao", "onnxruntime", "openvino"}
@@ -92,7 +93,7 @@ def predict(out: Path, texts: list[str], hidden: set[str], scratch: Path) -> dic
         if re.split(r"[\W_]", path.name.strip("_"))[0] not in {*hidden, "editable", "ptdq", "prefect"}:
             (site / path.name).symlink_to(path)
     done = subprocess.run(
-        [sys.executable, "-I", "-S", Path(__file__).with_name("clean.py"), out, site],
+        [sys.executable, "-I", "-S", Path(__file__).parents[1] / "support" / "clean.py", out, site],
         input=json.dumps(texts),
         capture_output=True,
         text=True,

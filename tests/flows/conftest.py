@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tasks.store import RunFiles
-from tests.flows.support import Finished, Run, log_of, run_flow, wait_for, worker
-from tests.held import HELD, WAITS
+from ptdq.store.layout import RunFiles
+from tests.support.held import HELD, WAITS
+from tests.support.running import Finished, Run, log_of, run_flow, wait_for, worker
 
 COPIES = "memory://copies"
 """Where the run ``finished`` is copied to."""
@@ -49,7 +49,7 @@ def troubled(run_tiny: Run, tmp_path_factory: pytest.TempPathFactory) -> Finishe
     """A run in which one worker is killed and another exceeds its time limit; the others are well."""
     results = tmp_path_factory.mktemp("results")
     files = RunFiles(results / "troubled")
-    victim = "tests.held-Held-L8-r0"
+    victim = "tests.support.held-Held-L8-r0"
 
     def kill_one() -> None:
         wait_for("waiting worker", lambda: WAITS in log_of(files, victim))

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from tasks.engines import choose_engine
-from tasks.store import read_table
-from tests.flows.support import Finished
+from ptdq.store.tables import read_table
+from ptdq.variants.engines import choose_engine
+from tests.support.running import Finished
 
 
 def plain_loop(model_directory: Path, data: Path, length: int, quantized: bool) -> NDArray[np.float32]:

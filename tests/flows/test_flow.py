@@ -22,11 +22,14 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import TaskRun
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
-from flows.benchmark import BROKEN_OFF
-from tasks import schema
-from tasks.errors import RunFailed, UserError
-from tasks.store import RunFiles, read_json, read_table
-from tests.flows.support import (
+from ptdq.errors import RunFailed, UserError
+from ptdq.flows.benchmark import BROKEN_OFF
+from ptdq.store import schema
+from ptdq.store.disk import read_json
+from ptdq.store.layout import RunFiles
+from ptdq.store.tables import read_table
+from tests.support.held import HELD, WAITS
+from tests.support.running import (
     Finished,
     Run,
     broken_files,
@@ -35,7 +38,6 @@ from tests.flows.support import (
     wait_for,
     worker,
 )
-from tests.held import HELD, WAITS
 
 Waiting = tuple[subprocess.Popen[bytes], list[psutil.Process]]
 """``ptdq run``, and its children."""
@@ -149,7 +151,7 @@ def test_failed_cells_fail_alone(troubled: Finished) -> None:
     well = [cell for cell in rows(troubled.files, "cells") if not cell["error"]]
     assert [(cell["variant"], cell["documents"]) for cell in well] == [("fp32", 40)] * 2
     for length in (8, 16):
-        record = read_json(troubled.files.failure(f"tests.held-Held-L{length}-r0"))
+        record = read_json(troubled.files.failure(f"tests.support.held-Held-L{length}-r0"))
         assert record["error"] == state[length]["error"]
         assert WAITS in record["tail"]
     assert "SIGKILL" in troubled.files.report.read_text(encoding="utf-8")
@@ -184,7 +186,7 @@ def waiting_run(results: Path, run_id: str, server: str, model: Path, data: Path
         "--results-dir", results, "--run-id", run_id,
         server=server,
     )  # fmt: skip
-    cell = "tests.held-Held-L16-r0"
+    cell = "tests.support.held-Held-L16-r0"
     try:
         wait_for("waiting worker", lambda: WAITS in log_of(files, cell) or ptdq.poll() is not None)
         children = psutil.Process(ptdq.pid).children(recursive=True)

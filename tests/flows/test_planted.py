@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tasks.store import RunFiles, read_json, read_table
-from tests.flows.support import start_ptdq
+from ptdq.store.disk import read_json
+from ptdq.store.layout import RunFiles
+from ptdq.store.tables import read_table
+from tests.support.running import start_ptdq
 
 pytestmark = pytest.mark.slow
-WORSE = "tests.planted:Worse"
+WORSE = "tests.support.planted:Worse"
 DOCUMENTS = 160
 
 

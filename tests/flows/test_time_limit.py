@@ -10,16 +10,18 @@ from typing import Any
 import psutil
 import pytest
 
-from flows.benchmark import TimeLimit, quantization_benchmark, run_queues
-from flows.parameters import Parameters
-from tasks.errors import RunFailed
-from tasks.measure.machine import usable_cores
-from tasks.measure.process import Ended, own_children, run_child
-from tasks.store import RunFiles, read_json, read_table
-from tests.flows.support import broken_files, run_flow
-from tests.held import HELD, HOLD
+from ptdq.errors import RunFailed
+from ptdq.flows.benchmark import TimeLimit, quantization_benchmark, run_queues
+from ptdq.host.machine import usable_cores
+from ptdq.host.process import Ended, own_children, run_child
+from ptdq.parameters import Parameters
+from ptdq.store.disk import read_json
+from ptdq.store.layout import RunFiles
+from ptdq.store.tables import read_table
+from tests.support.held import HELD, HOLD
+from tests.support.running import broken_files, run_flow
 
-SAME = "tests.planted:Same"
+SAME = "tests.support.planted:Same"
 
 
 def test_queues_end_with_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.measure.rows import Rows
-from tasks.store import make_table, make_table_of_columns, table_metadata
+from ptdq.measure.rows import Rows
+from ptdq.store.tables import make_table, make_table_of_columns, table_metadata
 
 
 def test_batches_become_the_table_of_their_rows() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tasks.prefect_artifacts import COLUMNS, MACHINES
-from tasks.report.machines import document, machine_rows
+from ptdq.orchestration.artifacts import COLUMNS, MACHINES
+from ptdq.report.machines import document, machine_rows
 
 
 def row(machine: str, model: str, rate: float | None, **values: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from tasks.report import markdown
+from ptdq.report import markdown
 
 NASTY = [
     "a | b",

@@ -11,12 +11,13 @@ import pytest
 from rich.console import Console
 from sklearn.metrics import classification_report
 
-from tasks.errors import UserError
-from tasks.report import Report, build_report, figure_rows, show
-from tasks.report.run import load
-from tasks.schema import SCHEMA_VERSION
-from tasks.store import RunFiles, write_json
-from tests.report.factory import CLASSES, Factory
+from ptdq.errors import UserError
+from ptdq.report import Report, build_report, figure_rows, show
+from ptdq.store.disk import write_json
+from ptdq.store.layout import RunFiles
+from ptdq.store.run import load
+from ptdq.store.schema import SCHEMA_VERSION
+from tests.support.factory import CLASSES, Factory
 
 FOUR = ("fp32", "int8-dynamic", "int8-pt2e-static", "onnx-int8-dynamic")
 QUALITY = re.compile(

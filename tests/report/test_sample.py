@@ -6,8 +6,8 @@ import re
 import shutil
 from pathlib import Path
 
-from tasks.report import build_report
-from tasks.store import RunFiles
+from ptdq.report import build_report
+from ptdq.store.layout import RunFiles
 
 SAMPLE = Path(__file__).resolve().parents[2] / "results" / "sample"
 

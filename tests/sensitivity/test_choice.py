@@ -6,7 +6,7 @@ from collections.abc import Callable, Container
 
 import pytest
 
-from tasks.sensitivity.choice import choose
+from ptdq.sensitivity.choice import choose
 
 
 def additive(costs: dict[str, float]) -> Callable[[Container[str]], float]:

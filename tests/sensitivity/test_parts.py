@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import nn
 
-from tasks.checkpoint import open_checkpoint
-from tasks.engines import choose_engine
-from tasks.errors import UserError
-from tasks.models import torch_predictor
-from tasks.sensitivity.harm import harm
-from tasks.sensitivity.switchboard import Switchboard, groups
-from tasks.sensitivity.timing import gain, time_pair
-from tasks.variants.base import Settings
-from tasks.variants.dynamic import Int8Dynamic
+from ptdq.errors import UserError
+from ptdq.inputs.checkpoint import open_checkpoint
+from ptdq.inputs.source import torch_predictor
+from ptdq.sensitivity.harm import harm
+from ptdq.sensitivity.switchboard import Switchboard, groups
+from ptdq.sensitivity.timing import gain, time_pair
+from ptdq.variants.base import Settings
+from ptdq.variants.dynamic import Int8Dynamic
+from ptdq.variants.engines import choose_engine
 from tests.conftest import CLASSES
 
 LABELS = np.array([0, 1, 2, 0])

@@ -11,18 +11,20 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from flows.cli import cli
-from flows.parameters import make_parameters, read_config
-from tasks.checkpoint import open_checkpoint
-from tasks.engines import choose_engine
-from tasks.errors import UserError
-from tasks.models import torch_predictor
-from tasks.sensitivity.find import Found, read_found
-from tasks.store import RunFiles, read_json, read_table
-from tasks.variants.base import Settings
-from tasks.variants.dynamic import Int8DynamicMixed
-from tests.flows.support import start_ptdq
-from tests.sensitivity.models import HARD, label, spoil, texts
+from ptdq.cli.main import cli
+from ptdq.errors import UserError
+from ptdq.inputs.checkpoint import open_checkpoint
+from ptdq.inputs.source import torch_predictor
+from ptdq.parameters import make_parameters, read_config
+from ptdq.sensitivity.find import Found, read_found
+from ptdq.store.disk import read_json
+from ptdq.store.layout import RunFiles
+from ptdq.store.tables import read_table
+from ptdq.variants.base import Settings
+from ptdq.variants.dynamic import Int8DynamicMixed
+from ptdq.variants.engines import choose_engine
+from tests.support.running import start_ptdq
+from tests.support.small_models import HARD, label, spoil, texts
 
 TOKENS = 16
 MARGIN = 0.9

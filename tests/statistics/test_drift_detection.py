@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tasks.statistics.confounding import confounded
-from tasks.statistics.drift import find_step, find_trend, normalized, warm_up
-from tests.statistics.simulate import ALL, CLEAN, TAILS, Floats, simulate
+from ptdq.statistics.confounding import confounded
+from ptdq.statistics.drift import find_step, find_trend, normalized, warm_up
+from tests.support.simulate import ALL, CLEAN, TAILS, Floats, simulate
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "data" / "reference_times.csv"
 

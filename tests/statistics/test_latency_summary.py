@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.statistics.summary import summarize
+from ptdq.statistics.summary import summarize
 
 
 def test_by_hand() -> None:

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.statistics.buckets import MAX_BUCKETS, MIN_DOCUMENTS, bucket_edges, ratios_by_length
-from tasks.statistics.ratios import speed_up
-from tests.statistics.simulate import CLEAN, simulate
+from ptdq.statistics.buckets import MAX_BUCKETS, MIN_DOCUMENTS, bucket_edges, ratios_by_length
+from ptdq.statistics.ratios import speed_up
+from tests.support.simulate import CLEAN, simulate
 
 
 @given(st.lists(st.integers(1, 384), min_size=1, max_size=400))

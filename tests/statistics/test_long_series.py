@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tasks.statistics import crossed, drift
-from tasks.statistics.ratios import speed_up
+from ptdq.statistics import crossed, drift
+from ptdq.statistics.ratios import speed_up
 
 CORES = np.array([0, 1, 0, 1])
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tasks.statistics.noise import NoiseFloor, judge, noise_floor, rounds_needed
-from tasks.statistics.ratios import Ratio, speed_up
-from tests.statistics.simulate import SCENARIOS, simulate
-from tests.statistics.trials import trials
+from ptdq.statistics.noise import NoiseFloor, judge, noise_floor, rounds_needed
+from ptdq.statistics.ratios import Ratio, speed_up
+from tests.support.simulate import SCENARIOS, simulate
+from tests.support.trials import trials
 
 RATIO = Ratio(
     point=1.1,

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tasks.statistics.non_inferiority import Metric, non_inferior
-from tasks.statistics.resampling import kinds, resample
-from tests.statistics.simulate import draw_predictions
+from ptdq.statistics.non_inferiority import Metric, non_inferior
+from ptdq.statistics.resampling import kinds, resample
+from tests.support.simulate import draw_predictions
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "weighted_f1"])

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import accuracy_score, f1_score
 
-from tasks.statistics.non_inferiority import non_inferior
-from tasks.statistics.paired_quality import compare_predictions, holm, mcnemar
-from tasks.statistics.quality import measure
-from tasks.statistics.resampling import Scores, kinds, resample
-from tests.statistics.simulate import Floats, draw_predictions
+from ptdq.statistics.non_inferiority import non_inferior
+from ptdq.statistics.paired_quality import compare_predictions, holm, mcnemar
+from ptdq.statistics.quality import measure
+from ptdq.statistics.resampling import Scores, kinds, resample
+from tests.support.simulate import Floats, draw_predictions
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 REFERENCE, LABELS = SHARED / "reference_times.csv", SHARED / "sougou" / "test.csv"

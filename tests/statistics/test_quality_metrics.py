@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import classification_report
 
-from tasks.statistics.quality import measure, nondeterminism
-from tests.statistics.simulate import Ints
+from ptdq.statistics.quality import measure, nondeterminism
+from tests.support.simulate import Ints
 
 pairs = st.integers(1, 40).flatmap(
     lambda n: st.tuples(*[st.lists(st.integers(0, 4), min_size=n, max_size=n)] * 2)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tasks.statistics.ratios import MIN_ROUNDS, speed_up
-from tests.statistics.simulate import SCENARIOS, base_times, call_noise, draw_tokens, simulate
-from tests.statistics.trials import trials
+from ptdq.statistics.ratios import MIN_ROUNDS, speed_up
+from tests.support.simulate import SCENARIOS, base_times, call_noise, draw_tokens, simulate
+from tests.support.trials import trials
 
 LOW, HIGH = 0.93, 0.97
 

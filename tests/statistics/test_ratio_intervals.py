@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from tasks.statistics.crossed import document_variance, half_width, quantiles
-from tasks.statistics.ratios import MIN_ROUNDS, Ratio, speed_up
-from tests.statistics.simulate import ALL, Floats, Ints, Run, simulate
+from ptdq.statistics.crossed import document_variance, half_width, quantiles
+from ptdq.statistics.ratios import MIN_ROUNDS, Ratio, speed_up
+from tests.support.simulate import ALL, Floats, Ints, Run, simulate
 
 SWAP = np.array([0, 1, 0, 1])
 

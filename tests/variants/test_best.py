@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from transformers import AutoModelForSequenceClassification
 
-from tasks.checkpoint import open_checkpoint
-from tasks.models import Source, torch_predictor
-from tasks.variants import registry
-from tasks.variants.base import Calibration, Inputs, Prepared, Settings
-from tasks.variants.best import Int8Best
-from tests.architectures.models import CLASSES, SPECIAL, WORDS, save_tokenizer, save_transformer
+from ptdq.inputs.checkpoint import open_checkpoint
+from ptdq.inputs.source import Source, torch_predictor
+from ptdq.variants import registry
+from ptdq.variants.base import Calibration, Inputs, Prepared, Settings
+from ptdq.variants.best import Int8Best
+from tests.support.architectures import CLASSES, SPECIAL, WORDS, save_tokenizer, save_transformer
 
 pytestmark = [
     pytest.mark.slow,

@@ -1,7 +1,7 @@
 """What every variant keeps to, each that is installed here, those of other packages included.
 
-Reload bit for bit is checked by every preparation itself (:func:`tasks.variants.artifact.prove`), and
-pinning and threads by every worker (:func:`tasks.measure.worker.check_process`): both are real here.
+Reload bit for bit is checked by every preparation itself (:func:`ptdq.variants.artifact.prove`), and
+pinning and threads by every worker (:func:`ptdq.measure.worker.check_process`): both are real here.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ import pytest
 import torch
 from torch import nn
 
-from tasks.calibration import CalibrationRequest
-from tasks.checkpoint import Checkpoint, open_checkpoint
-from tasks.design import Cell
-from tasks.documents import RawDocuments, class_ids, store_documents
-from tasks.engines import choose_engine
-from tasks.errors import UserError
-from tasks.measure.cell import measure_cell
-from tasks.measure.machine import usable_cores
-from tasks.quantization import prepare_variant
-from tasks.store import RunFiles
-from tasks.variants import registry
-from tasks.variants.artifact import Artifact
-from tasks.variants.base import Settings, is_kept
-from tests.architectures.models import CLASSES, save_transformer, texts
+from ptdq.errors import UserError
+from ptdq.host.machine import usable_cores
+from ptdq.inputs.calibration import CalibrationRequest
+from ptdq.inputs.checkpoint import Checkpoint, open_checkpoint
+from ptdq.inputs.documents import RawDocuments, class_ids, store_documents
+from ptdq.measure.cell import measure_cell
+from ptdq.measure.design import Cell
+from ptdq.store.layout import RunFiles
+from ptdq.variants import registry
+from ptdq.variants.artifact import Artifact
+from ptdq.variants.base import Settings, is_kept
+from ptdq.variants.engines import choose_engine
+from ptdq.variants.preparation import prepare_variant
+from tests.support.architectures import CLASSES, save_transformer, texts
 
 pytestmark = pytest.mark.slow
 LENGTH = 14

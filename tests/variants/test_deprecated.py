@@ -13,12 +13,14 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize(
     ("package", "places"),
     [
-        ("torch.ao.quantization", {"tasks/variants/dynamic.py"}),
-        ("torch.ao.nn", {"tasks/variants/dynamic.py", "tasks/variants/rebuild.py"}),
+        ("torch.ao.quantization", {"ptdq/variants/dynamic.py"}),
+        ("torch.ao.nn", {"ptdq/variants/dynamic.py", "ptdq/runtimes/rebuild.py"}),
     ],
 )
 def test_one_module_touches_the_deprecated_quantization(package: str, places: set[str]) -> None:
-    files = [path for room in ("tasks", "flows", "examples") for path in (ROOT / room).rglob("*.py")]
+    files = [
+        path for room in ("ptdq", "tasks", "flows", "examples") for path in (ROOT / room).rglob("*.py")
+    ]
     users = {path for path in files if any(f"{name}.".startswith(f"{package}.") for name in used(path))}
     assert {str(path.relative_to(ROOT)) for path in users} == places
 

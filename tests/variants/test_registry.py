@@ -15,14 +15,14 @@ import pytest
 from prefect.futures import PrefectConcurrentFuture
 from prefect.states import Completed, Failed
 
-from flows.benchmark import TimeLimit, collect_prepared
-from flows.choice import choose_variants, keep_long_enough
-from tasks.errors import RunFailed, UserError
-from tasks.variants import registry
-from tasks.variants.fp32 import Fp32
+from ptdq.errors import RunFailed, UserError
+from ptdq.flows.benchmark import TimeLimit, collect_prepared
+from ptdq.variants import registry
+from ptdq.variants.choice import choose_variants, keep_long_enough
+from ptdq.variants.fp32 import Fp32
 
 PLUG_IN = """
-from tasks.variants.fp32 import Fp32
+from ptdq.variants.fp32 import Fp32
 
 
 class Sound(Fp32):
@@ -88,7 +88,7 @@ def test_a_variant_of_another_package(site: Path) -> None:
         ("os:path", "no subclass"),
         ("plug_in:function", "no subclass"),
         ("plug_in:Nameless", "no name"),
-        ("tasks.variants.base:Variant", "abstract"),
+        ("ptdq.variants.base:Variant", "abstract"),
     ],
 )
 def test_what_is_no_variant_is_refused_in_a_line(name: str, part: str, site: Path) -> None:
@@ -98,7 +98,7 @@ def test_what_is_no_variant_is_refused_in_a_line(name: str, part: str, site: Pat
 def test_the_list_has_the_broken_ones_with_the_reason(site: Path) -> None:
     path = os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH"))))
     listed = subprocess.run(
-        [sys.executable, "-c", "from flows.cli import main; main()", "variants"],
+        [sys.executable, "-c", "from ptdq.cli.main import main; main()", "variants"],
         cwd=Path(__file__).resolve().parents[2],
         env=os.environ | {"PYTHONPATH": path},
         capture_output=True,

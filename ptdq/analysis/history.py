@@ -1,0 +1,112 @@
+"""Runs over time: trend tables in the terminal, and a plot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from ptdq.analysis import tables
+from ptdq.store.results import started
+from ptdq.store.run import Row, Run, cell_rows
+
+
+@dataclass(frozen=True)
+class Point:
+    """What one run says of one variant at one maximum length.
+
+    Attributes:
+        run_id: the run.
+        started_at: when, ISO 8601.
+        place: the machine: timings of different ones are no trend.
+        subject: hashes of model and data: figures of different ones are no trend.
+        median_ms: median forward latency, the median over the rounds.
+        low_ms: that of its fastest round.
+        high_ms: that of its slowest round.
+        p95_ms: 95th percentile of forward latency, the median over the rounds.
+        speedup: over the run's baseline; None for the baseline itself.
+        speedup_low: lower end of its 95 % interval.
+        speedup_high: upper end of its 95 % interval.
+        f1_weighted: mean over the rounds; None where quality is not claimed.
+        flagged: cells that were flagged, of those with figures.
+        cells: cells with figures.
+        decision: the run's verdict.
+    """
+
+    run_id: str
+    started_at: str
+    variant: str
+    max_length: int
+    place: str
+    subject: str
+    median_ms: float
+    low_ms: float
+    high_ms: float
+    p95_ms: float | None
+    speedup: float | None
+    speedup_low: float | None
+    speedup_high: float | None
+    f1_weighted: float | None
+    flagged: int
+    cells: int
+    decision: str
+
+
+def place(run: Run) -> str:
+    """The machine as far as it decides timings: CPU model and number of cores."""
+    machine = run.get("machine", default={})
+    return f"{machine.get('cpu', 'unknown CPU')}, {len(machine.get('cores_usable') or [])} cores"
+
+
+def points(runs: Iterable[Run]) -> list[Point]:
+    """A point for each variant and maximum length of each run that has figures of it."""
+    return [point for run in runs for point in _points(run)]
+
+
+def _points(run: Run) -> list[Point]:
+    compared = {(r["variant"], r["max_length"]): r for r in tables.against_baseline(run)}
+    subject = f"{run.get('model', 'digest', default='')} {run.get('data', 'digest', default='')}"
+    found = []
+    for row in tables.figures(run):
+        cells = cell_rows(run.good, row["variant"], row["max_length"])
+        medians = [cell["forward_p50_ms"] for cell in cells if cell["forward_p50_ms"] is not None]
+        if not medians:
+            continue
+        ratio: Row = compared.get((row["variant"], row["max_length"]), {})
+        found.append(
+            Point(
+                run_id=run.files.run_id,
+                started_at=started(run),
+                variant=row["variant"],
+                max_length=row["max_length"],
+                place=place(run),
+                subject=subject,
+                median_ms=row["forward_p50_ms"],
+                low_ms=min(medians),
+                high_ms=max(medians),
+                p95_ms=row["forward_p95_ms"],
+                speedup=ratio.get("speedup"),
+                speedup_low=ratio.get("speedup_low"),
+                speedup_high=ratio.get("speedup_high"),
+                f1_weighted=row.get("f1_weighted"),
+                flagged=sum(bool(cell["flags"]) for cell in cells),
+                cells=len(cells),
+                decision=str(run.get("verdict", "decision", default="none")),
+            )
+        )
+    return found
+
+
+def select(found: Iterable[Point], variants: Sequence[str], max_lengths: Sequence[int]) -> list[Point]:
+    """Points of some variants and lengths; all where none are named."""
+    return [
+        p
+        for p in found
+        if (not variants or p.variant in variants) and (not max_lengths or p.max_length in max_lengths)
+    ]
+
+
+def series(found: Iterable[Point]) -> dict[tuple[str, int], list[Point]]:
+    """Points by variant and length, each in the order of time."""
+    ordered = sorted(found, key=lambda p: (p.max_length, p.variant != "fp32", p.variant, p.started_at))
+    return {key: list(group) for key, group in groupby(ordered, key=lambda p: (p.variant, p.max_length))}

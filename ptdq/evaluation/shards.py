@@ -1,0 +1,155 @@
+"""Row-level scale: one shard of the documents scored at a time, anywhere, with memory of one shard.
+
+A shard is a row group of ``documents.parquet``. Its result is a file that is there whole or not at all;
+one that is there is done, so a run that was broken off does the missing shards only. What the shards
+add up to is a confusion matrix, kept in each file's metadata: the rows need not be read again.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from ptdq.errors import UserError
+from ptdq.host.machine import peak_rss_bytes
+from ptdq.store.layout import ShardFiles
+from ptdq.store.tables import make_table_of_columns, table_metadata, write_table
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ShardRequest:
+    """What is to be done with every shard; small, since it goes to each worker with each shard.
+
+    Attributes:
+        directory: of the evaluation; all workers see it.
+        artifact: directory of the prepared variant; all workers see it.
+        classes: number of classes.
+    """
+
+    directory: Path
+    artifact: Path
+    variant: str
+    max_length: int
+    batch_size: int
+    classes: int
+
+
+@dataclass(frozen=True)
+class ShardResult:
+    """What is kept of a shard in memory.
+
+    Attributes:
+        confusion: documents by label and prediction [classes, classes].
+        seconds: loading, tokenizing and predicting.
+        process: which process did it.
+        peak_rss_bytes: largest resident set of that process, so far.
+    """
+
+    number: int
+    confusion: Ints
+    seconds: float
+    process: int
+    peak_rss_bytes: int
+
+    @property
+    def documents(self) -> int:
+        return int(self.confusion.sum())
+
+
+def count_shards(files: ShardFiles) -> int:
+    """Shards of the documents."""
+    return int(pq.ParquetFile(files.documents).metadata.num_row_groups)
+
+
+def read_result(files: ShardFiles, number: int) -> ShardResult | None:
+    """The result of a shard that is done; None where it is not, or its file is broken."""
+    try:
+        kept = table_metadata(pq.read_schema(files.shard(number)).empty_table())
+        confusion = np.asarray(kept["confusion"], np.int64)
+        return ShardResult(number, confusion, kept["seconds"], kept["process"], kept["peak_rss_bytes"])
+    except (OSError, pa.ArrowInvalid, KeyError, ValueError):
+        return None
+
+
+def score_shard(request: ShardRequest, number: int) -> ShardResult:
+    """Score one shard, unless that is done, and write its file."""
+    files = ShardFiles(request.directory)
+    done = read_result(files, number)
+    if done is not None:
+        return done
+    started = time.perf_counter()
+    documents = pq.ParquetFile(files.documents).read_row_group(number)
+    texts = documents["text"].to_pylist()
+    logits, tokens = _predict(request, texts)
+    predictions = logits.argmax(axis=1)
+    labels = documents["label"].to_numpy()
+    confusion = np.zeros((request.classes, request.classes), np.int64)
+    np.add.at(confusion, (labels, predictions), 1)
+    result = ShardResult(number, confusion, time.perf_counter() - started, os.getpid(), peak_rss_bytes())
+    table = make_table_of_columns(
+        "shard",
+        {
+            "doc_id": documents["doc_id"].to_pylist(),
+            "label": labels,
+            "prediction": predictions,
+            "logits": logits,
+            "tokens": tokens,
+        },
+        vars(result) | {"confusion": confusion.tolist()},
+    )
+    write_table(files.shard(number), table)
+    return result
+
+
+def _predict(request: ShardRequest, texts: list[str]) -> tuple[NDArray[np.float32], Ints]:
+    tokenizer, predict = _load(request.artifact, request.variant)
+    logits = np.empty((len(texts), request.classes), np.float32)
+    tokens = np.empty(len(texts), np.int64)
+    # In the order of the file: int8 activations share a scale within a batch, so that another
+    # grouping would be another result.
+    for first in range(0, len(texts), request.batch_size):
+        rows = slice(first, first + request.batch_size)
+        encoding = tokenizer(
+            texts[rows],
+            max_length=request.max_length,
+            truncation=True,
+            padding=True,
+            return_tensors="np",
+        )
+        logits[rows] = predict(encoding)
+        tokens[rows] = encoding["attention_mask"].sum(axis=1)
+    return logits, tokens
+
+
+@functools.lru_cache(maxsize=1)
+def _load(directory: Path, variant: str) -> tuple[Any, Any]:
+    """Tokenizer and model of an artifact; a process keeps them from shard to shard."""
+    import torch
+
+    from ptdq.variants import registry
+    from ptdq.variants.artifact import open_artifact
+
+    artifact = open_artifact(directory)
+    torch.set_num_threads(artifact.settings.threads)
+    torch.backends.quantized.engine = artifact.settings.engine
+    return artifact.tokenizer(), registry.get(variant).load(directory, artifact.settings)
+
+
+def check_same(found: dict[str, Any], wanted: dict[str, Any], run_id: str) -> None:
+    """Raises UserError where a run would go on with another question than it began with."""
+    differ = [name for name, value in wanted.items() if found.get(name) != value]
+    if differ:
+        raise UserError(
+            f"run_id '{run_id}': its {', '.join(differ)} was another; take another id or ask for the same"
+        )

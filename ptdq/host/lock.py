@@ -1,0 +1,210 @@
+"""One benchmark at a time per machine: a lock of the host, and a look at what else runs on it.
+
+The lock is ``flock`` on one file, ``$PTDQ_LOCK``, else ``/tmp/ptdq.lock`` (else the system's temporary
+directory), for all users of the machine. The kernel releases it when the process that holds it ends,
+however it ends, so nothing has to be cleaned up after a crash. What is written in the file only says
+who holds it. Containers and services with a ``/tmp`` of their own share a machine but not this file:
+set ``PTDQ_LOCK`` to a path that all of them see. Runs with cores of their own may use a file each.
+
+Where the system has no ``flock`` (Windows), runs are not kept apart, and :attr:`MachineLock.held`
+says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import json
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from ptdq.errors import UserError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+_REMINDER = 600.0
+
+
+def lock_path() -> Path:
+    """Where the lock of this machine lies."""
+    if chosen := os.environ.get("PTDQ_LOCK"):
+        return Path(chosen)
+    # Not gettempdir() first: it follows TMPDIR, which differs between users.
+    shared = Path("/tmp")
+    return (shared if shared.is_dir() else Path(tempfile.gettempdir())) / "ptdq.lock"
+
+
+class MachineLock:
+    """The machine's lock; released by :meth:`release`, by ``with``, or by the end of the process."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path or lock_path()
+        self._descriptor: int | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether this object holds the lock."""
+        return self._descriptor is not None
+
+    def acquire(
+        self,
+        run_id: str,
+        say: Callable[[str], None] = lambda text: None,
+        max_wait: float | None = None,
+        pause: float = 2.0,
+    ) -> None:
+        """Wait until no other run has the machine, then hold it; nothing where it is held already.
+
+        Sleeps between tries, so that signals end the wait and the cores stay with the other run.
+
+        Args:
+            run_id: this run, for those who wait for it.
+            say: told who holds the lock, once for each holder and again every ten minutes.
+            max_wait: seconds to wait at most; 0 does not wait.
+            pause: seconds between tries.
+
+        Raises:
+            UserError: the time is up, or the file cannot be opened.
+        """
+        if self.held or fcntl is None:
+            return
+        started = time.monotonic()
+        said, said_at = "", started
+        while (descriptor := self._try()) is None:
+            waited = time.monotonic() - started
+            found = holder(self.path)
+            if found is None:  # freed meanwhile, or only looked at
+                time.sleep(0.01)
+                continue
+            who = describe(found)
+            if max_wait is not None and waited >= max_wait:
+                raise UserError(
+                    f"this machine is measured on by {who}; wait for it, or allow more time (max_wait)"
+                )
+            if who != said or time.monotonic() - said_at > _REMINDER:
+                said, said_at = who, time.monotonic()
+                say(f"waiting: this machine is measured on by {who}")
+            time.sleep(pause if max_wait is None else min(pause, max(0.0, max_wait - waited)))
+        self._descriptor = descriptor
+        _write(descriptor, run_id)
+        if said:
+            say(f"the machine is free, after {time.monotonic() - started:.0f} s")
+
+    def release(self) -> None:
+        """Let the next run have the machine; nothing where the lock is not held."""
+        if self._descriptor is not None:
+            # Emptied first: text in a lock that nobody holds would be out of date.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, 0)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    def _try(self) -> int | None:
+        """The locked file, or None while another has it."""
+        descriptor = _open(self.path)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Between opening and locking, somebody may have removed the file and made a new one.
+            if os.path.samestat(os.fstat(descriptor), self.path.stat()):
+                return descriptor
+        except (BlockingIOError, FileNotFoundError):
+            pass
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+        return None
+
+
+def _open(path: Path) -> int:
+    """The file, made if need be, for every user; never one behind a symbolic link.
+
+    Without O_CREAT where it is there: in a sticky directory, Linux refuses that for files of others.
+    """
+    plain = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        for _ in range(10):
+            with contextlib.suppress(FileNotFoundError):
+                return os.open(path, plain)
+            with contextlib.suppress(FileExistsError):
+                descriptor = os.open(path, plain | os.O_CREAT | os.O_EXCL, 0o666)
+                os.fchmod(descriptor, 0o666)  # whatever the umask says
+                return descriptor
+    except OSError as error:
+        raise UserError(
+            f"lock {path}: {error.strerror}; set PTDQ_LOCK to a file that you may write"
+        ) from error
+    raise UserError(f"lock {path}: it keeps being made and removed; set PTDQ_LOCK to another file")
+
+
+def _write(descriptor: int, run_id: str) -> None:
+    user = ""
+    with contextlib.suppress(Exception):  # a container's user may have no name
+        user = getpass.getuser()
+    text = {
+        "run_id": run_id,
+        "pid": os.getpid(),
+        "user": user,
+        "node": socket.gethostname(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    with contextlib.suppress(OSError):  # a full disk does not keep a run from the lock
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(text).encode(), 0)
+
+
+def holder(path: Path | None = None) -> dict[str, Any] | None:
+    """Who holds the lock: run_id, pid, user, node, since; None where nobody does.
+
+    Empty where somebody holds it and has not written yet who.
+    """
+    path = path or lock_path()
+    if fcntl is None:
+        return None
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        # A shared lock for an instant: it fails while the exclusive one is held.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        with contextlib.suppress(OSError, ValueError):
+            found = json.loads(os.pread(descriptor, 4096, 0))
+            if isinstance(found, dict):
+                return found
+        return {}
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def describe(found: dict[str, Any] | None) -> str:
+    """The holder in words."""
+    if not found:
+        return "another run"
+    return (
+        f"run {found.get('run_id')} (pid {found.get('pid')} of {found.get('user')} on "
+        f"{found.get('node')}, since {found.get('since')})"
+    )

@@ -1,0 +1,202 @@
+"""Facts of the machine, read and never changed; and the one place that knows of core affinity."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from ptdq.errors import UserError
+
+# Flags that decide how fast (and how exact, without VNNI) int8 arithmetic is.
+FLAGS_THAT_MATTER = (
+    "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx_vnni",
+    "avx512_bf16", "amx_tile", "amx_int8", "amx_bf16", "asimd", "asimddp", "i8mm", "sve", "bf16",
+)  # fmt: skip
+_CPU = Path("/sys/devices/system/cpu")
+
+
+def can_pin() -> bool:
+    """Whether this system lets a process choose its cores (Linux does, macOS does not)."""
+    return hasattr(os, "sched_setaffinity")
+
+
+def usable_cores() -> list[int]:
+    """Cores that this process may run on."""
+    if can_pin():
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def pin(core: int) -> None:
+    """Pin this thread, and every thread that it starts from now on, to one core."""
+    os.sched_setaffinity(0, {core})
+
+
+def affinity_of_threads() -> list[int]:
+    """Cores that any thread of this process may run on, as the kernel says; empty if unknown."""
+    if not can_pin():
+        return []
+    cores: set[int] = set()
+    for thread in threading.enumerate():
+        if thread.native_id is not None:
+            with contextlib.suppress(ProcessLookupError):
+                cores |= os.sched_getaffinity(thread.native_id)
+    # Threads that native libraries started are known to the kernel only.
+    with contextlib.suppress(OSError):
+        for task in Path("/proc/self/task").iterdir():
+            with contextlib.suppress(ProcessLookupError):
+                cores |= os.sched_getaffinity(int(task.name))
+    return sorted(cores)
+
+
+def choose_cores(wanted: str | None, usable: list[int] | None = None) -> list[int]:
+    """The cores that a run uses.
+
+    Args:
+        wanted: None for all usable ones, a number of cores, or a list such as ``0,1``; with a comma
+            at its end, as in ``3,``, it is a list of one.
+        usable: those to choose from; by default those of this process.
+
+    Raises:
+        UserError: not of that form, or a core that is not usable here.
+    """
+    if usable is None:
+        usable = usable_cores()
+    if wanted is None:
+        return usable
+    parts = [part.strip() for part in str(wanted).strip().removesuffix(",").split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise UserError(
+            f"cores '{wanted}': expected a number of cores, or a list such as 0,1 (of one core: 0,)"
+        )
+    numbers = [int(part) for part in parts]
+    if len(numbers) == 1 and "," not in str(wanted):
+        count = numbers[0]
+        if not 1 <= count <= len(usable):
+            raise UserError(f"cores {count}: this machine has {len(usable)} usable ones")
+        return usable[:count]
+    unusable = sorted(set(numbers) - set(usable))
+    if unusable or len(set(numbers)) != len(numbers):
+        raise UserError(f"cores '{wanted}': usable and distinct ones are {usable}")
+    return numbers
+
+
+def cpu_model() -> str:
+    """The CPU's name as its maker gives it."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith(("model name", "Model")):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def cpu_flags() -> list[str]:
+    """Those of the CPU's flags that matter for quantized inference."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith(("flags", "Features")):
+                found = set(line.partition(":")[2].split())
+                return [flag for flag in FLAGS_THAT_MATTER if flag in found]
+    return []
+
+
+def governor(core: int) -> str | None:
+    """The frequency governor of a core; None where it is not readable (most virtual machines)."""
+    return _read(_CPU / f"cpu{core}/cpufreq/scaling_governor")
+
+
+def load_average() -> float | None:
+    """One-minute load average; None where the system has none."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+def describe(cores: list[int]) -> dict[str, object]:
+    """The machine, for ``run.json``."""
+    return {
+        "cpu": cpu_model(),
+        "flags": cpu_flags(),
+        "cores": cores,
+        "cores_usable": usable_cores(),
+        "can_pin": can_pin(),
+        "governor": governor(cores[0]),
+        "memory_bytes": psutil.virtual_memory().total,
+        "system": f"{platform.system()} {platform.release()}",
+        "architecture": platform.machine(),
+        "python": platform.python_version(),
+        "node": platform.node(),
+    }
+
+
+def peak_rss_bytes() -> int:
+    """Largest resident set of this process.
+
+    From ``/proc`` where there is one: ``ru_maxrss`` of a fresh child counts what its parent held at
+    the moment of the fork.
+    """
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM"):
+                return int(line.split()[1]) * 1024
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+@dataclass(frozen=True)
+class CoreState:
+    """Counters of one core at one moment; None where the system does not tell.
+
+    Attributes:
+        busy_seconds: time that anything ran on the core, since boot.
+        steal_seconds: time that the hypervisor gave to others, since boot.
+        throttle_count: thermal throttling events, since boot.
+        frequency_mhz: its clock now.
+    """
+
+    busy_seconds: float | None
+    steal_seconds: float | None
+    throttle_count: int | None
+    frequency_mhz: float | None
+
+
+def core_state(core: int) -> CoreState:
+    """Read the counters of a core."""
+    busy = steal = None
+    tick = os.sysconf("SC_CLK_TCK")
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/stat").read_text().splitlines():
+            name, *values = line.split()
+            if name == f"cpu{core}":
+                user, nice, system, _idle, _wait, irq, softirq, stolen = map(int, values[:8])
+                busy = (user + nice + system + irq + softirq) / tick
+                steal = stolen / tick
+    throttle = _read(_CPU / f"cpu{core}/thermal_throttle/core_throttle_count")
+    khz = _read(_CPU / f"cpu{core}/cpufreq/scaling_cur_freq")
+    mhz = float(khz) / 1000 if khz is not None else _cpuinfo_mhz(core)
+    return CoreState(busy, steal, int(throttle) if throttle is not None else None, mhz)
+
+
+def _cpuinfo_mhz(core: int) -> float | None:
+    with contextlib.suppress(OSError):
+        processor = -1
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "processor":
+                processor = int(value)
+            elif key.strip() == "cpu MHz" and processor == core:
+                return float(value)
+    return None
+
+
+def _read(path: Path) -> str | None:
+    with contextlib.suppress(OSError):
+        return path.read_text().strip()
+    return None

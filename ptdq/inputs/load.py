@@ -1,0 +1,113 @@
+"""What a run starts from: the documents and the model that the parameters name, read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from ptdq.errors import UserError
+from ptdq.inputs import documents
+from ptdq.inputs.calibration import CalibrationRequest, check_apart
+from ptdq.inputs.checkpoint import Checkpoint, open_checkpoint
+from ptdq.inputs.documents import Documents, RawDocuments
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The model, and the documents with its class ids."""
+
+    checkpoint: Checkpoint
+    documents: Documents
+    calibration: CalibrationRequest
+
+
+def read_data(parameters: Any) -> RawDocuments:
+    """Read and check the labelled documents.
+
+    Raises:
+        UserError: something is wrong with the file.
+    """
+    return documents.read_documents(
+        parameters.data,
+        text_column=parameters.text_column,
+        label_column=parameters.label_column,
+        encoding=parameters.encoding,
+        limit=parameters.limit,
+        seed=parameters.seed,
+    )
+
+
+def read_model(parameters: Any, raw: RawDocuments) -> Loaded:
+    """Find, check and normalize the model; match the labels of the data to its classes.
+
+    Raises:
+        UserError: the model cannot be used, or does not fit the data or the maximum lengths.
+    """
+    label_map = documents.read_label_map(parameters.label_map)
+    labels = raw.labels if label_map is None else [str(i) for i in label_map.values()]
+    checkpoint = open_model(parameters, labels)
+    ids = documents.class_ids(raw, checkpoint.class_names, label_map)
+    stored = documents.store_documents(raw, ids, checkpoint.class_names)
+    return Loaded(checkpoint, stored, _calibration(parameters, raw, max(parameters.max_length)))
+
+
+def open_model(parameters: Any, labels: Sequence[str]) -> Checkpoint:
+    """Find, check and normalize the model.
+
+    Args:
+        parameters: of the flow.
+        labels: of the data; they give the classes of a model that names none.
+
+    Raises:
+        UserError: the model cannot be used, or does not fit the maximum lengths.
+    """
+    checkpoint = open_checkpoint(
+        parameters.model,
+        labels=labels,
+        revision=parameters.revision,
+        random_weights=parameters.random_weights,
+        loader=parameters.model_loader,
+        trust_remote_code=parameters.trust_remote_code,
+        seed=parameters.seed,
+    )
+    longest = max(parameters.max_length)
+    if checkpoint.max_positions is not None and longest > checkpoint.max_positions:
+        raise UserError(
+            f"max_length {longest}: model {checkpoint.name} has {checkpoint.max_positions} positions; "
+            "take a smaller --max-length"
+        )
+    keeps = {name: getattr(parameters, name) for name in ("keep_float", "keep_float_mixed")}
+    if any(keeps.values()):
+        modules = [name for name, _ in checkpoint.source.skeleton().named_modules() if name]
+        for parameter, names in keeps.items():
+            check_module_names(parameter, names, modules)
+    return checkpoint
+
+
+def check_module_names(parameter: str, names: Sequence[str], modules: Sequence[str]) -> None:
+    """Raises UserError where one of ``names`` is of no module: without effect, it would mislead."""
+    for name in names:
+        if name not in modules:
+            near = get_close_matches(name, modules)
+            parts = [module for module in modules if "." not in module]
+            there = f"near that are {', '.join(near)}" if near else f"its parts are {', '.join(parts)}"
+            raise UserError(f"{parameter}: the model has no module '{name}'; {there}")
+
+
+def _calibration(parameters: Any, raw: RawDocuments, longest: int) -> CalibrationRequest:
+    if parameters.calibration_data is None:
+        return CalibrationRequest(None, f"random {longest}", "random token ids", longest)
+    given = documents.read_documents(
+        parameters.calibration_data,
+        text_column=parameters.text_column,
+        label_column=None,
+        encoding=parameters.encoding,
+        limit=None,
+        seed=parameters.seed,
+    )
+    check_apart(set(given.texts), set(raw.texts), given.name)
+    stored = documents.store_documents(given, [0] * len(given.ids), ["-"])
+    origin = f"documents of {given.name}"
+    return CalibrationRequest(str(stored.path), f"{stored.digest} {longest}", origin, longest)

@@ -1,0 +1,234 @@
+"""Reading float models: from a checkpoint directory, as a skeleton without weights, or by a loader.
+
+A :class:`Source` is the normalized form of what the user named: a directory with ``config.json``
+(or a user's loader), ``model.safetensors`` and the tokenizer's files. Everything that needs the
+float model starts from it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from ptdq.errors import UserError, line_of
+from ptdq.runtimes import rebuild
+from ptdq.store.cache import MANIFEST
+from ptdq.store.disk import read_json, write_json
+from ptdq.variants.base import Inputs, Predictor
+
+# transformers imports torchao where it is installed, which announces on import what it lacks.
+for _noisy in ("torchao", "torch.utils._pytree"):
+    logging.getLogger(_noisy).setLevel(logging.ERROR)
+
+WEIGHTS = "model.safetensors"
+SHAPE = "source.json"
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+OF_CONVOLUTIONS = (
+    "static quantization covers convolutions: openvino-int8-static all of them, int8-pt2e-static some "
+    "(over one dimension, those that an nn.ReLU follows)"
+)
+"""What to use for a model that dynamic quantization does little for."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A float model on disk.
+
+    Attributes:
+        directory: holds ``config.json``, ``model.safetensors`` (float32) and the tokenizer.
+        loader: ``package.module:function`` for a model that transformers does not know. The
+            function takes the directory and returns the module; its weights are then read from
+            ``model.safetensors``.
+        trust_remote_code: whether code that comes with the checkpoint may run.
+    """
+
+    directory: Path
+    loader: str | None = None
+    trust_remote_code: bool = False
+
+    @classmethod
+    def open(cls, directory: Path) -> Source:
+        """The source whose shape :meth:`copy_shape` put into ``directory``."""
+        return cls(directory, **read_json(directory / SHAPE))
+
+    def copy_shape(self, directory: Path) -> None:
+        """Copy all but the weights (configuration, tokenizer) so that :meth:`open` works there."""
+        for file in self.directory.iterdir():
+            if file.is_file() and file.name not in (WEIGHTS, SHAPE, MANIFEST):
+                shutil.copyfile(file, directory / file.name)
+        shape = {"loader": self.loader, "trust_remote_code": self.trust_remote_code}
+        write_json(directory / SHAPE, shape)
+
+    def skeleton(self) -> nn.Module:
+        """The module in evaluation mode with its parameters on the meta device: no memory used."""
+        with rebuild.meta_parameters():
+            return self._build().eval()
+
+    def module(self) -> nn.Module:
+        """The module in float32, evaluation mode, with its weights."""
+        module = self.skeleton()
+        read_weights(module, self.directory / WEIGHTS)
+        return module
+
+    def tokenizer(self) -> Any:
+        """The tokenizer that was saved beside the weights."""
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(
+            self.directory, local_files_only=True, trust_remote_code=self.trust_remote_code
+        )
+
+    def _build(self) -> nn.Module:
+        if self.loader is not None:
+            return call_loader(self.loader, self.directory)
+        from transformers import AutoConfig, AutoModelForSequenceClassification
+
+        config = AutoConfig.from_pretrained(
+            self.directory, local_files_only=True, trust_remote_code=self.trust_remote_code
+        )
+        model = AutoModelForSequenceClassification.from_config(
+            config, dtype=torch.float32, trust_remote_code=self.trust_remote_code
+        )
+        return cast(nn.Module, model)
+
+
+def resolve_loader(loader: str) -> Callable[[str], nn.Module]:
+    """The function that ``package.module:function`` names.
+
+    Raises:
+        UserError: it is not of that form, cannot be imported or is not there.
+    """
+    module_name, _, function = loader.partition(":")
+    if not module_name or not function:
+        raise UserError(f"model_loader '{loader}': expected package.module:function")
+    try:
+        found = getattr(importlib.import_module(module_name), function)
+    except Exception as error:
+        # The user's module runs here, and may fail with anything.
+        raise UserError(f"model_loader '{loader}': it cannot be imported ({line_of(error)})") from error
+    return cast(Callable[[str], nn.Module], found)
+
+
+def call_loader(loader: str, directory: Path) -> nn.Module:
+    """The module that ``package.module:function`` makes of a directory.
+
+    Raises:
+        UserError: the function cannot be had, fails, or returns something else.
+    """
+    function = resolve_loader(loader)
+    try:
+        made: object = function(str(directory))
+    except Exception as error:
+        raise UserError(f"model_loader '{loader}': it failed ({line_of(error)})") from error
+    if not isinstance(made, nn.Module):
+        raise UserError(
+            f"model_loader '{loader}': it returned a {type(made).__name__}, and no torch.nn.Module"
+        )
+    return made
+
+
+def check_forward(loader: str, module: nn.Module, inputs: Inputs) -> None:
+    """Run the module of a loader once.
+
+    Raises:
+        UserError: its forward fails, or does not give logits, [batch, classes].
+    """
+    try:
+        logits = torch_predictor(module)(inputs)
+    except Exception as error:
+        raise UserError(
+            f"model_loader '{loader}': {type(module).__name__}.forward fails on {', '.join(inputs)} "
+            f"({line_of(error)})"
+        ) from error
+    if logits.ndim != 2:
+        raise UserError(
+            f"model_loader '{loader}': {type(module).__name__}.forward gives {list(logits.shape)}, "
+            "and not logits, [batch, classes]"
+        )
+
+
+def unique_tensors(module: nn.Module) -> dict[str, torch.Tensor]:
+    """The state dict with each shared tensor once (safetensors refuses two names for one memory)."""
+    seen: dict[tuple[int, tuple[int, ...]], str] = {}
+    tensors: dict[str, torch.Tensor] = {}
+    for name, tensor in module.state_dict().items():
+        if not isinstance(tensor, torch.Tensor):
+            continue
+        key = (tensor.data_ptr(), tuple(tensor.shape))
+        if tensor.numel() and key in seen:
+            continue
+        seen[key] = name
+        tensors[name] = tensor.detach().contiguous()
+    return tensors
+
+
+def write_weights(module: nn.Module, path: Path) -> None:
+    """Save the tensors of ``module`` as safetensors."""
+    save_file(unique_tensors(module), path)
+
+
+def read_weights(module: nn.Module, path: Path) -> None:
+    """Give ``module`` (a skeleton) the tensors of a file that :func:`write_weights` made.
+
+    Raises:
+        UserError: it is no such file, or a tensor has another shape, is missing or is not of this
+            module.
+    """
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: it cannot be read ({line_of(error)})") from error
+    assign_tensors(module, tensors, path)
+
+
+def assign_tensors(module: nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """:func:`ptdq.runtimes.rebuild.assign_tensors`, with an error that names ``path``.
+
+    Raises:
+        UserError: a tensor has another shape, is missing or is not of this module.
+    """
+    try:
+        rebuild.assign_tensors(module, tensors)
+    except (ValueError, AttributeError) as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def torch_predictor(module: nn.Module) -> Predictor:
+    """A module that takes a tokenizer's outputs as keywords, as a :data:`Predictor`.
+
+    It is given those that its forward names (all, where that ends in ``**kwargs``).
+    """
+    parameters = inspect.signature(module.forward).parameters
+    anything = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+
+    def predict(inputs: Inputs) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            output = module(
+                **{n: torch.from_numpy(ids) for n, ids in inputs.items() if anything or n in parameters}
+            )
+            logits = output if isinstance(output, torch.Tensor) else output.logits
+            return cast(NDArray[np.float32], logits.float().numpy())
+
+    return predict
+
+
+def leaf_modules(module: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Modules that hold parameters of their own, with their qualified names."""
+    return [
+        (name, child)
+        for name, child in module.named_modules()
+        if next(child.parameters(recurse=False), None) is not None
+    ]

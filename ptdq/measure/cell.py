@@ -1,0 +1,121 @@
+"""The parent's side of a measurement: start the worker, wait, and say how it went."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ptdq.host.machine import can_pin
+from ptdq.host.process import run_child
+from ptdq.measure.design import Cell
+from ptdq.measure.worker import CellRequest
+from ptdq.store.disk import read_json, write_json
+from ptdq.store.layout import RunFiles
+from ptdq.variants.artifact import Artifact
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a cell ended.
+
+    Attributes:
+        error: why it failed, one line; None where it did not.
+        log: where the worker's output is.
+    """
+
+    cell: Cell
+    error: str | None
+    log: str
+
+
+def measure_cell(
+    files: RunFiles,
+    cell: Cell,
+    artifact: Artifact,
+    documents: Path,
+    *,
+    batch_size: int,
+    warmup: int,
+    timeout: float,
+    limit: int | None = None,
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> Outcome:
+    """Measure one cell in a fresh process, unless its result is there already.
+
+    A cell that fails leaves a record of it beside the results of the others, which are kept.
+
+    Args:
+        files: of the run; the result is ``cells/<cell_id>.parquet``.
+        cell: what to measure, and where.
+        artifact: the prepared variant.
+        documents: file of the schema ``documents``.
+        batch_size: documents in a batch.
+        warmup: batches that are run before, and flagged.
+        timeout: seconds that the worker may take.
+        limit: documents to evaluate; None for all.
+        on_progress: called with the number of documents done, about twice a second.
+    """
+    result = files.cell(cell.cell_id)
+    log = files.logs / f"{cell.cell_id}.log"
+    if result.is_file():
+        return Outcome(cell, None, str(log))
+    request = CellRequest(
+        run_id=files.run_id,
+        cell_id=cell.cell_id,
+        variant=cell.variant,
+        max_length=cell.max_length,
+        repeat=cell.repeat,
+        order=cell.order,
+        core=cell.core if can_pin() else None,
+        artifact=str(artifact.directory),
+        settings=asdict(artifact.settings),
+        documents=str(documents),
+        batch_size=batch_size,
+        warmup=warmup,
+        seed=cell.seed,
+        limit=limit,
+        result=str(result),
+        spawned_at=time.time(),
+    )
+    ended = run_child(
+        "ptdq.measure.worker",
+        asdict(request),
+        files.requests / f"{cell.cell_id}.json",
+        log,
+        threads=artifact.settings.threads,
+        timeout=timeout,
+        on_progress=on_progress,
+    )
+    error = ended.reason
+    if error is None and not result.is_file():
+        error = "the worker ended without a result"
+    record = files.failure(cell.cell_id)
+    if error is None:
+        record.unlink(missing_ok=True)
+        return Outcome(cell, None, str(log))
+    write_json(record, {"cell": asdict(cell), "error": error, "log": str(log), "tail": ended.log_tail})
+    return Outcome(cell, error, str(log))
+
+
+def read_failure(files: RunFiles, cell: Cell) -> str | None:
+    """Why the cell failed; None where there is no record of it."""
+    path = files.failure(cell.cell_id)
+    return str(read_json(path)["error"]) if path.is_file() else None
+
+
+def measure_limits(files: RunFiles, core: int | None, timeout: float = 120) -> dict[str, float] | None:
+    """Both peaks of a core, from a process of its own; None where it could not tell in time."""
+    result = files.logs / "limits-result.json"
+    ended = run_child(
+        "ptdq.measure.limits",
+        {"core": core, "result": str(result)},
+        files.requests / "limits.json",
+        files.logs / "limits.log",
+        threads=1,
+        timeout=timeout,
+    )
+    if ended.reason is not None or not result.is_file():
+        return None
+    return read_json(result)

@@ -1,0 +1,220 @@
+"""The report of a matrix: which machine is how fast with which variant. From its table alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from statistics import geometric_mean
+from typing import Any
+
+from ptdq import numbers as n
+from ptdq.report.markdown import bullets, code, paragraphs, prose, table
+from ptdq.store.run import Row
+
+HOUR = 3600
+SEVERAL = "several CPUs"
+
+
+def machine_rows(rows: Sequence[Row], price: Mapping[str, float] | None = None) -> list[Row]:
+    """One row for each machine, the fastest first; those without figures last.
+
+    A rate is the geometric mean over the models and lengths that every machine with figures has
+    finished, each with its fastest variant that is not found inferior: else a machine would gain by
+    failing at the large models. A machine whose runs found several CPUs has no rates: they would be
+    those of no CPU.
+
+    Args:
+        rows: of the table ``matrix``.
+        price: of an hour of each machine, in any currency.
+    """
+    best = {
+        name: _best(mine) if len(_kinds(mine)) == 1 else {} for name, mine in _by_machine(rows).items()
+    }
+    finished = [set(found) for found in best.values() if found]
+    shared = set.intersection(*finished) if finished else set()
+    summary = []
+    for name, mine in _by_machine(rows).items():
+        chosen = [best[name][place] for place in sorted(shared) if place in best[name]]
+        rate = geometric_mean(row["documents_per_second"] for row in chosen) if chosen else None
+        facts = _facts(mine)
+        together = (facts.get("cores") or 1) if facts.get("isolation") == "parallel" else 1
+        whole = rate * together if rate else None
+        cost = (price or {}).get(name)
+        summary.append(
+            {
+                "machine": name,
+                **{key: facts.get(key) for key in ("cpu", "cores", "cores_usable", "flags")},
+                "runs": len({row["run_id"] for row in mine}),
+                "failed": len({row["run_id"] for row in mine if row["status"] != "ok"}),
+                "compared": len(chosen),
+                "variants": sorted({row["variant"] for row in chosen}),
+                "documents_per_second_core": rate,
+                "documents_per_second": whole,
+                "price": cost,
+                "documents_per_price": whole * HOUR / cost if whole and cost else None,
+            }
+        )
+    order = "documents_per_price" if price else "documents_per_second"
+    return sorted(summary, key=lambda row: -(row[order] or 0.0))
+
+
+def _kinds(rows: Sequence[Row]) -> list[tuple[str, int]]:
+    """Each CPU with its number of cores that the runs of a machine have found."""
+    return sorted({(row["cpu"], row["cores_usable"] or 0) for row in rows if row["cpu"]})
+
+
+def _facts(rows: Sequence[Row]) -> Row:
+    """What the machine is; of several kinds, their names alone."""
+    kinds = _kinds(rows)
+    if len(kinds) > 1:
+        return {"cpu": f"{SEVERAL}: " + "; ".join(f"{cpu}, {cores} cores" for cpu, cores in kinds)}
+    return next((row for row in rows if row["cpu"]), {})
+
+
+def document(matrix_id: str, rows: Sequence[Row], price: Mapping[str, float] | None = None) -> str:
+    """The whole report as Markdown."""
+    machines = machine_rows(rows, price)
+    return (
+        paragraphs(
+            f"# Matrix {code(matrix_id)}",
+            _answer(machines),
+            "## Machines",
+            _machines(machines, bool(price)),
+            _mixed(machines),
+            "Rates are geometric means over the models and lengths that every machine has finished, each "
+            "with its fastest variant that is not found inferior. The machine's rate is that of a core "
+            "times the cores that were measured on side by side. Within a machine, speed-ups have "
+            "intervals; between machines there are none: each was measured in one run for each model and "
+            "length.",
+            "## Figures",
+            _figures(rows),
+            _failures(rows),
+        )
+        + "\n"
+    )
+
+
+def _answer(machines: Sequence[Row]) -> str:
+    known = [row for row in machines if row["documents_per_second"]]
+    if not known:
+        return "**No machine has figures.**"
+    first, *others = known
+    text = f"**{code(first['machine'])} ({prose(first['cpu'])})**: {_rate(first)}"
+    if others:
+        second = others[0]
+        priced = first["documents_per_price"] and second["documents_per_price"]
+        key = "documents_per_price" if priced else "documents_per_second"
+        what = "documents for the money" if priced else "documents per second"
+        text += f", {first[key] / second[key]:.2f} times the {what} of {code(second['machine'])}"
+    return text + "."
+
+
+def _mixed(machines: Sequence[Row]) -> str:
+    names = [code(row["machine"]) for row in machines if str(row["cpu"]).startswith(SEVERAL)]
+    if not names:
+        return ""
+    return (
+        f"No rates for {', '.join(names)}: the runs found {SEVERAL}, so the workers of the pool are not "
+        "of one kind. Give each kind a pool and a deployment of its own."
+    )
+
+
+def _rate(row: Row) -> str:
+    variants = ", ".join(code(name) for name in row["variants"])
+    return f"{n.rate(row['documents_per_second'])} documents per second with {variants}"
+
+
+def _machines(machines: Sequence[Row], priced: bool) -> str:
+    headings = [
+        "Machine",
+        "CPU",
+        "Flags",
+        "Variant",
+        "Cores",
+        "Failed runs",
+        "Documents/s, core",
+        "machine",
+    ]
+    if priced:
+        headings += ["Price of an hour", "Documents for 1"]
+    lines = []
+    for row in machines:
+        line = [
+            code(row["machine"]),
+            prose(row["cpu"] or n.MISSING),
+            " ".join(row["flags"] or []) or n.MISSING,
+            ", ".join(code(name) for name in row["variants"]) or n.MISSING,
+            f"{row['cores']} of {row['cores_usable']}" if row["cores"] else n.MISSING,
+            f"{row['failed']} of {row['runs']}",
+            n.rate(row["documents_per_second_core"]),
+            n.rate(row["documents_per_second"]),
+        ]
+        if priced:
+            line += [
+                n.MISSING if row["price"] is None else f"{row['price']:g}",
+                n.count(row["documents_per_price"]),
+            ]
+        lines.append(line)
+    return table(headings, lines, left=(0, 1, 2, 3))
+
+
+def _figures(rows: Sequence[Row]) -> str:
+    headings = [
+        "Model", "Machine", "Variant", "Length", "Rounds", "p50 ms", "p95 ms", "Documents/s, core",
+        "Speed-up", "95 % interval", "F1", "Change of F1", "MB",
+    ]  # fmt: skip
+    ordered = sorted(
+        (row for row in rows if row["variant"] is not None),
+        key=lambda r: (r["model"], r["max_length"], -(r["documents_per_second"] or 0.0)),
+    )
+    lines = [
+        [
+            code(row["model"]),
+            code(row["machine"]),
+            code(row["variant"]),
+            str(row["max_length"]),
+            str(row["rounds"]),
+            n.ms(row["forward_p50_ms"]),
+            n.ms(row["forward_p95_ms"]),
+            n.rate(row["documents_per_second"]),
+            n.ratio(row["speedup"]),
+            n.interval(row["speedup_low"], row["speedup_high"]),
+            n.score(row["f1_weighted"]),
+            n.change(row["f1_weighted_difference"]),
+            n.megabytes(None if row["artifact_bytes"] is None else row["artifact_bytes"] / 1e6),
+        ]
+        for row in ordered
+    ]
+    if not lines:
+        return "None."
+    refused = sorted({str(row["speedup_refused"]) for row in ordered if row["speedup_refused"]})
+    note = bullets(f"No interval: {prose(text)}." for text in refused)
+    return paragraphs(table(headings, lines, left=(0, 1, 2)), note)
+
+
+def _failures(rows: Sequence[Row]) -> str:
+    found = {row["run_id"]: row for row in rows if row["status"] != "ok"}
+    if not found:
+        return ""
+    lines = bullets(
+        f"{code(row['machine'])}, {code(row['model'])}, {row['max_length']} tokens: {prose(row['error'])}"
+        for row in found.values()
+    )
+    return paragraphs("## Failed runs", lines)
+
+
+def _by_machine(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    ordered = sorted(rows, key=lambda row: row["machine"])
+    return {name: list(mine) for name, mine in groupby(ordered, key=lambda row: row["machine"])}
+
+
+def _best(rows: Sequence[Row]) -> dict[tuple[str, int], Any]:
+    """The fastest acceptable variant of each model and length."""
+    found: dict[tuple[str, int], Row] = {}
+    for row in rows:
+        place, rate = (row["model"], row["max_length"]), row["documents_per_second"]
+        if not rate or row["non_inferiority"] == "inferior":
+            continue
+        if place not in found or rate > found[place]["documents_per_second"]:
+            found[place] = row
+    return found

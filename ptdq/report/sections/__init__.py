@@ -1,0 +1,32 @@
+"""The report's sections, in order. A new one is one function from page to Markdown, named here.
+
+A section with nothing to say returns an empty text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ptdq.report.sections import baseline, closing, comparison, figures, opening, quality
+from ptdq.report.sections.page import Page
+
+SECTIONS: tuple[Callable[[Page], str], ...] = (
+    opening.verdict,
+    opening.question,
+    opening.gates,
+    baseline.change,
+    figures.figures,
+    comparison.comparison,
+    figures.reference,
+    comparison.interference,
+    comparison.buckets,
+    figures.sizes,
+    quality.reports,
+    quality.agreement,
+    closing.limits,
+    figures.pareto,
+    closing.flags,
+    closing.environment,
+    closing.reproduce,
+    closing.contents,
+)

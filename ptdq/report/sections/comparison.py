@@ -1,0 +1,144 @@
+"""Is a variant faster, by how much, how sure is that: interval, noise floor, neighbours, length."""
+
+from __future__ import annotations
+
+from ptdq import numbers
+from ptdq.analysis import tables
+from ptdq.report import columns
+from ptdq.report.columns import Column, to_markdown
+from ptdq.report.markdown import bullets, code, paragraphs, prose, table
+from ptdq.report.sections.page import Page
+from ptdq.store.run import Row, Run, parsed
+
+_SIGNIFICANT = 0.05
+
+
+def comparison(page: Page) -> str:
+    """Speed-up with interval and noise floor; quality with its tests."""
+    rows = tables.against_baseline(page.run)
+    if not rows:
+        return ""
+    others = len(tables.comparisons(page.run)) - len(rows)
+    file = page.file(page.run.files.table("comparisons"))
+    return paragraphs(
+        f"## Comparison with {code(page.run.baseline)}",
+        to_markdown(columns.speedups(), rows),
+        "Speed-up: time of the baseline over time of the variant, forward pass, paired by round. It "
+        "differs a little from the ratio of the medians in the table of figures: it is the mean of the "
+        "rounds' ratios, the cores' own speed taken out. "
+        "The 95 % interval takes rounds and documents as a sample of those that could have been. "
+        "Noise floor: what nine of ten comparisons of identical code (A/A) stay below. Faster or "
+        "slower is said only where the interval excludes 1 and the effect exceeds the floor.",
+        page.plot("ratios", "Speed-up of each round, with its 95 % interval and the noise floor"),
+        f"{others} comparisons between the other variants are in {file}." if others else "",
+        _quality(page, rows),
+    )
+
+
+def _quality(page: Page, rows: list[Row]) -> str:
+    if not page.run.quality:
+        return ""
+    margin = page.run.get("parameters", "margin")
+    return paragraphs(
+        "### Quality",
+        to_markdown(columns.differences(), rows),
+        "F1: weighted, variant minus baseline, with its 95 % interval; F1 kept: the one over the "
+        "other, with the one-sided 95 % lower bound that decides non-inferiority"
+        + (f" at the margin {code(margin)}" if margin is not None else "")
+        + ". McNemar: exact, two-sided. Agreement: documents with the same prediction.",
+        table(
+            [
+                "variant",
+                "max length",
+                "right in the variant only",
+                "right in the baseline only",
+                "kappa",
+                "largest logit difference",
+                "accuracy difference, 95 % interval",
+                "macro F1 difference, 95 % interval",
+            ],
+            [_quality_row(row) for row in rows],
+        ),
+        bullets(line for row in rows for line in _classes(page.run, row)),
+    )
+
+
+def _quality_row(row: Row) -> list[str]:
+    largest = row["largest_logit_difference"]
+    cells = [
+        code(row["variant"]),
+        str(row["max_length"]),
+        numbers.count(row["discordant_better"]),
+        numbers.count(row["discordant_worse"]),
+        numbers.score(row["kappa"]),
+        numbers.MISSING if largest is None else f"{largest:.3g}",
+    ]
+    for name in ("accuracy_difference", "f1_macro_difference"):
+        bounds = numbers.interval(row[f"{name}_low"], row[f"{name}_high"], digits=4, sign=True)
+        cells.append(f"{numbers.change(row[name])} {bounds}")
+    return cells
+
+
+def _classes(run: Run, row: Row) -> list[str]:
+    """Classes whose recall changed beyond chance, after correction for how many were looked at."""
+    return [
+        f"{code(row['variant'])}, length {row['max_length']}: recall of "
+        f"{code(run.class_name(change['label']))} changed by "
+        f"{numbers.change(change['variant'] - change['baseline'])} "
+        f"(Holm-corrected p {numbers.probability(change['p_holm'])})"
+        for change in parsed(row["class_changes"]) or []
+        if change["p_holm"] < _SIGNIFICANT
+    ]
+
+
+_INTERFERENCE = [
+    columns.VARIANT,
+    columns.LENGTH,
+    columns.DOCUMENTS,
+    Column("neighbour idle ms", lambda r: numbers.ms(r["solo_p50_ms"])),
+    Column("neighbour busy ms", lambda r: numbers.ms(r["parallel_p50_ms"])),
+    Column("slow-down", lambda r: numbers.ratio(r["slowdown"])),
+    Column("speed-up, idle", lambda r: numbers.ratio(r["speedup_solo"])),
+    Column("speed-up, busy", lambda r: numbers.ratio(r["speedup_parallel"])),
+]
+
+
+def interference(page: Page) -> str:
+    """What the other cores' work does to the timings."""
+    rows = tables.interference(page.run)
+    if not rows:
+        return ""
+    isolation = page.run.get("design", "isolation") or page.run.get("parameters", "isolation")
+    which = f" This run's isolation: {prose(isolation)}." if isolation else ""
+    return paragraphs(
+        "## Interference",
+        to_markdown(_INTERFERENCE, rows),
+        "Median forward latency of the same documents on the same core, with the other cores idle "
+        "(one round) and busy (every round on that core), and the ratios of these medians: one round, "
+        f"{numbers.count(rows[0]['documents'])} documents, an indication and not an estimate. A "
+        "slow-down above 1 is the price of sharing caches and memory; where it differs between "
+        f"variants, so does the speed-up that a user will see.{which}",
+    )
+
+
+_BUCKETS = [
+    columns.VARIANT,
+    Column("against", lambda r: r["baseline"], data=True),
+    columns.LENGTH,
+    Column("tokens", lambda r: f"{r['tokens_from']} to {r['tokens_to']}"),
+    columns.DOCUMENTS,
+    Column("speed-up of median", lambda r: numbers.ratio(r["speedup"])),
+    Column("95 % interval", lambda r: columns.ratio_interval(r, "speedup")),
+]
+
+
+def buckets(page: Page) -> str:
+    """Speed-up by length of the documents: a mean hides that the gain depends on it."""
+    order = {name: place for place, name in enumerate(page.run.variants)}
+    rows = sorted(
+        page.run.rows("buckets"),
+        key=lambda r: (order.get(r["variant"], 0), r["max_length"], r["tokens_from"]),
+    )
+    if not rows:
+        return ""
+    return paragraphs("## By token count", to_markdown(_BUCKETS, rows))

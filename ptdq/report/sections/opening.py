@@ -1,0 +1,166 @@
+"""The report's opening: the verdict, what was asked, the gates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ptdq import numbers
+from ptdq.numbers import MISSING
+from ptdq.report.markdown import bullets, code, facts, paragraphs, prose, table
+from ptdq.report.sections.page import Page, cell_name
+
+SYNTHETIC = (
+    "**The corpus is synthetic**: its text was generated for this project. It shows that the "
+    "measurement works; it does not tell how a variant does on real documents."
+)
+RANDOM = (
+    "**Quality is not claimed**: the weights of the model are random, so what it predicts means "
+    "nothing. Latency and size depend on the shape alone and are reported."
+)
+
+
+def verdict(page: Page) -> str:
+    """Title and verdict: what a reader in a hurry needs."""
+    run = page.run
+    found = run.get("verdict", default={})
+    variant = found.get("variant")
+    which = f" {code(variant)}" if variant else ""
+    headline = found.get("headline")
+    return paragraphs(
+        f"# Quantization benchmark {code(run.files.run_id)}",
+        f"## Verdict: {prose(run.decision)}{which}",
+        f"**{prose(headline)}**" if headline else "",
+        bullets(prose(reason) for reason in found.get("reasons") or []),
+        SYNTHETIC if run.get("data", "synthetic") else "",
+        RANDOM if run.random_weights else "",
+        _failures(page),
+    )
+
+
+def _failures(page: Page) -> str:
+    """Failed cells: what they would have said is missing from every figure below."""
+    run = page.run
+    lines = []
+    for cell in run.failed:
+        cell_id = run.cell_id(cell)
+        log = run.files.logs / f"{cell_id}.log"
+        where = f"; log: {page.file(log)}" if cell_id and log.is_file() else ""
+        lines.append(f"{cell_name(cell)}: {prose(cell['error'], 300) or 'no reason given'}{where}")
+    if not lines:
+        return ""
+    return paragraphs("**Failed**, and missing from every figure below:", bullets(lines))
+
+
+def question(page: Page) -> str:
+    """What was asked: model, data, variants, design."""
+    get = page.run.get
+    rows = [
+        ("model", _model(page)),
+        ("data", _data(page)),
+        ("variants", _list(get("parameters", "variant"))),
+        ("maximum lengths", _list(get("parameters", "max_length"))),
+        ("truncated", _truncated(page)),
+        ("rounds (repeats)", _value(get("parameters", "repeats"))),
+        ("batch size", _value(get("parameters", "batch_size"))),
+        ("isolation", _value(get("design", "isolation") or get("parameters", "isolation"))),
+        ("seed", _value(get("parameters", "seed"))),
+        ("margin of F1", _value(get("parameters", "margin")) if page.run.quality else ""),
+        ("calibration", prose(get("calibration", default=""))),
+    ]
+    rows += [("not run", text) for text in _not_run(page)]
+    rows += [("design", prose(note)) for note in get("design", "notes", default=[])]
+    return paragraphs("## What was asked", facts(rows))
+
+
+def _model(page: Page) -> str:
+    model = page.run.get("model", default={})
+    count = model.get("parameters")
+    parts = [
+        code(model.get("name") or page.run.get("parameters", "model", default="unknown"), 120),
+        f"revision {code(model['revision'])}" if model.get("revision") else "",
+        code(model.get("architecture") or ""),
+        f"{numbers.count(count)} parameters" if isinstance(count, int) else "",
+        "random weights" if page.run.random_weights else "",
+        f"hash {code(model['digest'][:16])}" if model.get("digest") else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _data(page: Page) -> str:
+    data = page.run.get("data", default={})
+    documents, whole = data.get("documents"), data.get("sampled_from")
+    size = f"{numbers.count(documents)} documents" if documents is not None else ""
+    if whole:
+        size += f", a stratified sample of {numbers.count(whole)}"
+    classes = ", ".join(f"{code(name)} {n}" for name, n in (data.get("classes") or {}).items())
+    parts = [
+        code(data.get("path") or page.run.get("parameters", "data", default="unknown"), 120),
+        size,
+        "synthetic" if data.get("synthetic") else "",
+        f"hash {code(data['digest'][:16])}" if data.get("digest") else "",
+        f"classes: {classes}" if classes else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _truncated(page: Page) -> str:
+    """How many documents were cut at each length: above all of them, length says little."""
+    once = page.run.measured.drop_duplicates(["max_length", "doc_id"])
+    shares = once.groupby("max_length")["truncated"].mean()
+    return ", ".join(
+        f"{numbers.percent(float(shares[length]))} of documents at {length}"
+        for length in page.run.lengths
+        if length in shares.index
+    )
+
+
+def _not_run(page: Page) -> list[str]:
+    """Variants asked for that left nothing, with the reason where there is one."""
+    asked = page.run.get("parameters", "variant", default=[])
+    skipped = page.run.get("skipped", default={})
+    missing = [name for name in asked if name not in page.run.variants and name != "all"]
+    return [
+        f"{code(name)}: {prose(skipped[name])}" if name in skipped else code(name)
+        for name in dict.fromkeys([*missing, *skipped])
+    ]
+
+
+def gates(page: Page) -> str:
+    """The gates, decided on the interval's bound; nothing where none was set."""
+    found = page.run.get("gates", default=[])
+    if not found:
+        return ""
+    results = {True: "passed", False: "**failed**", None: "not decided"}
+    rows = [
+        [
+            code(gate.get("name", "")),
+            code(gate.get("variant", "")),
+            _number(gate.get("threshold")),
+            _number(gate.get("value")),
+            _number(gate.get("bound")),
+            results.get(gate.get("passed"), "not decided"),
+            prose(gate.get("text") or ""),
+        ]
+        for gate in found
+    ]
+    headings = ["gate", "variant", "threshold", "measured", "bound that decides", "result", "in words"]
+    return paragraphs(
+        "## Gates",
+        table(headings, rows, left=(0, 1, 5, 6)),
+        "The run fails only where no variant passes all of its gates.",
+    )
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return MISSING if value is None else prose(value)
+    return f"{value:.4g}" if abs(value) < 1000 else numbers.count(value)
+
+
+def _value(value: Any) -> str:
+    return "" if value is None else code(value)
+
+
+def _list(values: Iterable[Any] | None) -> str:
+    return ", ".join(code(value) for value in values or [])

@@ -1,0 +1,74 @@
+"""The run's tables in the terminal: ``ptdq show RUN``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ptdq.analysis import tables
+from ptdq.report import columns
+from ptdq.report.columns import Column
+from ptdq.report.markdown import plain
+from ptdq.store.layout import RunFiles
+from ptdq.store.run import Row, load
+
+WIDTH = 140
+"""Columns where the output is no terminal: rich would take 80, and break the cells of the tables."""
+
+
+def console() -> Console:
+    """A console as wide as the terminal; wide enough for the tables in a pipe or a log."""
+    return Console(width=None if sys.stdout.isatty() else WIDTH)
+
+
+def show(files: RunFiles, console: Console) -> None:
+    """Print verdict, figures and comparisons of a run.
+
+    Raises:
+        UserError: see :func:`ptdq.store.run.load`.
+    """
+    run = load(files)
+    variant = plain(run.get("verdict", "variant", default=""))
+    headline = plain(run.get("verdict", "headline", default=""))
+    style = {"ship": "bold green", "don't ship": "bold red"}.get(run.decision, "bold yellow")
+    console.print(Text(f"Verdict: {plain(run.decision)} {variant}".strip(), style=style))
+    console.print(Text(headline))
+    for reason in run.get("verdict", "reasons", default=[]):
+        console.print(Text(f"  {plain(reason)}"))
+    _print(console, "Figures", columns.figures(run), tables.figures(run))
+    compared = tables.against_baseline(run)
+    _print(console, f"Speed-up over {plain(run.baseline)}", columns.speedups(), compared)
+    if run.quality:
+        _print(console, f"Quality against {plain(run.baseline)}", columns.differences(), compared)
+    for cell in run.failed:
+        name = f"{cell['variant']}, length {cell['max_length']}, repeat {cell['repeat']}"
+        console.print(Text(f"failed: {name}: {plain(cell['error'])}", style="red"))
+
+
+def _print(console: Console, title: str, shown: Sequence[Column], rows: Iterable[Row]) -> None:
+    rows = list(rows)
+    if not rows:
+        return
+    # Few lines and no padding at the edges: nine columns fit into eighty characters.
+    table = Table(
+        title=Text(title, style="bold"),
+        title_justify="left",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for column in shown:
+        left = column.data or column.words
+        table.add_column(
+            column.heading, justify="left" if left else "right", overflow="fold", no_wrap=column.data
+        )
+    for row in rows:
+        # Text, not str: rich would read square brackets in data as markup.
+        table.add_row(*(Text(plain(column.text(row))) for column in shown))
+    console.print(table)

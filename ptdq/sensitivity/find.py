@@ -1,0 +1,106 @@
+"""From a model and documents to the files of a study; the work is done in a process of its own."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ptdq.errors import RunFailed, UserError
+from ptdq.host.machine import can_pin
+from ptdq.host.process import run_child
+from ptdq.inputs.checkpoint import Checkpoint
+from ptdq.inputs.documents import Documents
+from ptdq.sensitivity.child import USER_ERROR_STATUS
+from ptdq.sensitivity.request import By, StudyRequest
+from ptdq.store.cache import cache_root
+from ptdq.store.tables import read_table, table_metadata
+from ptdq.variants.base import Settings
+
+TABLE = "sensitivity.parquet"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a study found.
+
+    Attributes:
+        rows: of the table ``sensitivity``, most harmful first.
+        kept: names that stay in float.
+        tried: sets of names that were evaluated for that.
+        f1_weighted: of the float model.
+        everything: how the model does with everything quantized (``int8-dynamic``).
+        chosen: how it does with ``kept`` in float (``int8-dynamic-mixed``).
+    """
+
+    rows: list[dict[str, Any]]
+    kept: list[str]
+    tried: int
+    f1_weighted: float
+    everything: dict[str, Any]
+    chosen: dict[str, Any]
+
+    @property
+    def nothing_left(self) -> bool:
+        """Whether all would have to stay in float: then there is nothing to gain."""
+        return len(self.kept) == len(self.rows)
+
+
+def find_sensitivity(
+    directory: Path,
+    checkpoint: Checkpoint,
+    documents: Documents,
+    settings: Settings,
+    *,
+    max_length: int,
+    by: By,
+    margin: float,
+    core: int,
+    timeout: float,
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> Found:
+    """Study a model; its table is then in ``directory``, whose name is the id of the study.
+
+    Raises:
+        UserError: nothing can be quantized, or there is no F1 to keep a share of.
+        RunFailed: the process died or exceeded its time limit; nothing is written.
+    """
+    request = StudyRequest(
+        sensitivity_id=directory.name,
+        source=str(checkpoint.directory),
+        settings=asdict(settings),
+        documents=str(documents.path),
+        max_length=max_length,
+        by=by,
+        margin=margin,
+        core=core if can_pin() else None,
+        result=str(directory / TABLE),
+    )
+    log = cache_root() / "logs" / f"{directory.name}.log"
+    with tempfile.TemporaryDirectory(prefix="ptdq-") as scratch:
+        ended = run_child(
+            "ptdq.sensitivity.child",
+            asdict(request),
+            Path(scratch) / "request.json",
+            log,
+            threads=1,
+            timeout=timeout,
+            on_progress=on_progress,
+        )
+    if ended.returncode == USER_ERROR_STATUS and ended.reason:
+        raise UserError(ended.reason)
+    if ended.reason:
+        raise RunFailed(f"sensitivity: {ended.reason}; its log is {log}")
+    return read_found(directory)
+
+
+def read_found(directory: Path) -> Found:
+    """The study in ``directory``.
+
+    Raises:
+        UserError: there is none.
+    """
+    table = read_table(directory / TABLE)
+    return Found(rows=table.to_pylist(), **table_metadata(table))

@@ -1,0 +1,140 @@
+"""Every file that a run, a matrix or an evaluation leaves: the one place that knows their names."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from ptdq.errors import UserError
+from ptdq.store.disk import read_json, replacing
+from ptdq.store.tables import check_version
+
+
+@dataclass(frozen=True)
+class MatrixFiles:
+    """Where the files of a matrix lie, ``results/<matrix_id>/``; its runs are under ``runs/``."""
+
+    directory: Path
+
+    @property
+    def matrix_id(self) -> str:
+        return self.directory.name
+
+    @property
+    def record(self) -> Path:
+        """``matrix.json``: what was asked for, and how it ended."""
+        return self.directory / "matrix.json"
+
+    @property
+    def table(self) -> Path:
+        return self.directory / "matrix.parquet"
+
+    @property
+    def report(self) -> Path:
+        return self.directory / "report.md"
+
+    @property
+    def runs(self) -> Path:
+        """The results directory of the runs, which all machines see."""
+        return self.directory / "runs"
+
+
+@dataclass(frozen=True)
+class ShardFiles:
+    """Where the files of a sharded evaluation lie, ``results/<run_id>/``."""
+
+    directory: Path
+
+    @property
+    def run_id(self) -> str:
+        return self.directory.name
+
+    @property
+    def record(self) -> Path:
+        """``evaluation.json``: what was asked for, and the quality found."""
+        return self.directory / "evaluation.json"
+
+    @property
+    def report(self) -> Path:
+        return self.directory / "report.md"
+
+    @property
+    def documents(self) -> Path:
+        return self.directory / "documents.parquet"
+
+    @property
+    def shards(self) -> Path:
+        """One Parquet data set: a file of the schema ``shard`` for each shard."""
+        return self.directory / "shards"
+
+    def shard(self, number: int) -> Path:
+        return self.shards / f"{number:06d}.parquet"
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """Where the files of one run lie, ``results/<run_id>/``."""
+
+    directory: Path
+
+    @property
+    def run_id(self) -> str:
+        return self.directory.name
+
+    @property
+    def record(self) -> Path:
+        """``run.json``: parameters, hashes, machine, design, verdict."""
+        return self.directory / "run.json"
+
+    @property
+    def report(self) -> Path:
+        return self.directory / "report.md"
+
+    @property
+    def cells(self) -> Path:
+        """One file for each finished cell, durable as soon as it is there."""
+        return self.directory / "cells"
+
+    @property
+    def requests(self) -> Path:
+        """What each worker was asked to do; a cell can be run again by hand with it."""
+        return self.directory / "requests"
+
+    @property
+    def logs(self) -> Path:
+        """What the workers wrote on standard error."""
+        return self.directory / "logs"
+
+    def keep_documents(self, path: Path) -> None:
+        """Copy the documents beside the results, so that the run can be read without the cache."""
+        if not self.table("documents").is_file():
+            with replacing(self.table("documents")) as temporary:
+                shutil.copyfile(path, temporary)
+
+    def table(self, name: str) -> Path:
+        return self.directory / f"{name}.parquet"
+
+    def cell(self, cell_id: str) -> Path:
+        return self.cells / f"{cell_id}.parquet"
+
+    def failure(self, cell_id: str) -> Path:
+        """Record of a cell that failed."""
+        return self.cells / f"{cell_id}.failed.json"
+
+    def plot(self, name: str) -> Path:
+        return self.directory / "plots" / f"{name}.png"
+
+
+def open_run(run: str | Path, results: Path = Path("results")) -> RunFiles:
+    """The files of a run that exists, named by its directory or by its id under ``results``.
+
+    Raises:
+        UserError: there is no such run, or it is of a newer schema version.
+    """
+    for directory in (Path(run), results / str(run)):
+        if (directory / "run.json").is_file():
+            files = RunFiles(directory)
+            check_version(files.record, int(read_json(files.record).get("schema_version", 0)))
+            return files
+    raise UserError(f"run '{run}': no run.json in {run} or {results / str(run)}")

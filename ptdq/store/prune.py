@@ -1,0 +1,201 @@
+"""Retention: the rows of documents of old runs go, their summaries stay.
+
+Kept: ``run.json``, ``summary.json``, the report with its plots, the tables of cells, classes, variants,
+comparisons, buckets and interference, requests and logs. Dropped: predictions, control, documents, and
+the cells' own files; of a sharded evaluation, documents and shards. ``ptdq show``, ``report``,
+``history`` and ``compare`` go on working; what needs the rows of documents is missing from them, and
+compare says so. The runs of a matrix are runs like others.
+
+A run that was broken off has nothing but its cells: they go once nothing was written in it for as long,
+and for a day at least, since it may still run on another machine that sees the directory.
+
+The cache is another matter (:func:`prune_cache`): what no run has used for as long is made anew when one
+needs it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ptdq.errors import UserError
+from ptdq.host.lock import MachineLock
+from ptdq.store.baseline import NONE, marked
+from ptdq.store.cache import CONTENT, cache_root
+from ptdq.store.disk import read_json, write_json
+from ptdq.store.layout import MatrixFiles, RunFiles, ShardFiles
+from ptdq.store.tables import check_version
+
+_TABLES = ("predictions", "control", "documents")
+_LEAST = timedelta(days=1)
+"""Age at which a run that has not ended is taken to be broken off, and the cache to be unused."""
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What became of one run, or of one entry of the cache.
+
+    Attributes:
+        run_id: the run, by its path in the results directory; or the entry, by its path in the cache.
+        freed: bytes that were freed, or would be.
+        kept: why nothing was dropped; None where something was.
+    """
+
+    run_id: str
+    freed: int
+    kept: str | None = None
+
+
+def prune(
+    results: Path, older_than: timedelta, *, dry_run: bool = False, now: datetime | None = None
+) -> list[Pruned]:
+    """Drop the rows of documents of runs and evaluations that ended longer ago than that.
+
+    Each file is there or not, and the record says that the run was pruned before the first one goes;
+    pruning that was broken off is finished by the next. Runs that are a baseline keep their rows: the one
+    that is marked, and those that the parameters of any run name.
+
+    Args:
+        results: results directory.
+        older_than: age from which rows are dropped.
+        dry_run: only say what would be.
+        now: the present.
+
+    Returns:
+        The runs that have something to drop, in the order of their names; then the evaluations.
+
+    Raises:
+        UserError: no such directory; or the baseline cannot be read, which would put it at risk.
+    """
+    if not results.is_dir():
+        raise UserError(f"results_dir {results}: no such directory")
+    now = now or datetime.now(UTC)
+    matrices = [MatrixFiles(path.parent).runs for path in sorted(results.glob("*/matrix.json"))]
+    places = [results, *matrices]
+    baselines = {directory: why for place in places for directory, why in _baselines(place).items()}
+    runs = [RunFiles(path.parent) for place in places for path in sorted(place.glob("*/run.json"))]
+    evaluations = [ShardFiles(path.parent) for path in sorted(results.glob("*/evaluation.json"))]
+    all_files: list[RunFiles | ShardFiles] = [*runs, *evaluations]
+    found = []
+    for files in all_files:
+        droppable = list(_droppable(files))
+        if not droppable:
+            continue
+        size = sum(_size(path) for path in droppable)
+        why = baselines.get(files.directory.resolve())
+        try:
+            record = read_json(files.record)
+            check_version(files.record, int(record.get("schema_version", 0)))
+            reason = why or _keep(record, files.directory, older_than, now)
+        except UserError as error:
+            reason = str(error)
+        if reason is None and not dry_run:
+            _drop(files, droppable, size)
+        name = str(files.directory.relative_to(results))
+        found.append(Pruned(name, 0 if reason else size, reason))
+    return found
+
+
+def prune_cache(
+    older_than: timedelta, *, dry_run: bool = False, now: datetime | None = None
+) -> list[Pruned]:
+    """Drop models, documents and artifacts that no run has used for so long, and for a day at least.
+
+    The machine's lock is held meanwhile, so that no run of this machine is in the middle of using one;
+    an evaluation on a cluster does not take it, and may find an entry gone that it has used for longer.
+
+    Raises:
+        UserError: a run has the machine.
+    """
+    before = (now or datetime.now(UTC)) - max(older_than, _LEAST)
+    found = []
+    with MachineLock() as lock:
+        lock.acquire("ptdq prune --cache", max_wait=0)
+        for path in sorted(path for kind in CONTENT for path in (cache_root() / kind).glob("*")):
+            if datetime.fromtimestamp(path.stat().st_mtime, UTC) < before:
+                found.append(Pruned(str(path.relative_to(cache_root())), _size(path)))
+                if not dry_run:
+                    _remove(path)
+    return found
+
+
+def _baselines(results: Path) -> dict[Path, str]:
+    """Directories of the runs that others are compared with, and why each is kept."""
+    found = {}
+    for path in results.glob("*/run.json"):
+        try:
+            name = (read_json(path).get("parameters") or {}).get("baseline")
+        except UserError:
+            continue  # it says so itself
+        if name is not None and name != NONE:
+            for directory in (results / name, Path(name)):
+                found[directory.resolve()] = f"it is the baseline of {path.parent.name}"
+    name = marked(results)
+    return found if name is None else found | {(results / name).resolve(): "it is the baseline"}
+
+
+def _keep(record: Mapping[str, Any], directory: Path, older_than: timedelta, now: datetime) -> str | None:
+    """Why a run keeps its rows; None where it does not."""
+    ended = record.get("ended_at") or ""
+    status = record.get("status", "completed" if ended else "running")  # an evaluation has none
+    if status != "completed":
+        last = max(path.stat().st_mtime for path in directory.rglob("*") if path.is_file())
+        if datetime.fromtimestamp(last, UTC) < now - max(older_than, _LEAST):
+            return None
+        return f"it is not complete (status: {status}), and was written to since"
+    try:
+        moment = datetime.fromisoformat(ended)
+    except ValueError:
+        return f"when it ended is not known ('{ended}')"
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return None if moment < now - older_than else "it is younger"
+
+
+def _droppable(files: RunFiles | ShardFiles) -> Iterator[Path]:
+    if isinstance(files, ShardFiles):
+        paths: Iterable[Path] = (files.documents, files.shards)
+    else:
+        paths = (*map(files.table, _TABLES), files.cells)
+    for path in paths:
+        # The second is what a pruning that was broken off has left.
+        yield from (found for found in (path, _condemned(path)) if found.exists())
+
+
+def _condemned(path: Path) -> Path:
+    return path.with_name(f".{path.name}-pruned")
+
+
+def _size(path: Path) -> int:
+    parts = path.rglob("*") if path.is_dir() else [path]
+    return sum(part.stat().st_size for part in parts if part.is_file())
+
+
+def _drop(files: RunFiles | ShardFiles, droppable: list[Path], size: int) -> None:
+    record = read_json(files.record)
+    moment = datetime.now(UTC).isoformat(timespec="seconds")
+    earlier = (record.get("pruned") or {}).get("freed_bytes", 0)
+    record["pruned"] = {"at": moment, "freed_bytes": earlier + size}
+    if record.get("ended_at"):
+        note = "the rows of its documents were pruned: a report built since lacks what needs them"
+    else:
+        note = f"it was broken off, and the cells that it had finished were pruned on {moment[:10]}"
+    record["notes"] = list(dict.fromkeys([*(record.get("notes") or []), note]))
+    write_json(files.record, record)
+    for path in droppable:
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, or a directory: out of sight in one step, whatever happens while its files go."""
+    if not path.is_dir():
+        path.unlink(missing_ok=True)
+    elif path.name.endswith("-pruned"):
+        shutil.rmtree(path)
+    else:
+        shutil.rmtree(_condemned(path), ignore_errors=True)
+        shutil.rmtree(path.rename(_condemned(path)))

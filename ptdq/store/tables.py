@@ -1,0 +1,117 @@
+"""Tables as the schema declares them: made, written, read and checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ptdq.errors import UserError
+from ptdq.store.disk import replacing
+from ptdq.store.schema import SCHEMA_VERSION, schema
+
+
+def make_table(
+    name: str, rows: Iterable[Mapping[str, Any]], metadata: Mapping[str, Any] | None = None
+) -> pa.Table:
+    """Rows as a table of the declared schema; a key that the schema lacks is a mistake.
+
+    Args:
+        name: a table of :mod:`ptdq.store.schema`.
+        rows: column to value; absent columns become null.
+        metadata: JSON-serializable, kept in the file under the key ``ptdq``.
+    """
+    rows = list(rows)
+    declared = _declared(name, {key for row in rows for key in row}, metadata)
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=declared)
+
+
+def make_table_of_columns(
+    name: str, columns: Mapping[str, Any], metadata: Mapping[str, Any] | None = None
+) -> pa.Table:
+    """The same from columns: for tables of many rows, which as Python objects fill the memory.
+
+    Args:
+        name: a table of :mod:`ptdq.store.schema`.
+        columns: column to its values (an array [N], or [N, M] for a column of lists), or to one
+            value that all rows share; at least one has N values. Absent columns become null.
+        metadata: as for :func:`make_table`.
+    """
+    declared = _declared(name, set(columns), metadata)
+    lengths = {len(value) for value in columns.values() if _is_column(value)}
+    if len(lengths) != 1:
+        raise ValueError(f"table {name}: columns of {sorted(lengths)} rows")
+    (rows,) = lengths
+    arrays = []
+    for field in declared:
+        value = columns.get(field.name)
+        if not _is_column(value):
+            arrays.append(pa.repeat(pa.scalar(value, field.type), rows))
+        elif isinstance(value, np.ndarray) and value.ndim == 2:
+            offsets = np.arange(0, value.size + 1, value.shape[1], dtype=np.int32)
+            arrays.append(pa.ListArray.from_arrays(offsets, value.ravel()).cast(field.type))
+        else:
+            arrays.append(value if isinstance(value, pa.Array) else pa.array(value, field.type))
+    return pa.Table.from_arrays(arrays, schema=declared)
+
+
+def _is_column(value: Any) -> bool:
+    return isinstance(value, np.ndarray | pa.Array | list)
+
+
+def _declared(name: str, given: set[str], metadata: Mapping[str, Any] | None) -> pa.Schema:
+    declared = schema(name)
+    unknown = given - set(declared.names)
+    if unknown:
+        raise ValueError(f"table {name}: undeclared columns {sorted(unknown)}")
+    if metadata is None:
+        return declared
+    return declared.with_metadata(
+        {**(declared.metadata or {}), "ptdq": json.dumps(metadata, ensure_ascii=False)}
+    )
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write ``table`` as Parquet, atomically."""
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a table of this project.
+
+    Raises:
+        UserError: missing, not Parquet, not of this project, or of a newer schema version.
+    """
+    try:
+        # A single file: partition inference on the path would add columns.
+        table = pq.ParquetFile(path).read(columns=list(columns) if columns is not None else None)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; is this a run's directory?") from error
+    except pa.ArrowInvalid as error:
+        raise UserError(f"{path}: not a readable Parquet file ({error})") from error
+    found = (table.schema.metadata or {}).get(b"ptdq_schema")
+    if found is None:
+        raise UserError(f"{path}: not a table of ptdq")
+    check_version(path, int(found))
+    return table
+
+
+def check_version(path: Path, found: int) -> None:
+    """Raises UserError where ``found`` is newer than this code's schema version."""
+    if found > SCHEMA_VERSION:
+        raise UserError(
+            f"{path}: schema version {found} is newer than this ptdq understands "
+            f"({SCHEMA_VERSION}); upgrade ptdq to read it"
+        )
+
+
+def table_metadata(table: pa.Table) -> dict[str, Any]:
+    """What :func:`make_table` was given as ``metadata``."""
+    raw = (table.schema.metadata or {}).get(b"ptdq")
+    return json.loads(raw) if raw is not None else {}

@@ -1,0 +1,162 @@
+"""Compiled ahead of time by torch's Inductor: the worker only loads.
+
+``torch.export`` with dynamic batch and length, then AOTInductor with freezing (weights become
+constants and are packed for the kernels), as documented in
+https://docs.pytorch.org/docs/stable/torch.compiler_aot_inductor.html and, for CPUs, in
+https://docs.pytorch.org/tutorials/recipes/recipes/tuning_guide.html
+
+The artifact is a ``.pt2`` package: a shared library, compiled here for this CPU, and its constants.
+**It is machine code: load only what was made on a machine that you trust.** It holds no pickled
+Python, and it needs torch alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+
+from ptdq import runtimes as loaders
+from ptdq.errors import UserError
+from ptdq.store.disk import write_json
+from ptdq.variants.base import (
+    UNKNOWN_POSITIONS,
+    Calibration,
+    Predictor,
+    Prepared,
+    Settings,
+    Variant,
+)
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ptdq.inputs.source import Source
+
+PACKAGE = "model.pt2"
+SIGNATURE = "inputs.json"
+MAX_BATCH = 64
+
+
+class Fp32Compiled(Variant):
+    """The float model, compiled."""
+
+    name = "fp32-compiled"
+    summary = "AOTInductor with freezing, float32"
+    quantizes = False
+    max_batch = MAX_BATCH
+    max_tokens = UNKNOWN_POSITIONS
+    exported = loaders.alone("aot.py")
+
+    def prepare(
+        self, source: Source, directory: Path, settings: Settings, calibration: Calibration | None
+    ) -> Prepared:
+        from ptdq.inputs.source import leaf_modules
+        from ptdq.variants.exported import Positional, input_names
+
+        module = source.module()
+        names = input_names(source, module)
+        compile_package(export(source, module, names), directory / PACKAGE, settings)
+        write_json(directory / SIGNATURE, {"inputs": names})
+        # What was compiled is the package: there is no other copy in memory to compare with bit for bit.
+        predict, function = self.load(directory, settings), Positional(module, names)
+        check_compiled(self.name, predict, function, function, names)
+        return Prepared(
+            predict=predict,
+            converted=[],
+            kept_float=[name for name, _ in leaf_modules(module)],
+        )
+
+    def load(self, directory: Path, settings: Settings) -> Predictor:
+        from ptdq.runtimes.aot import open_model
+
+        return open_model(directory, settings.threads)
+
+
+def export(source: Source, module: nn.Module, names: Sequence[str]) -> Any:
+    """The model as an exported program with dynamic batch and length.
+
+    Raises:
+        UserError: torch.export cannot take this model.
+    """
+    from ptdq.variants.exported import Positional, example_inputs
+
+    try:
+        with torch.no_grad():
+            return torch.export.export(
+                Positional(module, names),
+                example_inputs(names),
+                dynamic_shapes=dynamic_shapes(source, module, names),
+            )
+    except Exception as error:
+        raise UserError(f"torch.export cannot take this model: {str(error).splitlines()[0]}") from error
+
+
+def dynamic_shapes(source: Source, module: nn.Module, names: Sequence[str]) -> Any:
+    """Batch and length vary, and are the same for all inputs."""
+    from torch.export import Dim
+
+    from ptdq.variants.exported import position_limit
+
+    longest = position_limit(source, module)
+    shape = {0: Dim("batch", min=1, max=MAX_BATCH), 1: Dim("tokens", min=2, max=longest)}
+    return (tuple(shape for _ in names),)
+
+
+def compile_package(program: Any, path: Path, settings: Settings, **options: Any) -> None:
+    """Compile an exported program into a package; ``options`` are Inductor's."""
+    with inductor_settings(settings, **options), torch.no_grad():
+        torch._inductor.aoti_compile_and_package(program, package_path=str(path))
+
+
+def check_compiled(
+    variant: str,
+    predict: Predictor,
+    compiled: Callable[..., torch.Tensor],
+    exact: Callable[..., torch.Tensor],
+    names: Sequence[str],
+) -> None:
+    """Compare a package with what it was compiled from: compilers have bugs.
+
+    Rounding may fall otherwise in another order of sums. Were it independent, then the two would differ
+    by √2 of what each differs from the float model.
+
+    Args:
+        variant: name of the variant.
+        predict: the package.
+        compiled: what was compiled, in torch.
+        exact: the float model.
+        names: of the inputs, in their order.
+
+    Raises:
+        UserError: they differ by more than twice what quantizing changed, plus what order changes.
+    """
+    from ptdq.variants.exported import TOLERANCE, example_inputs
+
+    inputs = example_inputs(names, batch=8)
+    with torch.inference_mode():
+        wanted, unrounded = compiled(*inputs), exact(*inputs)
+    found = predict({name: ids.numpy() for name, ids in zip(names, inputs, strict=True)})
+    difference, rounding = (
+        float((logits - wanted).square().mean().sqrt()) for logits in (torch.from_numpy(found), unrounded)
+    )
+    if not difference <= 2 * rounding + TOLERANCE * float(wanted.abs().max()):
+        raise UserError(
+            f"variant {variant}: Inductor compiled the model into one whose logits are {difference:.3g} "
+            f"off (root mean square; quantizing changes {rounding:.3g}); it is not used"
+        )
+
+
+@contextmanager
+def inductor_settings(settings: Settings, **options: Any) -> Iterator[None]:
+    """Inductor's options while compiling: freezing, and code for the number of threads asked for."""
+    from torch._inductor import config
+
+    patched: dict[str, Any] = {"freezing": True, "cpp.threads": settings.threads, **options}
+    logging.getLogger("torch._inductor").setLevel(logging.ERROR)
+    with cast(Any, config).patch(patched):
+        yield

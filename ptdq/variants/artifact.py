@@ -1,0 +1,219 @@
+"""An artifact: a prepared variant on disk, with the proof that it survives a reload.
+
+What all variants have in common: the directory's layout, sizes and hashes, the cache. A variant's
+own files lie beside ``artifact.json``, which is written last, so a directory without it is no
+artifact. Nothing in it is executed on reading, unless the variant's docstring says so.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import io
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ptdq.errors import UserError
+from ptdq.inputs.source import CONVOLUTIONS, OF_CONVOLUTIONS, Source
+from ptdq.store.cache import put_in_place, replaceable, staging
+from ptdq.store.disk import digest_of, file_digest, read_json, write_json
+from ptdq.variants.base import Calibration, Inputs, Settings, Variant
+
+MANIFEST = "artifact.json"
+_VERSIONED = ("torch", "transformers", "torchao", "onnx", "onnxruntime", "openvino", "nncf")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A prepared variant.
+
+    Attributes:
+        directory: where its files are.
+        variant: name of the variant.
+        settings: what it was prepared with.
+        digest: content hash of its files.
+        size_bytes: sum of its files' sizes.
+        state_dict_bytes: size of ``torch.save(state_dict())``; None without a torch module.
+        converted: qualified names of converted modules.
+        kept_float: qualified names of modules with parameters that stayed float32.
+        prepare_seconds: how long making it took, when it was made.
+        details: what else the variant says.
+    """
+
+    directory: Path
+    variant: str
+    settings: Settings
+    digest: str
+    size_bytes: int
+    state_dict_bytes: int | None
+    converted: list[str]
+    kept_float: list[str]
+    prepare_seconds: float
+    details: dict[str, Any]
+
+    def tokenizer(self) -> Any:
+        """The tokenizer that the artifact carries."""
+        return Source.open(self.directory).tokenizer()
+
+
+def cache_key(model_digest: str, variant: Variant, settings: Settings, calibration: str) -> str:
+    """Identity of an artifact before it is made.
+
+    Content of the model and of the calibration data, variant and its version, settings, versions of
+    the packages that have a say, and the CPU's flags (compiled variants depend on them).
+    """
+    from ptdq.host.machine import cpu_flags
+
+    return digest_of(
+        {
+            "model": model_digest,
+            "variant": f"{type(variant).__module__}:{type(variant).__qualname__}",
+            "version": variant.version,
+            "settings": asdict(settings),
+            "calibration": calibration if variant.calibrates else None,
+            "packages": versions(),
+            "cpu": cpu_flags(),
+        }
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that have a say in an artifact, those that are installed."""
+    found = {}
+    for name in _VERSIONED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def make_artifact(
+    variant: Variant,
+    source: Source,
+    settings: Settings,
+    calibration: Calibration | None,
+    target: Path,
+) -> Artifact:
+    """Prepare ``variant`` and put the artifact at ``target``, whole or not at all.
+
+    The proof: the artifact is loaded again, and its logits on token ids of several lengths are bit
+    for bit those of the model in memory.
+
+    Raises:
+        UserError: nothing was converted, the reload differs, or the variant cannot take this model.
+    """
+    with staging(target) as directory:
+        source.copy_shape(directory)
+        started = time.perf_counter()
+        prepared = variant.prepare(source, directory, settings, calibration)
+        seconds = time.perf_counter() - started
+        if variant.quantizes and not prepared.converted:
+            raise nothing_converted(variant, source, settings)
+        state_dict_bytes = None
+        if prepared.module is not None:
+            buffer = io.BytesIO()
+            torch.save(prepared.module.state_dict(), buffer)
+            state_dict_bytes = buffer.tell()
+            del buffer
+        prove(variant, source, directory, settings, prepared.predict)
+        files: dict[str, tuple[int, str]] = {
+            str(path.relative_to(directory)): (path.stat().st_size, file_digest(path))
+            for path in sorted(directory.rglob("*"))
+            if path.is_file()
+        }
+        manifest = {
+            "format": 1,
+            "variant": variant.name,
+            "settings": asdict(settings),
+            "digest": digest_of({name: digest for name, (_, digest) in files.items()}),
+            "size_bytes": sum(size for size, _ in files.values()),
+            "state_dict_bytes": state_dict_bytes,
+            "converted": prepared.converted,
+            "kept_float": prepared.kept_float,
+            "prepare_seconds": seconds,
+            "versions": versions(),
+            "calibration": calibration.origin if calibration and variant.calibrates else None,
+            "details": prepared.details,
+            "files": files,
+        }
+        write_json(directory / MANIFEST, manifest)
+        with replaceable(target):
+            put_in_place(directory, target)
+    return open_artifact(target)
+
+
+def nothing_converted(variant: Variant, source: Source, settings: Settings) -> UserError:
+    """What to say where a variant that quantizes found nothing to quantize."""
+    names = ["modules", "keep_float", *(["keep_float_mixed"] if variant.takes_mixed else [])]
+    given = ", ".join(f"`{name}` {list(getattr(settings, name))}" for name in names)
+    text = f"variant {variant.name}: no module was converted with {given}"
+    if any(isinstance(child, CONVOLUTIONS) for child in source.skeleton().modules()):
+        text += f"; {OF_CONVOLUTIONS}"
+    return UserError(text)
+
+
+def prove(variant: Variant, source: Source, directory: Path, settings: Settings, in_memory: Any) -> None:
+    """Raises UserError unless the artifact's logits are bit for bit those of the model in memory."""
+    reloaded = variant.load(directory, settings)
+    for inputs in probes(source):
+        expected, found = in_memory(inputs), reloaded(inputs)
+        if not np.array_equal(expected, found, equal_nan=True):
+            difference = float(np.abs(expected - found).max())
+            tokens = inputs["input_ids"].shape[1]
+            raise UserError(
+                f"variant {variant.name}: the reloaded artifact differs from the model in memory "
+                f"by up to {difference:.3g} at {tokens} tokens; it is not used"
+            )
+
+
+def probes(source: Source) -> list[Inputs]:
+    """Token ids of several lengths, batch 1, as the model's tokenizer would name them."""
+    from ptdq.variants.exported import position_limit
+
+    tokenizer = source.tokenizer()
+    random = np.random.default_rng(0)
+    size = len(tokenizer)
+    longest = min(int(getattr(tokenizer, "model_max_length", 128)), 128)
+    # A tokenizer may have no bound where the model has one.
+    longest = min(longest, position_limit(source, source.skeleton()))
+    found: list[Inputs] = []
+    for tokens in sorted({min(tokens, longest) for tokens in (3, 17, 64, 128)}):
+        ids = random.integers(0, size, (1, tokens), dtype=np.int64)
+        filled = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+        if "token_type_ids" in tokenizer.model_input_names:
+            filled["token_type_ids"] = np.zeros_like(ids)
+        found.append(filled)
+    return found
+
+
+def open_artifact(directory: Path) -> Artifact:
+    """Read ``artifact.json``.
+
+    Raises:
+        UserError: there is none, or it is of another format.
+    """
+    manifest = read_json(directory / MANIFEST)
+    if manifest.get("format") != 1:
+        raise UserError(f"{directory}: artifact of format {manifest.get('format')}, expected 1")
+    kept = (
+        "variant", "digest", "size_bytes", "state_dict_bytes", "converted", "kept_float",
+        "prepare_seconds", "details",
+    )  # fmt: skip
+    settings = Settings.from_json(manifest["settings"])
+    return Artifact(directory, settings=settings, **{name: manifest[name] for name in kept})
+
+
+def intact(directory: Path) -> bool:
+    """Whether every file is there and has the content that it was written with."""
+    try:
+        text = (directory / MANIFEST).read_text(encoding="utf-8")
+        files: dict[str, tuple[int, str]] = json.loads(text)["files"]
+        return all(file_digest(directory / n) == d for n, (_, d) in files.items())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False

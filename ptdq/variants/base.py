@@ -1,0 +1,158 @@
+"""The interface of a variant: one way to make a float model ready to serve on a CPU.
+
+A variant has two halves that run in two different processes:
+
+* :meth:`Variant.prepare` turns a :class:`~ptdq.inputs.source.Source` into an artifact, a directory that
+  holds data only (no pickled code);
+* :meth:`Variant.load` turns such a directory into a :data:`Predictor` and needs nothing else: the
+  float model is not read again.
+
+What is common to all variants (the cache, the proof that the artifact survives a reload, sizes,
+hashes, the record of versions) is in :mod:`ptdq.variants.artifact`, so that a new variant is one
+new file and one line in :mod:`ptdq.variants.registry`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
+
+    from ptdq.inputs.source import Source
+
+UNKNOWN_POSITIONS = 512
+"""What compiled variants take for the longest input where neither model nor tokenizer has a bound."""
+
+Inputs = Mapping[str, NDArray[np.int64]]
+"""What a tokenizer gives: name (``input_ids``, ``attention_mask``, …) to ids, [batch, tokens]."""
+
+Predictor = Callable[[Inputs], NDArray[np.float32]]
+"""From token ids to logits, float32 [batch, classes]."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user can choose about the preparation; part of the artifact's cache key.
+
+    Attributes:
+        engine: quantized engine of torch (``x86``, ``fbgemm``, ``onednn``, ``qnnpack``).
+        modules: what the dynamic variants convert, by module type (``Linear``) or qualified name.
+        keep_float: qualified names, or prefixes of them, that stay in float32.
+        keep_float_mixed: what ``int8-dynamic-mixed`` keeps besides; other variants ignore it.
+        granularity: one scale for a weight tensor, or one for each output channel.
+        threads: threads that the artifact will be run with (compiled variants fix it).
+    """
+
+    engine: str
+    modules: tuple[str, ...] = ("Linear",)
+    keep_float: tuple[str, ...] = ()
+    granularity: Literal["per-tensor", "per-channel"] = "per-tensor"
+    threads: int = 1
+    keep_float_mixed: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Settings:
+        """Settings from their JSON form, in which tuples are lists."""
+        plain: dict[str, Any] = dict(values)
+        for name in ("modules", "keep_float", "keep_float_mixed"):
+            plain[name] = tuple(plain.get(name, ()))
+        return cls(**plain)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Token ids that static variants take ranges from; never documents of the test set."""
+
+    inputs: Sequence[Inputs]
+    """Documents of different lengths, each with batch 1."""
+    origin: str
+    """What they are, in words, for the report."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a preparation did.
+
+    Attributes:
+        predict: the model still in memory, against which the reloaded artifact is compared.
+        converted: qualified names of the modules that were quantized (or compiled).
+        kept_float: qualified names of leaf modules with parameters that stayed float32.
+        module: the torch module in memory, if there is one: its ``torch.save(state_dict())`` is the
+            reference experiment's measure of size.
+        details: anything else worth keeping, JSON-serializable.
+    """
+
+    predict: Predictor
+    converted: list[str]
+    kept_float: list[str]
+    module: torch.nn.Module | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def is_kept(name: str, keep_float: Iterable[str]) -> bool:
+    """Whether a module stays float: it, or one that it is part of, is named in ``keep_float``."""
+    return any(name == keep or name.startswith(f"{keep}.") for keep in keep_float)
+
+
+class Variant(ABC):
+    """One way to serve the model. Stateless: an instance holds no model."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    """One line for ``ptdq variants``."""
+    requires: ClassVar[tuple[str, ...]] = ()
+    """Distributions that must be installed, as ``pip`` names them."""
+    extra: ClassVar[str | None] = None
+    """The extra of this package that installs them."""
+    calibrates: ClassVar[bool] = False
+    """Whether :meth:`prepare` needs a :class:`Calibration`."""
+    quantizes: ClassVar[bool] = True
+    """Whether converting no module at all is an error."""
+    max_batch: ClassVar[int | None] = None
+    """Most documents in a batch; None where there is no bound."""
+    max_tokens: ClassVar[int | None] = None
+    """Longest input where neither model nor tokenizer has a bound; None: as long as one likes."""
+    takes_mixed: ClassVar[bool] = False
+    """Whether ``Settings.keep_float_mixed`` means anything to it."""
+    version: ClassVar[int] = 1
+    """Raised when the artifact of the same settings would differ; part of the cache key."""
+    exported: ClassVar[Mapping[str, Path]] = {}
+    """Files that ``ptdq export`` puts beside the artifact, by their names there. One is ``runtime.py``,
+    whose ``open_model(artifact, threads)`` does what :meth:`load` does, without this package. Empty:
+    there is no export. See :mod:`ptdq.runtimes`."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        # A loader repeats `load`: with that of its parent, a class would export something else.
+        super().__init_subclass__(**kwargs)
+        if "load" in vars(cls) and "exported" not in vars(cls):
+            cls.exported = {}
+
+    @abstractmethod
+    def prepare(
+        self,
+        source: Source,
+        directory: Path,
+        settings: Settings,
+        calibration: Calibration | None,
+    ) -> Prepared:
+        """Write the artifact's files into ``directory`` (exists, empty).
+
+        Raises:
+            ptdq.errors.UserError: the model cannot be converted; says why and what to do.
+        """
+
+    @abstractmethod
+    def load(self, directory: Path, settings: Settings) -> Predictor:
+        """The artifact as a callable, for ``settings.threads`` threads.
+
+        Runs in the worker, which has pinned itself and set torch's threads and engine before. Must
+        not import what it does not need: the worker's start is part of every cell.
+        """

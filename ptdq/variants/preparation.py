@@ -1,0 +1,89 @@
+"""From a checkpoint to an artifact in the cache, in a process of its own."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from ptdq.errors import RunFailed, UserError
+from ptdq.host.machine import usable_cores
+from ptdq.host.process import run_child
+from ptdq.inputs.calibration import CalibrationRequest
+from ptdq.inputs.checkpoint import Checkpoint
+from ptdq.store.cache import cache_entry, mark_used, put_in_place, replaceable, staging
+from ptdq.variants import registry
+from ptdq.variants.artifact import Artifact, cache_key, intact, open_artifact
+from ptdq.variants.base import Settings
+from ptdq.variants.prepare import USER_ERROR_STATUS
+
+
+@dataclass(frozen=True)
+class PreparedVariant:
+    """An artifact, and whether it was in the cache already."""
+
+    artifact: Artifact
+    cached: bool
+
+
+def prepare_variant(
+    name: str,
+    checkpoint: Checkpoint,
+    settings: Settings,
+    calibration: CalibrationRequest,
+    log: Path,
+    *,
+    timeout: float,
+    use_cache: bool = True,
+) -> PreparedVariant:
+    """The artifact of a variant, made or found.
+
+    A cache entry whose files are not those that were written is made anew.
+
+    Args:
+        name: of the variant.
+        checkpoint: the float model.
+        settings: engine, modules, granularity and so on.
+        calibration: what static variants calibrate on.
+        log: gets the output of the process that prepares.
+        timeout: seconds that it may take.
+        use_cache: whether an entry of the cache will do.
+
+    Raises:
+        UserError: the model cannot be converted this way.
+        RunFailed: the process died or exceeded its time limit.
+    """
+    registry.check_installed(name)
+    variant = registry.get(name)
+    if not variant.takes_mixed:
+        # So that the artifacts of the others are found whatever it is.
+        settings = replace(settings, keep_float_mixed=())
+    target = cache_entry("artifacts", cache_key(checkpoint.digest, variant, settings, calibration.digest))
+    if use_cache and intact(target):
+        mark_used(target)
+        return PreparedVariant(open_artifact(target), cached=True)
+    # In a directory of this process, which removes it however the child ends.
+    with staging(target) as scratch:
+        made = scratch / "artifact"
+        ended = run_child(
+            "ptdq.variants.prepare",
+            {
+                "variant": name,
+                "source": str(checkpoint.directory),
+                "settings": asdict(settings),
+                "calibration": asdict(calibration),
+                "target": str(made),
+            },
+            scratch / "request.json",
+            log,
+            threads=len(usable_cores()),
+            timeout=timeout,
+        )
+        if ended.returncode == USER_ERROR_STATUS and ended.reason:
+            raise UserError(ended.reason)
+        if ended.reason:
+            raise RunFailed(f"preparing {name}: {ended.reason}; its log is {log}")
+        with replaceable(target):
+            # Another process may have made the same meanwhile, and be using it.
+            if not (use_cache and intact(target)):
+                put_in_place(made, target)
+    return PreparedVariant(open_artifact(target), cached=False)

@@ -1,0 +1,43 @@
+"""A variant for tests, ``tests.support.held:Held``: its worker waits in the middle of the documents.
+
+For ever, or, where ``PTDQ_TEST_HOLD`` names a file, while that file exists.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from pathlib import Path
+
+from ptdq.variants.base import Inputs, Predictor, Settings
+from ptdq.variants.fp32 import Fp32
+
+HELD = "tests.support.held:Held"
+
+HOLD = "PTDQ_TEST_HOLD"
+
+WAITS = "held: waits"
+"""The last line of its log, once it does."""
+
+_DOCUMENTS = 10
+"""More than the proof of an artifact takes, fewer than there are."""
+
+
+class Held(Fp32):
+    """The float model, which stops in the middle of the documents."""
+
+    name = "held"
+    summary = "for tests: waits in the middle"
+
+    def load(self, directory: Path, settings: Settings) -> Predictor:
+        predict, calls = super().load(directory, settings), itertools.count(1)
+
+        def wait_halfway(inputs: Inputs):  # type: ignore[no-untyped-def]
+            if next(calls) == _DOCUMENTS + 1:
+                print(WAITS, flush=True)
+                while HOLD not in os.environ or Path(os.environ[HOLD]).exists():
+                    time.sleep(0.05)
+            return predict(inputs)
+
+        return wait_halfway

@@ -1,0 +1,70 @@
+"""Made-up runs that differ in what a test plants in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ptdq.store.layout import RunFiles
+from tests.support.factory import Factory
+
+ORDINARY = {"status": "completed", "notes": []}
+
+
+def make_run(
+    results: Path,
+    run_id: str,
+    *,
+    seed: int = 0,
+    slower: Mapping[str, float] | None = None,
+    wrong: Mapping[str, int] | None = None,
+    record: Mapping[str, Any] | None = None,
+    machine: Mapping[str, Any] | None = None,
+    swap_cores: bool = False,
+    confounded: str | None = None,
+    **shape: Any,
+) -> RunFiles:
+    """A run of the same documents and labels as every other, with noise of its own in the times.
+
+    Args:
+        results: results directory.
+        run_id: name of the run.
+        seed: of the noise.
+        slower: variant to the factor by which its times grow.
+        wrong: variant to the number of documents that it now puts in a wrong class.
+        record: changes of ``run.json``.
+        machine: changes of its machine.
+        swap_cores: whether variants are where the others are in every other run.
+        confounded: why the timings of the first comparison are.
+        shape: of :class:`Factory`.
+    """
+    factory = Factory(results / run_id, **shape)
+    rng = np.random.default_rng(seed)
+    slower, wrong = slower or {}, wrong or {}
+    spoiled = {name: set(factory.ids[:count]) for name, count in wrong.items()}
+    if confounded:
+        factory.tables["comparisons"][0]["confounded"] = confounded
+    for row in factory.tables["cells"] + factory.tables["predictions"]:
+        row["core"] = 1 - row["core"] if swap_cores else row["core"]
+    for row in factory.tables["predictions"]:
+        row["forward_ns"] = int(row["forward_ns"] * rng.lognormal(0, 0.02))
+        row["forward_ns"] = int(row["forward_ns"] * slower.get(row["variant"], 1))
+        if row["doc_id"] in spoiled.get(row["variant"], ()):
+            row["prediction"] = (row["label"] + 1) % len(factory.names)
+    for cell in factory.tables["cells"]:
+        mine = [
+            row["forward_ns"] / 1e6
+            for row in factory.tables["predictions"]
+            if not row["warmup"]
+            and all(row[key] == cell[key] for key in ("variant", "max_length", "repeat"))
+        ]
+        cell["forward_p50_ms"] = float(np.median(mine))
+    factory.record |= {**ORDINARY, **(record or {})}
+    factory.record["machine"] |= {"cores_usable": [0, 1], **(machine or {})}
+    files = factory.write()
+    files.cells.mkdir(exist_ok=True)
+    (files.cells / "a-cell.parquet").write_bytes(b"rows of a cell")
+    return files
