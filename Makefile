@@ -7,7 +7,7 @@ EXTRAS := dev,torchao,onnx,openvino,dask
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS := 300
 
-.PHONY: demo test test-all check bench bench-variants bench-growth install constraints clean help
+.PHONY: demo test test-all check bench bench-variants bench-growth install schema constraints clean help
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -45,6 +45,9 @@ bench-variants: install ## every variant on the bert-base shape
 
 bench-growth: install ## 100 to 1,000,000 documents: time for each, memory of the parent
 	@$(BIN)/python -m tests.benchmarks.growth
+
+schema: install ## the JSON schema of summary.json, from the code
+	@$(BIN)/python -m ptdq.report.summary
 
 constraints: ## pin what is installed now
 	@{ echo '# The versions that this project is tested with; made by `make constraints`.'; \

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -13,89 +15,146 @@ from ptdq.measure.cell import read_failure
 from ptdq.measure.design import Cell, Design
 from ptdq.statistics import drift, quality, summary
 from ptdq.store.layout import RunFiles
-from ptdq.store.schema import READ_BACK
+from ptdq.store.rows import (
+    CellKey,
+    CellRow,
+    ClassRow,
+    Course,
+    Latencies,
+    ReadBack,
+    Scores,
+    VariantRow,
+)
+from ptdq.store.schema import merge, names
 from ptdq.store.tables import make_table, read_table, table_metadata, write_table
 from ptdq.variants.preparation import PreparedVariant
 
-_TIMES = ("started_at", "ended_at")
 # A core that others used for more than this share of a cell was not the cell's own.
 FOREIGN_SHARE = 0.05
 STEAL_SHARE = 0.02
 
 
-def write_cell_tables(
-    files: RunFiles,
-    design: Design,
-    class_names: Sequence[str],
-    batch_size: int,
-    claim_quality: bool,
-) -> None:
-    """Write ``predictions``, ``control``, ``cells`` and ``classes`` from the cells' files.
+@dataclass(frozen=True)
+class CellFacts:
+    """What the tables of cells need to know of a run.
 
-    Args:
-        files: of the run.
-        design: the cells that should be there; one without a result becomes a failed row.
+    Attributes:
         class_names: by class id.
         batch_size: documents in a batch.
         claim_quality: whether the labels say anything about the predictions (not with random
             weights).
     """
-    tables: list[pa.Table] = []
-    cells: list[dict[str, Any]] = []
-    classes: list[dict[str, Any]] = []
+
+    class_names: Sequence[str]
+    batch_size: int
+    claim_quality: bool
+
+
+def write_cell_tables(files: RunFiles, design: Design, facts: CellFacts) -> None:
+    """Write ``predictions``, ``control``, ``cells`` and ``classes`` from the cells' files.
+
+    Args:
+        files: of the run.
+        design: the cells that should be there; one without a result becomes a failed row.
+        facts: of the run.
+    """
+    predictions: list[pa.Table] = []
+    cells: list[CellRow] = []
+    classes: list[ClassRow] = []
     for cell in design.cells:
-        key = {
-            "run_id": files.run_id,
-            "variant": cell.variant,
-            "max_length": cell.max_length,
-            "repeat": cell.repeat,
-        }
-        row = {**key, "core": cell.core, "order": cell.order, "batch_size": batch_size}
         path = files.cell(cell.cell_id)
         if not path.is_file():
-            error = read_failure(files, cell) or "it was not run"
-            cells.append({**row, "status": "failed", "error": error})
+            cells.append(_failed_row(files, cell, facts))
             continue
         table = read_table(path)
-        tables.append(table)
-        measured = table.filter(pa.compute.invert(table["warmup"]))
-        row |= {"status": "ok", "core": table["core"][0].as_py(), **_latencies(measured)}
-        row["warmup_documents"] = table.num_rows - measured.num_rows
-        facts = table_metadata(table)["facts"]
-        row |= {name: facts[name] for name, _, _ in READ_BACK}
-        row |= {name: datetime.fromisoformat(facts[name]) for name in _TIMES}
-        row |= _course(table)
-        row["flags"] = flags(row)
-        if claim_quality:
-            labels, predictions = (
-                measured[name].to_numpy().astype(np.int64) for name in ("label", "prediction")
-            )
-            found = quality.measure(labels, predictions)
-            row |= _quality_columns(found)
-            classes += [
-                {
-                    **key,
-                    "class_id": entry.label,
-                    "class_name": class_names[entry.label],
-                    "precision": entry.precision,
-                    "recall": entry.recall,
-                    "f1": entry.f1,
-                    "support": entry.support,
-                }
-                for entry in found.classes
-            ]
+        predictions.append(table)
+        row = _cell_row(_cell_key(files, cell), cell, table, facts)
+        if facts.claim_quality:
+            scores = _scores(table)
+            row = merge(CellRow, row, _score_columns(scores))
+            classes += _class_rows(_cell_key(files, cell), scores, facts.class_names)
         cells.append(row)
-    write_table(files.table("predictions"), _joined("predictions", tables))
+    write_table(files.table("predictions"), _joined("predictions", predictions))
     write_table(files.table("cells"), make_table("cells", cells))
     write_table(files.table("classes"), make_table("classes", classes))
     if design.control:
-        found_control = _existing(files, design.control)
-        write_table(files.table("control"), _joined("control", found_control))
+        control = _existing(files, design.control)
+        write_table(files.table("control"), _joined("control", control))
+
+
+def _cell_key(files: RunFiles, cell: Cell) -> CellKey:
+    return {
+        "run_id": files.run_id,
+        "variant": cell.variant,
+        "max_length": cell.max_length,
+        "repeat": cell.repeat,
+    }
+
+
+def _failed_row(files: RunFiles, cell: Cell, facts: CellFacts) -> CellRow:
+    outcome: CellRow = {
+        "core": cell.core,
+        "order": cell.order,
+        "batch_size": facts.batch_size,
+        "status": "failed",
+        "error": read_failure(files, cell) or "it was not run",
+    }
+    return merge(CellRow, _cell_key(files, cell), outcome)
+
+
+def _cell_row(key: CellKey, cell: Cell, table: pa.Table, facts: CellFacts) -> CellRow:
+    """All of a finished cell but its quality."""
+    measured = _measured(table)
+    outcome: CellRow = {
+        "core": table["core"][0].as_py(),
+        "order": cell.order,
+        "batch_size": facts.batch_size,
+        "status": "ok",
+        "documents": measured.num_rows,
+        "warmup_documents": table.num_rows - measured.num_rows,
+    }
+    read_back = _read_back(table_metadata(table)["facts"])
+    row = merge(CellRow, key, outcome, _latencies(measured), read_back, _course(table))
+    row["flags"] = flags(row)
+    return row
+
+
+def _measured(table: pa.Table) -> pa.Table:
+    return table.filter(pa.compute.invert(table["warmup"]))
+
+
+def _read_back(facts: Mapping[str, Any]) -> ReadBack:
+    """What the worker noted, with its moments as such."""
+    columns = {name: facts[name] for name in names(ReadBack)}
+    for name in ("started_at", "ended_at"):
+        columns[name] = datetime.fromisoformat(facts[name])
+    return cast(ReadBack, columns)
+
+
+def _scores(table: pa.Table) -> quality.Quality:
+    measured = _measured(table)
+    labels, predictions = (measured[name].to_numpy().astype(np.int64) for name in ("label", "prediction"))
+    return quality.measure(labels, predictions)
+
+
+def _class_rows(key: CellKey, scores: quality.Quality, class_names: Sequence[str]) -> list[ClassRow]:
+    return [
+        {
+            **key,
+            "class_id": entry.label,
+            "class_name": class_names[entry.label],
+            "precision": entry.precision,
+            "recall": entry.recall,
+            "f1": entry.f1,
+            "support": entry.support,
+        }
+        for entry in scores.classes
+    ]
 
 
 def write_variants(files: RunFiles, prepared: dict[str, PreparedVariant]) -> None:
     """Write ``variants``: what was prepared, and how large it is."""
-    rows = [
+    rows: list[VariantRow] = [
         {
             "run_id": files.run_id,
             "variant": name,
@@ -107,40 +166,36 @@ def write_variants(files: RunFiles, prepared: dict[str, PreparedVariant]) -> Non
             "engine": entry.artifact.settings.engine,
             "prepare_seconds": entry.artifact.prepare_seconds,
             "cached": entry.cached,
-            "details": _json(entry.artifact.details),
+            "details": json.dumps(entry.artifact.details, ensure_ascii=False, sort_keys=True),
         }
         for name, entry in prepared.items()
     ]
     write_table(files.table("variants"), make_table("variants", rows))
 
 
-def flags(row: dict[str, Any]) -> list[str]:
-    """What was out of line while a cell ran, in words.
-
-    Args:
-        row: of the table ``cells``.
-    """
-    found = []
-    seconds = row["measure_seconds"]
+def flags(row: CellRow) -> list[str]:
+    """What was out of line while a cell ran, in words."""
+    said = []
+    seconds = row["measure_seconds"] or 0.0
     steal, other = row["steal_seconds"], row["other_seconds"]
     if not row["pinned"]:
-        found.append("not pinned: this system has no affinity call")
+        said.append("not pinned: this system cannot pin a process to a core")
     if steal is not None and steal > STEAL_SHARE * seconds:
-        found.append(f"the hypervisor took {steal / seconds:.0%} of the core's time")
+        said.append(f"the hypervisor took {steal / seconds:.0%} of the core's time")
     # Counters of a core move in hundredths of a second.
     if other is not None and other > max(FOREIGN_SHARE * seconds, 0.1):
-        found.append(f"others used the core for {other / seconds:.0%} of the time")
+        said.append(f"others used the core for {other / seconds:.0%} of the time")
     if row["throttle_count"]:
-        found.append(f"the core was throttled {row['throttle_count']} times")
+        said.append(f"the core was throttled {row['throttle_count']} times")
     before, after = row["frequency_mhz_before"], row["frequency_mhz_after"]
     if before and after and abs(np.log(after / before)) > 0.1:
-        found.append(f"the clock went from {before:.0f} to {after:.0f} MHz")
+        said.append(f"the clock went from {before:.0f} to {after:.0f} MHz")
     if row.get("step_at") is not None:
         ratio = row["step_ratio"]
-        found.append(f"times shift by a factor of {ratio:.2f} at document {row['step_at']}")
-    if row.get("drift"):
-        found.append(f"times still drift by {np.expm1(row['drift']):+.0%} at the end of the cell")
-    return found
+        said.append(f"times shift by a factor of {ratio:.2f} at document {row['step_at']}")
+    if drifted := row.get("drift"):
+        said.append(f"times still drift by {np.expm1(drifted):+.0%} at the end of the cell")
+    return said
 
 
 def batches(table: pa.Table) -> pa.Table:
@@ -150,25 +205,34 @@ def batches(table: pa.Table) -> pa.Table:
     return table.take(pa.array(np.sort(first)))
 
 
-def _latencies(measured: pa.Table) -> dict[str, Any]:
-    once = batches(measured)
-    forward = once["forward_ns"].to_numpy().astype(np.float64)
-    total = forward + once["tokenize_ns"].to_numpy()
-    row: dict[str, Any] = {"documents": measured.num_rows}
-    for prefix, times in (("forward", forward), ("total", total)):
-        latency = summary.summarize(times)
-        for name in ("mean", "p50", "p90", "p95", "p99", "max"):
-            row[f"{prefix}_{name}_ms"] = getattr(latency, f"{name}_ms")
-    row["documents_per_second"] = measured.num_rows / (total.sum() / 1e9)
-    return row
+def _latencies(measured: pa.Table) -> Latencies:
+    first_rows = batches(measured)
+    forward = first_rows["forward_ns"].to_numpy().astype(np.float64)
+    total = forward + first_rows["tokenize_ns"].to_numpy()
+    in_forward, in_total = summary.summarize(forward), summary.summarize(total)
+    return {
+        "forward_mean_ms": in_forward.mean_ms,
+        "forward_p50_ms": in_forward.p50_ms,
+        "forward_p90_ms": in_forward.p90_ms,
+        "forward_p95_ms": in_forward.p95_ms,
+        "forward_p99_ms": in_forward.p99_ms,
+        "forward_max_ms": in_forward.max_ms,
+        "total_mean_ms": in_total.mean_ms,
+        "total_p50_ms": in_total.p50_ms,
+        "total_p90_ms": in_total.p90_ms,
+        "total_p95_ms": in_total.p95_ms,
+        "total_p99_ms": in_total.p99_ms,
+        "total_max_ms": in_total.max_ms,
+        "documents_per_second": measured.num_rows / (float(total.sum()) / 1e9),
+    }
 
 
-def _course(table: pa.Table) -> dict[str, Any]:
+def _course(table: pa.Table) -> Course:
     """How the times went over the cell, warm-up included: first documents, drift, a step."""
-    once = batches(table)
-    times = once["forward_ns"].to_numpy().astype(np.float64)
-    tokens = once["tokens"].to_numpy().astype(np.float64)
-    measured = ~once["warmup"].to_numpy(zero_copy_only=False).astype(bool)
+    first_rows = batches(table)
+    times = first_rows["forward_ns"].to_numpy().astype(np.float64)
+    tokens = first_rows["tokens"].to_numpy().astype(np.float64)
+    measured = ~first_rows["warmup"].to_numpy(zero_copy_only=False).astype(bool)
     count = int(measured.sum())
     if count < drift.MIN_DOCUMENTS:
         return {}  # too few to tell
@@ -185,15 +249,15 @@ def _course(table: pa.Table) -> dict[str, Any]:
     }
 
 
-def _quality_columns(found: quality.Quality) -> dict[str, float]:
+def _score_columns(scores: quality.Quality) -> Scores:
     return {
-        "accuracy": found.accuracy,
-        "precision_macro": found.macro_precision,
-        "recall_macro": found.macro_recall,
-        "f1_macro": found.macro_f1,
-        "precision_weighted": found.weighted_precision,
-        "recall_weighted": found.weighted_recall,
-        "f1_weighted": found.weighted_f1,
+        "accuracy": scores.accuracy,
+        "precision_macro": scores.macro_precision,
+        "recall_macro": scores.macro_recall,
+        "f1_macro": scores.macro_f1,
+        "precision_weighted": scores.weighted_precision,
+        "recall_weighted": scores.weighted_recall,
+        "f1_weighted": scores.weighted_f1,
     }
 
 
@@ -208,10 +272,4 @@ def _joined(name: str, tables: list[pa.Table]) -> pa.Table:
     return pa.concat_tables([empty, *(t.replace_schema_metadata(empty.schema.metadata) for t in tables)])
 
 
-def _json(value: dict[str, Any]) -> str:
-    import json
-
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
-
-
-__all__ = ["batches", "flags", "write_cell_tables", "write_variants"]
+__all__ = ["CellFacts", "batches", "flags", "write_cell_tables", "write_variants"]

@@ -15,154 +15,28 @@ model, code or versions differ, or where the baseline variant is alone, every sl
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ptdq import numbers
 from ptdq.analysis import tables
+from ptdq.analysis.changes import SAME, Change, Comparison, relative_text
 from ptdq.analysis.comparisons import Measured, read_measured
+from ptdq.analysis.tables import FigureRow
 from ptdq.statistics.noise import NoiseFloor, judge, noise_floor
 from ptdq.statistics.paired_quality import compare_predictions, holm
 from ptdq.statistics.ratios import speed_up, speed_up_of_medians
-from ptdq.store.run import Row, Run, cell_rows
-from ptdq.store.schema import SCHEMA_VERSION
+from ptdq.store.rows import CellRow
+from ptdq.store.run import Run, cell_rows
 from ptdq.store.tables import read_table
 
 Floats = NDArray[np.float64]
 
 ALPHA = 0.05
 """Of the exact McNemar tests, Holm-corrected over all variants and lengths."""
-
-SAME = "no detectable difference"
-
-
-@dataclass(frozen=True)
-class Change:
-    """One variant at one maximum length in both runs. Ratios above 1 mean that the new run is faster.
-
-    Attributes:
-        old_ms: median forward latency, the median over the rounds.
-        rounds: rounds that both runs have.
-        speedup: old over new, paired by round; None where timings are not compared.
-        speedup_refused: why there is no interval; None where there is one.
-        floor_old: noise floor of the old run, from its rounds of this variant alone.
-        latency_verdict: faster, slower, or no detectable difference: an interval that excludes 1,
-            and an effect beyond the noise floors of both runs. None where not compared, or
-            confounded.
-        confounded: why the timings of either run decide nothing; None where they do.
-        relative: the speed-up in units of the runs' own baseline variant: of the time over that of
-            the baseline variant, document by document in each round. None but where both slowed.
-        relative_verdict: as latency_verdict; None also where there is no interval.
-        machine: whether the slow-down is put down to the machine, and is no regression.
-        own_old: speed-up over the old run's own baseline variant, there and then.
-        documents: documents that both runs evaluated.
-        better: documents right in the new run only.
-        worse: documents right in the old run only.
-        mcnemar_p: exact McNemar, Holm-corrected over the comparison.
-        f1_old: weighted F1.
-        f1_difference: weighted F1 on the common documents, new minus old.
-        quality_verdict: better, worse, or no detectable difference; None where not compared.
-        quality_refused: why quality is not tested; None where it is.
-    """
-
-    variant: str
-    max_length: int
-    old_ms: float | None = None
-    new_ms: float | None = None
-    rounds: int = 0
-    speedup: float | None = None
-    speedup_low: float | None = None
-    speedup_high: float | None = None
-    speedup_refused: str | None = None
-    floor_old: float | None = None
-    floor_new: float | None = None
-    latency_verdict: str | None = None
-    confounded: str | None = None
-    relative: float | None = None
-    relative_low: float | None = None
-    relative_high: float | None = None
-    relative_verdict: str | None = None
-    machine: bool = False
-    own_old: float | None = None
-    own_new: float | None = None
-    documents: int | None = None
-    better: int | None = None
-    worse: int | None = None
-    mcnemar_p: float | None = None
-    f1_old: float | None = None
-    f1_new: float | None = None
-    f1_difference: float | None = None
-    f1_difference_low: float | None = None
-    f1_difference_high: float | None = None
-    quality_verdict: str | None = None
-    quality_refused: str | None = None
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two runs side by side.
-
-    Attributes:
-        old: id of the earlier run.
-        new: id of the later run.
-        timings_refused: why timings are not compared; None where they are.
-        differences: what is not the same in the two runs, in words.
-        changes: a row for each variant and length of both.
-        notes: what to keep in mind, in words.
-    """
-
-    old: str
-    new: str
-    timings_refused: str | None
-    differences: list[str]
-    changes: list[Change]
-    notes: list[str]
-
-    @property
-    def regressions(self) -> list[str]:
-        """Sentences: what became slower beyond the noise floor, or was decided to predict worse.
-
-        A slow-down that is put down to the machine is not among them.
-        """
-        found = []
-        for change in self.changes:
-            where = f"{change.variant} at {change.max_length} tokens"
-            if change.latency_verdict == "slower" and not change.machine:
-                found.append(f"{where} is slower: {_latency_text(change)}")
-            if change.quality_verdict == "worse":
-                found.append(f"{where} predicts worse: {_quality_text(change)}")
-        return found
-
-    def as_json(self) -> dict[str, Any]:
-        """For ``--json`` and ``run.json``."""
-        return {"schema_version": SCHEMA_VERSION, **asdict(self), "regressions": self.regressions}
-
-
-def _latency_text(change: Change) -> str:
-    floor = max(change.floor_old or 1, change.floor_new or 1)
-    text = (
-        f"{numbers.ms(change.old_ms)} to {numbers.ms(change.new_ms)} ms, "
-        f"{numbers.ratio(change.speedup)} as fast "
-        f"{numbers.interval(change.speedup_low, change.speedup_high)}, noise floor "
-        f"{numbers.ratio(floor)}"
-    )
-    return text if change.relative is None else f"{text}; {_relative_text(change)}"
-
-
-def _relative_text(change: Change) -> str:
-    bounds = numbers.interval(change.relative_low, change.relative_high)
-    return f"relative to the baseline variant {numbers.ratio(change.relative)} as fast {bounds}"
-
-
-def _quality_text(change: Change) -> str:
-    return (
-        f"of {change.documents} documents {change.worse} are no longer right and {change.better} "
-        f"have become so (exact McNemar, corrected: p {numbers.probability(change.mcnemar_p)})"
-    )
 
 
 def compare_runs(old: Run, new: Run, seed: int = 0) -> Comparison:
@@ -215,8 +89,8 @@ def refusal(old: Run, new: Run) -> str | None:
 
 
 def _count(machine: Mapping[str, Any], name: str) -> int | None:
-    found = machine.get(name)
-    return None if found is None else len(found)
+    cores = machine.get(name)
+    return None if cores is None else len(cores)
 
 
 def _said(value: object) -> str:
@@ -277,7 +151,7 @@ def _notes(old: Run, new: Run, changes: Sequence[Change]) -> list[str]:
         slowed = [c for c in changes if c.max_length == length and c.machine]
         if slowed:
             names = ", ".join(
-                c.variant + (f" ({_relative_text(c)})" if c.relative is not None else "") for c in slowed
+                c.variant + (f" ({relative_text(c)})" if c.relative is not None else "") for c in slowed
             )
             notes.append(
                 f"at {length} tokens the baseline variant {new.baseline} is slower as well, with the "
@@ -293,7 +167,7 @@ def _notes(old: Run, new: Run, changes: Sequence[Change]) -> list[str]:
     return notes
 
 
-def _cells(run: Run, variant: str, length: int) -> list[Row]:
+def _cells(run: Run, variant: str, length: int) -> list[CellRow]:
     return cell_rows(run.good, variant, length)
 
 
@@ -303,22 +177,30 @@ def _predictions(run: Run) -> pa.Table | None:
 
 
 def _figures(old: Run, new: Run, variant: str, length: int) -> Change:
-    def of(rows: Sequence[Row], name: str) -> float | None:
-        found = [r for r in rows if (r["variant"], r["max_length"]) == (variant, length)]
-        return found[0].get(name) if found else None
-
-    before, after = tables.figures(old), tables.figures(new)
-    own_before, own_after = tables.against_baseline(old), tables.against_baseline(new)
+    before, after = (_figures_of(run, variant, length) for run in (old, new))
     return Change(
         variant,
         length,
-        old_ms=of(before, "forward_p50_ms"),
-        new_ms=of(after, "forward_p50_ms"),
-        f1_old=of(before, "f1_weighted"),
-        f1_new=of(after, "f1_weighted"),
-        own_old=of(own_before, "speedup"),
-        own_new=of(own_after, "speedup"),
+        old_ms=before.get("forward_p50_ms"),
+        new_ms=after.get("forward_p50_ms"),
+        f1_old=before.get("f1_weighted"),
+        f1_new=after.get("f1_weighted"),
+        own_old=_own_speedup(old, variant, length),
+        own_new=_own_speedup(new, variant, length),
     )
+
+
+def _figures_of(run: Run, variant: str, length: int) -> FigureRow:
+    key = (variant, length)
+    rows = (r for r in tables.figures(run) if (r["variant"], r["max_length"]) == key)
+    return next(rows, FigureRow())
+
+
+def _own_speedup(run: Run, variant: str, length: int) -> float | None:
+    """Over the run's own baseline variant."""
+    rows = tables.against_baseline(run)
+    key = (variant, length)
+    return next((r["speedup"] for r in rows if (r["variant"], r["max_length"]) == key), None)
 
 
 Pair = tuple[Measured, Measured]
@@ -334,13 +216,13 @@ def _common(old: pa.Table | None, new: pa.Table | None, variant: str, length: in
     if not shared:
         return None
     wanted = pa.array(shared, pa.string())
-    found = [
+    before, after = (
         read_measured(table.filter(pa.compute.is_in(table["doc_id"], wanted)), variant, length)
         for table in tables_
-    ]
-    if found[0] is None or found[1] is None:
+    )
+    if before is None or after is None:
         return None
-    return found[0], found[1]
+    return before, after
 
 
 def _of(table: pa.Table, variant: str, length: int) -> pa.Table:
@@ -351,15 +233,31 @@ def _of(table: pa.Table, variant: str, length: int) -> pa.Table:
 
 
 @dataclass(frozen=True)
+class _Round:
+    """The median of a round in ms (or in units of another variant's), and where it ran."""
+
+    median: float
+    core: int
+
+    def over(self, other: _Round) -> _Round:
+        return _Round(self.median / other.median, _place(self.core, other.core))
+
+
+Rounds = dict[int, _Round]
+
+
+@dataclass(frozen=True)
 class _Timed:
     """Times of one variant at one length, in both runs.
 
     Attributes:
-        rounds: of either run, by number: a median in ms, and the core.
+        old: rounds of the old run, by number.
+        new: rounds of the new run.
         pair: of the documents that both runs have; None where the rows of documents are gone.
     """
 
-    rounds: tuple[dict[int, Row], dict[int, Row]]
+    old: Rounds
+    new: Rounds
     pair: Pair | None
 
     def over(self, other: _Timed) -> _Timed:
@@ -367,26 +265,21 @@ class _Timed:
 
         The cores of both count as one place: another pair of cores is another place.
         """
-        one, two = (
-            {
-                r: {
-                    "forward_p50_ms": mine[r]["forward_p50_ms"] / theirs[r]["forward_p50_ms"],
-                    "core": _place(mine[r]["core"], theirs[r]["core"]),
-                }
-                for r in mine.keys() & theirs.keys()
-            }
-            for mine, theirs in zip(self.rounds, other.rounds, strict=True)
-        )
+        old, new = _rounds_over(self.old, other.old), _rounds_over(self.new, other.new)
         if self.pair is None or other.pair is None:
-            return _Timed((one, two), None)
-        first, second = (
-            replace(a, times=a.times / b.times, cores=_place(a.cores, b.cores))
-            for a, b in (
-                (mine.only(sorted(rounds)), theirs.only(sorted(rounds)))
-                for mine, theirs, rounds in zip(self.pair, other.pair, (one, two), strict=True)
-            )
-        )
-        return _Timed((one, two), (first, second))
+            return _Timed(old, new, None)
+        first = _measured_over(self.pair[0], other.pair[0], sorted(old))
+        second = _measured_over(self.pair[1], other.pair[1], sorted(new))
+        return _Timed(old, new, (first, second))
+
+
+def _rounds_over(rounds: Rounds, others: Rounds) -> Rounds:
+    return {number: rounds[number].over(others[number]) for number in rounds.keys() & others.keys()}
+
+
+def _measured_over(measured: Measured, other: Measured, rounds: Sequence[int]) -> Measured:
+    a, b = measured.only(rounds), other.only(rounds)
+    return replace(a, times=a.times / b.times, cores=_place(a.cores, b.cores))
 
 
 def _place(core: Any, other: Any) -> Any:
@@ -395,33 +288,33 @@ def _place(core: Any, other: Any) -> Any:
 
 
 def _timed(old: Run, new: Run, variant: str, length: int, pair: Pair | None) -> _Timed:
-    return _Timed((_by_round(old, variant, length), _by_round(new, variant, length)), pair)
+    return _Timed(_by_round(old, variant, length), _by_round(new, variant, length), pair)
 
 
 def _latency(old: Run, new: Run, timed: _Timed, seed: int) -> dict[str, Any]:
     """Fields of :class:`Change` that are about time."""
-    shared = sorted(timed.rounds[0].keys() & timed.rounds[1].keys())
-    floors = [_floor(list(found.values())) for found in timed.rounds]
-    fields: dict[str, Any] = {
+    shared = sorted(timed.old.keys() & timed.new.keys())
+    floors = [_floor(list(rounds.values())) for rounds in (timed.old, timed.new)]
+    changed: dict[str, Any] = {
         "rounds": len(shared),
         "floor_old": floors[0].floor if floors[0] else None,
         "floor_new": floors[1].floor if floors[1] else None,
     }
     if not shared:
-        return fields | {"speedup_refused": "no round that both runs have"}
+        return changed | {"speedup_refused": "no round that both runs have"}
     if timed.pair is not None:
         a, b = (measured.only(shared) for measured in timed.pair)
         ratio = speed_up(a.times, b.times, a.cores, b.cores, seed=seed)
     elif old.get("data", "digest") == new.get("data", "digest") is not None:
         # The rows of the documents were pruned.
-        a_rows, b_rows = ([found[r] for r in shared] for found in timed.rounds)
-        ratio = speed_up_of_medians(_medians(a_rows), _medians(b_rows), _cores(a_rows), _cores(b_rows))
+        before, after = ([rounds[r] for r in shared] for rounds in (timed.old, timed.new))
+        ratio = speed_up_of_medians(_medians(before), _medians(after), _cores(before), _cores(after))
     else:
         text = "the runs have other documents, or the rows of their documents were pruned"
-        return fields | {"speedup_refused": text}
+        return changed | {"speedup_refused": text}
     known = [floor for floor in floors if floor is not None]
     verdict = judge(ratio, max(known, key=lambda f: f.floor)) if known else SAME
-    return fields | {
+    return changed | {
         "speedup": ratio.point,
         "speedup_low": ratio.low,
         "speedup_high": ratio.high,
@@ -467,13 +360,13 @@ def _blame_machine(
     def relative(change: Change, own: Change) -> Change:
         if change.latency_verdict != "slower":
             return change
-        found = _latency(old, new, timed(change).over(timed(own)), seed)
-        decided = found.get("latency_verdict") if found.get("speedup_low") is not None else None
+        ratio = _latency(old, new, timed(change).over(timed(own)), seed)
+        decided = ratio.get("latency_verdict") if ratio.get("speedup_low") is not None else None
         return replace(
             change,
-            relative=found.get("speedup"),
-            relative_low=found.get("speedup_low"),
-            relative_high=found.get("speedup_high"),
+            relative=ratio.get("speedup"),
+            relative_low=ratio.get("speedup_low"),
+            relative_high=ratio.get("speedup_high"),
             relative_verdict=decided,
             machine=decided in (SAME, "faster"),
         )
@@ -490,27 +383,27 @@ def _blame_machine(
     return [decided.get((change.variant, change.max_length), change) for change in changes]
 
 
-def _by_round(run: Run, variant: str, length: int) -> dict[int, Row]:
+def _by_round(run: Run, variant: str, length: int) -> Rounds:
     return {
-        cell["repeat"]: cell
+        cell["repeat"]: _Round(median, cell["core"])
         for cell in _cells(run, variant, length)
-        if cell["forward_p50_ms"] is not None
+        if (median := cell["forward_p50_ms"]) is not None
     }
 
 
-def _floor(cells: Sequence[Row]) -> NoiseFloor | None:
+def _floor(rounds: Sequence[_Round]) -> NoiseFloor | None:
     """Noise floor of one variant's rounds, from their medians."""
-    if len(cells) < 2:
+    if len(rounds) < 2:
         return None
-    return noise_floor(_medians(cells)[None, :, None], _cores(cells)[None, :])
+    return noise_floor(_medians(rounds)[None, :, None], _cores(rounds)[None, :])
 
 
-def _medians(cells: Sequence[Row]) -> Floats:
-    return np.array([cell["forward_p50_ms"] for cell in cells], np.float64)
+def _medians(rounds: Sequence[_Round]) -> Floats:
+    return np.array([entry.median for entry in rounds], np.float64)
 
 
-def _cores(cells: Sequence[Row]) -> NDArray[np.int64]:
-    return np.array([cell["core"] for cell in cells], np.int64)
+def _cores(rounds: Sequence[_Round]) -> NDArray[np.int64]:
+    return np.array([entry.core for entry in rounds], np.int64)
 
 
 def _quality(old: Run, new: Run, pair: Pair | None, seed: int) -> dict[str, Any]:
@@ -521,15 +414,15 @@ def _quality(old: Run, new: Run, pair: Pair | None, seed: int) -> dict[str, Any]
         text = "no common documents: other data, or the rows of the documents were pruned"
         return {"quality_refused": text}
     a, b = pair
-    found = compare_predictions(a.labels, a.predictions[0], b.predictions[0], seed=seed)
+    compared = compare_predictions(a.labels, a.predictions[0], b.predictions[0], seed=seed)
     return {
-        "documents": found.documents,
-        "better": found.gained,
-        "worse": found.lost,
-        "mcnemar_p": found.p_value,
-        "f1_difference": found.weighted_f1.point,
-        "f1_difference_low": found.weighted_f1.low,
-        "f1_difference_high": found.weighted_f1.high,
+        "documents": compared.documents,
+        "better": compared.gained,
+        "worse": compared.lost,
+        "mcnemar_p": compared.p_value,
+        "f1_difference": compared.weighted_f1.point,
+        "f1_difference_low": compared.weighted_f1.low,
+        "f1_difference_high": compared.weighted_f1.high,
     }
 
 

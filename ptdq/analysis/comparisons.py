@@ -9,7 +9,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,8 +22,16 @@ from ptdq.statistics.noise import judge, noise_floor, rounds_needed
 from ptdq.statistics.non_inferiority import non_inferior
 from ptdq.statistics.paired_quality import compare_predictions
 from ptdq.statistics.quality import nondeterminism
-from ptdq.statistics.ratios import Ratio, speed_up
+from ptdq.statistics.ratios import speed_up
 from ptdq.store.layout import RunFiles
+from ptdq.store.rows import (
+    BucketRow,
+    ComparisonRow,
+    InterferenceRow,
+    PairKey,
+    PairQuality,
+)
+from ptdq.store.schema import merge
 from ptdq.store.tables import make_table, read_table, write_table
 
 Floats = NDArray[np.float64]
@@ -78,24 +85,24 @@ class Measured:
 def read_measured(table: pa.Table, variant: str, max_length: int) -> Measured | None:
     """Rows of a variant and length as arrays; None where no round finished."""
     equal = pa.compute.equal
-    mine = table.filter(
+    rows = table.filter(
         pa.compute.and_(
             pa.compute.and_(equal(table["variant"], variant), equal(table["max_length"], max_length)),
             pa.compute.invert(table["warmup"]),
         )
     )
-    if mine.num_rows == 0:
+    if rows.num_rows == 0:
         return None
-    rounds = sorted(pa.compute.unique(mine["repeat"]).to_pylist())
+    rounds = sorted(pa.compute.unique(rows["repeat"]).to_pylist())
     cores, times, in_order, tokens, order_tokens, predictions = [], [], [], [], [], []
     labels: Ints = np.empty(0, np.int64)
     logits: NDArray[np.float32] = np.empty((0, 0), np.float32)
     for number in rounds:
-        cell = mine.filter(equal(mine["repeat"], number)).sort_by("position")
-        once = batches(cell)
-        in_order.append(_floats(once, "forward_ns"))
-        order_tokens.append(_ints(once, "tokens"))
-        by_id = once.sort_by("doc_id")
+        cell = rows.filter(equal(rows["repeat"], number)).sort_by("position")
+        first_rows = batches(cell)
+        in_order.append(_floats(first_rows, "forward_ns"))
+        order_tokens.append(_ints(first_rows, "tokens"))
+        by_id = first_rows.sort_by("doc_id")
         times.append(_floats(by_id, "forward_ns"))
         tokens.append(_ints(by_id, "tokens"))
         documents = cell.sort_by("doc_id")
@@ -126,20 +133,11 @@ def _ints(table: pa.Table, name: str) -> Ints:
     return table[name].to_numpy().astype(np.int64)  # type: ignore[no-any-return]
 
 
-def write_comparisons(
-    files: RunFiles,
-    variants: Sequence[str],
-    max_lengths: Sequence[int],
-    *,
-    claim_quality: bool,
-    margin: float,
-    seed: int,
-    cores: int,
-) -> None:
-    """Write ``comparisons``, ``buckets`` and ``interference`` from the predictions.
+@dataclass(frozen=True)
+class Question:
+    """What is asked of the comparisons of a run.
 
-    Args:
-        files: of the run, with ``predictions`` (and ``control``) written.
+    Attributes:
         variants: the first is the baseline of the others; later ones of those after them.
         max_lengths: lengths of the run.
         claim_quality: whether labels mean anything (not with random weights).
@@ -147,31 +145,42 @@ def write_comparisons(
         seed: of the resampling.
         cores: number of cores; rounds are added in multiples of it.
     """
+
+    variants: Sequence[str]
+    max_lengths: Sequence[int]
+    claim_quality: bool
+    margin: float
+    seed: int
+    cores: int
+
+
+def write_comparisons(files: RunFiles, question: Question) -> None:
+    """Write ``comparisons``, ``buckets`` and ``interference`` from the predictions.
+
+    Args:
+        files: of the run, with ``predictions`` (and ``control``) written.
+        question: what is asked.
+    """
     table = read_table(files.table("predictions"))
-    comparisons: list[dict[str, Any]] = []
-    buckets: list[dict[str, Any]] = []
-    for length in max_lengths:
-        found = {name: read_measured(table, name, length) for name in variants}
-        for baseline, variant in combinations(variants, 2):
-            a, b = found[baseline], found[variant]
-            if a is None or b is None:
+    comparisons: list[ComparisonRow] = []
+    buckets: list[BucketRow] = []
+    for length in question.max_lengths:
+        measured = {name: read_measured(table, name, length) for name in question.variants}
+        for baseline, variant in combinations(question.variants, 2):
+            pair = _shared_rounds(measured[baseline], measured[variant])
+            if pair is None:
                 continue
-            shared = [r for r in a.rounds if r in b.rounds]
-            if not shared:
-                continue
-            a, b = a.only(shared), b.only(shared)
-            key = {
+            key: PairKey = {
                 "run_id": files.run_id,
                 "baseline": baseline,
                 "variant": variant,
                 "max_length": length,
             }
-            row: dict[str, Any] = {**key, "rounds": len(shared), "documents": a.labels.size}
-            row |= timing_columns(a, b, seed=seed, cores=cores)
-            row |= prediction_columns(a, b, seed=seed, margin=margin, claim_quality=claim_quality)
-            comparisons.append(row)
-            if baseline == variants[0]:
-                buckets += [{**key, **columns} for columns in bucket_columns(a, b, seed=seed)]
+            timing = timing_columns(*pair, seed=question.seed, cores=question.cores)
+            comparisons.append(merge(ComparisonRow, key, timing, prediction_columns(*pair, question)))
+            if baseline == question.variants[0]:
+                for bucket in bucket_columns(*pair, seed=question.seed):
+                    buckets.append(merge(BucketRow, key, bucket))
     write_table(files.table("comparisons"), make_table("comparisons", comparisons))
     write_table(files.table("buckets"), make_table("buckets", buckets))
     if files.table("control").is_file():
@@ -179,13 +188,29 @@ def write_comparisons(
         write_table(files.table("interference"), make_table("interference", rows))
 
 
-def timing_columns(a: Measured, b: Measured, *, seed: int, cores: int) -> dict[str, Any]:
+def _shared_rounds(a: Measured | None, b: Measured | None) -> tuple[Measured, Measured] | None:
+    """Two variants in the rounds that both have; None without any."""
+    if a is None or b is None:
+        return None
+    shared = [number for number in a.rounds if number in b.rounds]
+    return (a.only(shared), b.only(shared)) if shared else None
+
+
+def timing_columns(a: Measured, b: Measured, *, seed: int, cores: int) -> ComparisonRow:
     """Columns of ``comparisons`` that are about time."""
     median = speed_up(a.times, b.times, a.cores, b.cores, quantile=0.5, seed=seed)
     tail = speed_up(a.times, b.times, a.cores, b.cores, quantile=0.95, seed=seed)
-    row: dict[str, Any] = {
-        **_ratio_columns("speedup", median),
-        **_ratio_columns("speedup_p95", tail),
+    row: ComparisonRow = {
+        "rounds": len(a.rounds),
+        "documents": a.labels.size,
+        "speedup": median.point,
+        "speedup_low": median.low,
+        "speedup_high": median.high,
+        "speedup_refused": median.refused,
+        "speedup_p95": tail.point,
+        "speedup_p95_low": tail.low,
+        "speedup_p95_high": tail.high,
+        "speedup_p95_refused": tail.refused,
         "round_speedups": list(median.per_round),
         "latency_verdict": "no detectable difference",
     }
@@ -197,54 +222,62 @@ def timing_columns(a: Measured, b: Measured, *, seed: int, cores: int) -> dict[s
         if needed.more:
             row["rounds_needed"] = len(a.rounds) + needed.more
     if a.in_order.shape[1] >= MIN_DOCUMENTS:
-        found = confounded(a.in_order, b.in_order, seed=seed)
-        row["confounded"] = found.reason if found.confounded else None
+        course = confounded(a.in_order, b.in_order, seed=seed)
+        row["confounded"] = course.reason if course.confounded else None
     return row
 
 
-def prediction_columns(
-    a: Measured, b: Measured, *, seed: int, margin: float, claim_quality: bool
-) -> dict[str, Any]:
+def prediction_columns(a: Measured, b: Measured, question: Question) -> PairQuality:
     """Columns of ``comparisons`` that are about predictions; scores only where they are claimed."""
     first, second = a.predictions[0], b.predictions[0]
-    found = compare_predictions(
-        a.labels, first, second, baseline_logits=a.logits, variant_logits=b.logits, seed=seed
+    changes = compare_predictions(
+        a.labels,
+        first,
+        second,
+        baseline_logits=a.logits,
+        variant_logits=b.logits,
+        seed=question.seed,
     )
-    row: dict[str, Any] = {
-        "agreement": found.agreement,
-        "largest_logit_difference": found.largest_logit_difference,
+    row: PairQuality = {
+        "agreement": changes.agreement,
+        "largest_logit_difference": changes.largest_logit_difference,
     }
-    if not claim_quality:
+    if not question.claim_quality:
         return row
-    row |= {
-        "kappa": found.kappa,
-        "discordant_better": found.gained,
-        "discordant_worse": found.lost,
-        "mcnemar_p": found.p_value,
-        "class_changes": json.dumps([asdict(change) for change in found.recalls]),
-    }
-    for name, difference in (
-        ("accuracy", found.accuracy),
-        ("f1_macro", found.macro_f1),
-        ("f1_weighted", found.weighted_f1),
-    ):
-        row[f"{name}_difference"] = difference.point
-        row[f"{name}_difference_low"] = difference.low
-        row[f"{name}_difference_high"] = difference.high
+    row.update(
+        {
+            "kappa": changes.kappa,
+            "discordant_better": changes.gained,
+            "discordant_worse": changes.lost,
+            "mcnemar_p": changes.p_value,
+            "class_changes": json.dumps([asdict(change) for change in changes.recalls]),
+            "accuracy_difference": changes.accuracy.point,
+            "accuracy_difference_low": changes.accuracy.low,
+            "accuracy_difference_high": changes.accuracy.high,
+            "f1_macro_difference": changes.macro_f1.point,
+            "f1_macro_difference_low": changes.macro_f1.low,
+            "f1_macro_difference_high": changes.macro_f1.high,
+            "f1_weighted_difference": changes.weighted_f1.point,
+            "f1_weighted_difference_low": changes.weighted_f1.low,
+            "f1_weighted_difference_high": changes.weighted_f1.high,
+        }
+    )
     try:
-        kept = non_inferior(a.labels, first, second, margin=margin, seed=seed)
+        kept = non_inferior(a.labels, first, second, margin=question.margin, seed=question.seed)
     except ValueError:
         return row  # a baseline with F1 0 has nothing to keep a share of
-    row |= {
-        "f1_ratio": kept.ratio,
-        "f1_ratio_low": kept.low,
-        "non_inferiority": kept.outcome,
-        "documents_needed": kept.documents_needed,
-    }
+    row.update(
+        {
+            "f1_ratio": kept.ratio,
+            "f1_ratio_low": kept.low,
+            "non_inferiority": kept.outcome,
+            "documents_needed": kept.documents_needed,
+        }
+    )
     return row
 
 
-def bucket_columns(a: Measured, b: Measured, *, seed: int) -> list[dict[str, Any]]:
+def bucket_columns(a: Measured, b: Measured, *, seed: int) -> list[BucketRow]:
     """Columns of ``buckets``; nothing where the documents are too few or all of one length."""
     edges = bucket_edges(a.tokens)
     return [
@@ -252,7 +285,10 @@ def bucket_columns(a: Measured, b: Measured, *, seed: int) -> list[dict[str, Any
             "tokens_from": bucket.shortest,
             "tokens_to": bucket.longest,
             "documents": bucket.documents,
-            **_ratio_columns("speedup", bucket.ratio),
+            "speedup": bucket.ratio.point,
+            "speedup_low": bucket.ratio.low,
+            "speedup_high": bucket.ratio.high,
+            "speedup_refused": bucket.ratio.refused,
         }
         for bucket in ratios_by_length(
             a.times, b.times, a.cores, b.cores, a.tokens, edges=edges, seed=seed
@@ -260,23 +296,13 @@ def bucket_columns(a: Measured, b: Measured, *, seed: int) -> list[dict[str, Any
     ]
 
 
-def _ratio_columns(name: str, ratio: Ratio) -> dict[str, float | str | None]:
-    return {
-        name: ratio.point,
-        f"{name}_low": ratio.low,
-        f"{name}_high": ratio.high,
-        f"{name}_refused": ratio.refused,
-    }
-
-
-def interference(control: pa.Table, predictions: pa.Table, run_id: str) -> list[dict[str, Any]]:
+def interference(control: pa.Table, predictions: pa.Table, run_id: str) -> list[InterferenceRow]:
     """Rows of ``interference``: the control's documents on its core, neighbour idle and neighbour busy.
 
     Nothing of a variant that had no round on that core: the core would be in the ratio.
     """
-    pairs = sorted({(r["variant"], r["max_length"]) for r in _keys(control)})
-    rows = []
-    for variant, length in pairs:
+    rows: list[InterferenceRow] = []
+    for variant, length in _variants_and_lengths(control):
         alone = read_measured(control, variant, length)
         if alone is None:
             continue
@@ -302,27 +328,22 @@ def interference(control: pa.Table, predictions: pa.Table, run_id: str) -> list[
 def _same_documents(
     control: pa.Table, predictions: pa.Table, variant: str, length: int
 ) -> Measured | None:
-    mine = control.filter(pa.compute.equal(control["max_length"], length))
-    ids = pa.compute.unique(mine["doc_id"])
+    at_length = control.filter(pa.compute.equal(control["max_length"], length))
+    ids = pa.compute.unique(at_length["doc_id"])
     return read_measured(
         predictions.filter(pa.compute.is_in(predictions["doc_id"], ids)), variant, length
     )
 
 
-def _keys(table: pa.Table) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = (
-        table.select(["variant", "max_length"])
-        .group_by(["variant", "max_length"])
-        .aggregate([])
-        .to_pylist()
-    )
-    return found
+def _variants_and_lengths(table: pa.Table) -> list[tuple[str, int]]:
+    keys = table.select(["variant", "max_length"]).group_by(["variant", "max_length"]).aggregate([])
+    return sorted(zip(keys["variant"].to_pylist(), keys["max_length"].to_pylist(), strict=True))
 
 
 def nondeterministic(files: RunFiles, variants: Sequence[str], lengths: Sequence[int]) -> list[str]:
     """Sentences about variants whose predictions are not the same in every repeat."""
     table = read_table(files.table("predictions"))
-    found = []
+    said = []
     for variant in variants:
         for length in lengths:
             measured = read_measured(table, variant, length)
@@ -330,8 +351,8 @@ def nondeterministic(files: RunFiles, variants: Sequence[str], lengths: Sequence
                 continue
             changed = nondeterminism(measured.predictions)
             if not changed.deterministic:
-                found.append(
+                said.append(
                     f"{variant} at {length} tokens is not deterministic: {len(changed.changed)} of "
                     f"{changed.documents} documents change class between repeats"
                 )
-    return found
+    return said

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ptdq.analysis import aggregate
-from ptdq.analysis.comparisons import nondeterministic, write_comparisons
+from ptdq.analysis.comparisons import Question, nondeterministic, write_comparisons
 from ptdq.analysis.since import change_since
 from ptdq.analysis.verdict import Gates, decide, judge_gates
 from ptdq.measure.design import Design
 from ptdq.store.disk import read_json, write_json
 from ptdq.store.layout import RunFiles
+from ptdq.store.rows import ComparisonRow, VariantRow
 from ptdq.store.run import load
 from ptdq.variants.preparation import PreparedVariant
 
@@ -46,19 +47,13 @@ def conclude(
     """
     variants = list(prepared)
     aggregate.write_variants(files, dict(prepared))
-    aggregate.write_cell_tables(files, design, class_names, batch_size, claim_quality)
-    write_comparisons(
-        files,
-        variants,
-        max_lengths,
-        claim_quality=claim_quality,
-        margin=margin,
-        seed=seed,
-        cores=len(design.cores),
-    )
+    facts = aggregate.CellFacts(class_names, batch_size, claim_quality)
+    aggregate.write_cell_tables(files, design, facts)
+    question = Question(variants, max_lengths, claim_quality, margin, seed, len(design.cores))
+    write_comparisons(files, question)
     run = load(files)
-    comparisons, failed = run.rows("comparisons"), run.failed
-    judged = judge_gates(gates, variants, max_lengths, comparisons, run.good, run.rows("variants"))
+    comparisons, failed = run.rows(ComparisonRow), run.failed
+    judged = judge_gates(gates, variants, max_lengths, comparisons, run.good, run.rows(VariantRow))
     verdict = decide(
         variants,
         max_lengths,
@@ -71,10 +66,16 @@ def conclude(
     record = read_json(files.record)
     record["gates"] = [vars(gate) for gate in judged]
     record["verdict"] = verdict.as_json()
-    found = nondeterministic(files, variants, max_lengths)
-    record["notes"] = list(dict.fromkeys([*record["notes"], *found]))
+    unstable = nondeterministic(files, variants, max_lengths)
+    record["notes"] = list(dict.fromkeys([*record["notes"], *unstable]))
     record["baseline"] = change_since(files, baseline)
     record["failures"] = [
-        {name: cell[name] for name in ("variant", "max_length", "repeat", "error")} for cell in failed
+        {
+            "variant": cell["variant"],
+            "max_length": cell["max_length"],
+            "repeat": cell["repeat"],
+            "error": cell["error"],
+        }
+        for cell in failed
     ]
     write_json(files.record, record)

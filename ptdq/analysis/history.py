@@ -8,7 +8,8 @@ from itertools import groupby
 
 from ptdq.analysis import tables
 from ptdq.store.results import started
-from ptdq.store.run import Row, Run, cell_rows
+from ptdq.store.rows import ComparisonRow
+from ptdq.store.run import Run, cell_rows
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,10 @@ def _points(run: Run) -> list[Point]:
     found = []
     for row in tables.figures(run):
         cells = cell_rows(run.good, row["variant"], row["max_length"])
-        medians = [cell["forward_p50_ms"] for cell in cells if cell["forward_p50_ms"] is not None]
-        if not medians:
+        medians = [ms for cell in cells if (ms := cell["forward_p50_ms"]) is not None]
+        if not medians or row["forward_p50_ms"] is None:
             continue
-        ratio: Row = compared.get((row["variant"], row["max_length"]), {})
+        ratio: ComparisonRow = compared.get((row["variant"], row["max_length"]), {})
         found.append(
             Point(
                 run_id=run.files.run_id,

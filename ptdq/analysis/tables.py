@@ -1,25 +1,90 @@
 """The figures of a run as plain rows, for the report, the terminal and Prefect's table artifacts.
 
-Quality columns are absent, not empty, where quality is not claimed.
+What is not known is None. Scores are absent, not None, where quality is not claimed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from statistics import fmean, median
-from typing import Any
+from typing import Annotated, TypedDict
 
 from ptdq.store.layout import RunFiles
-from ptdq.store.run import Row, Run, cell_rows, load
-
-_FIGURES = {
-    "forward_p50_ms": median,
-    "forward_p95_ms": median,
-    "total_mean_ms": fmean,
-}
-_QUALITY = ("f1_weighted", "accuracy")
+from ptdq.store.rows import CellRow, ComparisonRow, Float, InterferenceRow, Place, VariantRow
+from ptdq.store.run import Run, cell_rows, load
+from ptdq.store.schema import merge
 
 
-def figure_rows(files: RunFiles) -> list[dict[str, Any]]:
+class FigureRow(TypedDict, total=False):
+    """One variant at one length, over its rounds; without scores where quality is not claimed."""
+
+    variant: Annotated[str, "name"]
+    max_length: Annotated[int, "documents were truncated to this many tokens"]
+    rounds: Annotated[int, "rounds with figures"]
+    forward_p50_ms: Annotated[Float, "median forward latency, the median over the rounds"]
+    forward_p95_ms: Annotated[Float, "95th percentile of forward latency, the median over the rounds"]
+    total_mean_ms: Annotated[Float, "mean latency with tokenization"]
+    documents_per_second: Annotated[Float, "throughput of one core"]
+    f1_weighted: Annotated[Float, "weighted F1"]
+    accuracy: Annotated[Float, "accuracy"]
+    artifact_mb: Annotated[Float, "size of the artifact, MB of 1e6 bytes"]
+
+
+class SideBySideRow(FigureRow, total=False):
+    """The same with its ratios to others."""
+
+    times_baseline: float | None
+    times_fastest: float | None
+    unbeaten: bool
+
+
+class SizeRow(TypedDict, total=False):
+    """Sizes of one variant, also as a share of the baseline's."""
+
+    variant: str
+    artifact_mb: float | None
+    artifact_share: float | None
+    state_dict_mb: float | None
+    state_dict_share: float | None
+    engine: str | None
+    prepare_seconds: float | None
+
+
+class NeighbourRow(Place, total=False):
+    """Latency with the neighbour idle and busy, and the speed-up both ways."""
+
+    documents: Annotated[int, "documents of the control"]
+    solo_p50_ms: Annotated[float, "median forward latency, other cores idle"]
+    parallel_p50_ms: Annotated[float, "the same, other cores busy"]
+    slowdown: Annotated[float, "the second over the first"]
+    speedup_solo: Annotated[Float, "over the baseline variant, other cores idle"]
+    speedup_parallel: Annotated[Float, "the same, other cores busy"]
+
+
+class LimitRow(TypedDict):
+    """How near a variant at a length comes to the core's measured peaks."""
+
+    variant: str
+    max_length: int
+    calls: int
+    median_ms: float
+    gops: float
+    float32_share: float | None
+    int8_share: float | None
+
+
+@dataclass(frozen=True)
+class ReferenceRow:
+    """A line of the reference experiment's table: mean ms and weighted F1 of each variant."""
+
+    max_length: int
+    repeat: int
+    mean_ms: dict[str, float | None] = field(default_factory=dict)
+    f1: dict[str, float | None] = field(default_factory=dict)
+
+
+def figure_rows(files: RunFiles) -> list[FigureRow]:
     """One row a variant and maximum length; None where a figure is not known.
 
     Raises:
@@ -28,110 +93,109 @@ def figure_rows(files: RunFiles) -> list[dict[str, Any]]:
     return figures(load(files))
 
 
-def figures(run: Run) -> list[Row]:
+def figures(run: Run) -> list[FigureRow]:
     """Latency, throughput, quality and size: over the rounds of each variant and length."""
-    sizes = {row["variant"]: row["artifact_bytes"] for row in run.rows("variants")}
-    rows: list[Row] = []
+    sizes = {row["variant"]: row["artifact_bytes"] for row in run.rows(VariantRow)}
+    rows: list[FigureRow] = []
     for length in run.lengths:
         for variant in run.variants:
             cells = cell_rows(run.good, variant, length)
-            row: Row = {"variant": variant, "max_length": length, "rounds": len(cells)}
-            for name, average in _FIGURES.items():
-                row[name] = _over(average, [cell[name] for cell in cells])
-            row["documents_per_second"] = _throughput(cells)
+            row: FigureRow = {
+                "variant": variant,
+                "max_length": length,
+                "rounds": len(cells),
+                "forward_p50_ms": _over(median, [c["forward_p50_ms"] for c in cells]),
+                "forward_p95_ms": _over(median, [c["forward_p95_ms"] for c in cells]),
+                "total_mean_ms": _over(fmean, [c["total_mean_ms"] for c in cells]),
+                "documents_per_second": _throughput(cells),
+            }
             if run.quality:
-                for name in _QUALITY:
-                    row[name] = _over(fmean, [cell[name] for cell in cells])
+                row["f1_weighted"] = _over(fmean, [c["f1_weighted"] for c in cells])
+                row["accuracy"] = _over(fmean, [c["accuracy"] for c in cells])
             row["artifact_mb"] = _mb(sizes.get(variant))
             rows.append(row)
     return rows
 
 
-def comparisons(run: Run) -> list[Row]:
+def comparisons(run: Run) -> list[ComparisonRow]:
     """Pairs of variants, the run's baseline first."""
     order = {name: place for place, name in enumerate(run.variants)}
     last = len(order)
     return sorted(
-        run.rows("comparisons"),
+        run.rows(ComparisonRow),
         key=lambda r: (order.get(r["baseline"], last), r["max_length"], order.get(r["variant"], 0)),
     )
 
 
-def against_baseline(run: Run) -> list[Row]:
+def against_baseline(run: Run) -> list[ComparisonRow]:
     """The comparisons with the run's baseline."""
     return [row for row in comparisons(run) if row["baseline"] == run.baseline]
 
 
-def reference(run: Run) -> list[Row]:
-    """The reference experiment's table: length, repeat; mean ms and weighted F1 of each variant.
-
-    Longest length first, as it has it. Figures are under the keys ``variant/ms`` and ``variant/f1``.
-    """
-    rows: list[Row] = []
+def reference(run: Run) -> list[ReferenceRow]:
+    """The reference experiment's table, longest length first, as it has it."""
+    rows: list[ReferenceRow] = []
     for length in reversed(run.lengths):
         repeats = sorted({row["repeat"] for row in run.good if row["max_length"] == length})
         for repeat in repeats:
-            row: Row = {"max_length": length, "repeat": repeat}
+            row = ReferenceRow(length, repeat)
             for cell in run.good:
                 if (cell["max_length"], cell["repeat"]) == (length, repeat):
-                    row[f"{cell['variant']}/ms"] = cell["total_mean_ms"]
-                    row[f"{cell['variant']}/f1"] = cell["f1_weighted"]
+                    row.mean_ms[cell["variant"]] = cell["total_mean_ms"]
+                    row.f1[cell["variant"]] = cell["f1_weighted"]
             rows.append(row)
     return rows
 
 
-def sizes(run: Run) -> list[Row]:
+def sizes(run: Run) -> list[SizeRow]:
     """Bytes on disk by both measures, and as a share of the baseline's."""
-    rows = {row["variant"]: row for row in run.rows("variants")}
-    base = rows.get(run.baseline or "", {})
-    return [
-        {
-            "variant": variant,
-            "artifact_mb": _mb(row["artifact_bytes"]),
-            "artifact_share": _share(row["artifact_bytes"], base.get("artifact_bytes")),
-            "state_dict_mb": _mb(row["state_dict_bytes"]),
-            "state_dict_share": _share(row["state_dict_bytes"], base.get("state_dict_bytes")),
-            "engine": row["engine"],
-            "prepare_seconds": row["prepare_seconds"],
-            "cached": row["cached"],
-        }
-        for variant in run.variants
-        if (row := rows.get(variant)) is not None
-    ]
-
-
-def interference(run: Run) -> list[Row]:
-    """Latency with the neighbour idle and busy, and the speed-up both ways."""
-    found = {(row["variant"], row["max_length"]): row for row in run.rows("interference")}
-    rows: list[Row] = []
-    for length in run.lengths:
-        base = found.get((run.baseline or "", length), {})
-        for variant in run.variants:
-            row = found.get((variant, length))
-            if row is None:
-                continue
-            compare = variant != run.baseline
-            rows.append(
-                {
-                    **row,
-                    **{
-                        f"speedup_{how}": _share(base.get(f"{how}_p50_ms"), row[f"{how}_p50_ms"])
-                        if compare
-                        else None
-                        for how in ("solo", "parallel")
-                    },
-                }
-            )
+    by_variant = {row["variant"]: row for row in run.rows(VariantRow)}
+    base = by_variant.get(run.baseline or "")
+    rows: list[SizeRow] = []
+    for variant in run.variants:
+        row = by_variant.get(variant)
+        if row is None:
+            continue
+        artifact, state_dict = row["artifact_bytes"], row["state_dict_bytes"]
+        rows.append(
+            {
+                "variant": variant,
+                "artifact_mb": _mb(artifact),
+                "artifact_share": _share(artifact, base["artifact_bytes"] if base else None),
+                "state_dict_mb": _mb(state_dict),
+                "state_dict_share": _share(state_dict, base["state_dict_bytes"] if base else None),
+                "engine": row["engine"],
+                "prepare_seconds": row["prepare_seconds"],
+            }
+        )
     return rows
 
 
-def limits(run: Run) -> list[Row]:
+def interference(run: Run) -> list[NeighbourRow]:
+    """Latency with the neighbour idle and busy, and the speed-up both ways."""
+    by_place = {(row["variant"], row["max_length"]): row for row in run.rows(InterferenceRow)}
+    rows: list[NeighbourRow] = []
+    for length in run.lengths:
+        base = by_place.get((run.baseline or "", length))
+        for variant in run.variants:
+            row = by_place.get((variant, length))
+            if row is None:
+                continue
+            speedups: NeighbourRow = {"speedup_solo": None, "speedup_parallel": None}
+            if variant != run.baseline and base is not None:
+                speedups["speedup_solo"] = _share(base["solo_p50_ms"], row["solo_p50_ms"])
+                speedups["speedup_parallel"] = _share(base["parallel_p50_ms"], row["parallel_p50_ms"])
+            rows.append(merge(NeighbourRow, row, speedups))
+    return rows
+
+
+def limits(run: Run) -> list[LimitRow]:
     """How near each variant comes to the core's measured peaks: rate (GOP/s) and shares.
 
     Only calls whose documents fill the maximum length count; two operations a multiply-add. Sorted by
     variant and length; what has no such call is left out.
     """
-    rows: list[Row] = []
+    rows: list[LimitRow] = []
     calls = run.calls[~run.calls["warmup"].astype(bool)]
     for variant in run.measured_variants:
         for length in run.lengths:
@@ -160,48 +224,60 @@ def limits(run: Run) -> list[Row]:
     return rows
 
 
-def side_by_side(run: Run) -> list[Row]:
-    """The figures with their ratio to the baseline and to the fastest, and who is on the front."""
-    x, y = "forward_p50_ms", "f1_weighted" if run.quality else "artifact_mb"
-    rows: list[Row] = []
+def side_by_side(run: Run) -> list[SideBySideRow]:
+    """The figures with their ratio to the baseline and to the fastest, and who is unbeaten."""
+    rows: list[SideBySideRow] = []
     for length in run.lengths:
-        here = [r for r in figures(run) if r["max_length"] == length and r[x] is not None]
-        base = next((r[x] for r in here if r["variant"] == run.baseline), None)
-        fastest = min((r[x] for r in here), default=None)
-        known = [r for r in here if r[y] is not None]
-        best = front(known, x, y, larger_is_better=run.quality)
-        rows += [
-            {
-                **row,
-                "times_baseline": _share(base, row[x]),
-                "times_fastest": _share(fastest, row[x]),
-                "unbeaten": row in best,
+        at_length = [r for r in figures(run) if r["max_length"] == length and r["forward_p50_ms"]]
+        by_latency = sorted(at_length, key=lambda r: r["forward_p50_ms"] or 0.0)
+        base = next((r["forward_p50_ms"] for r in at_length if r["variant"] == run.baseline), None)
+        unbeaten = front(at_length, quality=run.quality)
+        for row in by_latency:
+            ratios: SideBySideRow = {
+                "times_baseline": _share(base, row["forward_p50_ms"]),
+                "times_fastest": _share(by_latency[0]["forward_p50_ms"], row["forward_p50_ms"]),
+                "unbeaten": row in unbeaten,
             }
-            for row in sorted(here, key=lambda r: float(r[x]))
-        ]
+            rows.append(merge(SideBySideRow, row, ratios))
     return rows
 
 
-def front(rows: list[Row], x: str, y: str, larger_is_better: bool) -> list[Row]:
-    """Rows that no other beats in both figures; ``x`` is better where it is smaller."""
-    sign = 1 if larger_is_better else -1
-    found: list[Row] = []
-    for row in sorted(rows, key=lambda r: (r[x], -sign * r[y])):
-        if not found or sign * row[y] > sign * found[-1][y]:
-            found.append(row)
-    return found
+def front(rows: Iterable[FigureRow], *, quality: bool) -> list[FigureRow]:
+    """Rows that no other beats both in latency and in weighted F1, or in size without quality."""
+    known = sorted(
+        (latency, -worth, place, row)
+        for place, row in enumerate(rows)
+        if (latency := row["forward_p50_ms"]) is not None and (worth := _worth(row, quality)) is not None
+    )
+    unbeaten: list[FigureRow] = []
+    best: float | None = None
+    for _, negative, _, row in known:
+        if best is None or -negative > best:
+            unbeaten.append(row)
+            best = -negative
+    return unbeaten
 
 
-def _over(average: Any, values: list[float | None]) -> float | None:
+def _worth(row: FigureRow, quality: bool) -> float | None:
+    """What is better the larger it is."""
+    if quality:
+        return row["f1_weighted"]
+    return None if row["artifact_mb"] is None else -row["artifact_mb"]
+
+
+def _over(average: Callable[[Sequence[float]], float], values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(average(known)) if known else None
 
 
-def _throughput(cells: list[Row]) -> float | None:
+def _throughput(cells: Sequence[CellRow]) -> float | None:
     """All documents over all their time, not a mean of rates."""
-    known = [cell for cell in cells if cell["documents_per_second"]]
-    spent = sum(cell["documents"] / cell["documents_per_second"] for cell in known)
-    return sum(cell["documents"] for cell in known) / spent if spent else None
+    documents, seconds = 0, 0.0
+    for cell in cells:
+        if cell["documents"] and cell["documents_per_second"]:
+            documents += cell["documents"]
+            seconds += cell["documents"] / cell["documents_per_second"]
+    return documents / seconds if seconds else None
 
 
 def _mb(size: int | None) -> float | None:

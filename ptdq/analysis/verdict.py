@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 from scipy import stats
 
-Row = dict[str, Any]
+Row = Mapping[str, Any]
 Decision = Literal["ship", "don't ship", "can't tell"]
 
 
@@ -137,7 +137,7 @@ def _confounded(row: Row) -> str:
 
 def _p95_bounds(cells: Sequence[Row]) -> list[Row]:
     """95th percentile of each length over its rounds, with a one-sided upper bound (Student's t)."""
-    found = []
+    found: list[Row] = []
     for length in sorted({c["max_length"] for c in cells}):
         values = [c["forward_p95_ms"] for c in cells if c["max_length"] == length]
         values = [value for value in values if value is not None]

@@ -10,6 +10,7 @@ from ptdq.report.markdown import block, code, facts, paragraphs, prose
 from ptdq.report.sections.closing import environment, reproduce
 from ptdq.report.sections.opening import RANDOM, SYNTHETIC, question
 from ptdq.report.sections.page import Page
+from ptdq.store.rows import ComparisonRow
 from ptdq.store.run import Run
 from ptdq.variants.artifact import Artifact
 
@@ -81,7 +82,7 @@ def _figures(run: Run, name: str) -> str:
     )
 
 
-def _speedup(run: Run, compared: list[dict[str, object]]) -> str:
+def _speedup(run: Run, compared: list[ComparisonRow]) -> str:
     if not compared:
         return ""
     return paragraphs(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ptdq.errors import UserError
 from ptdq.store.cache import cache_root
-from ptdq.store.run import Row, Run
+from ptdq.store.rows import VariantRow
+from ptdq.store.run import Run
 from ptdq.variants.artifact import MANIFEST, Artifact, open_artifact
 from ptdq.variants.base import Variant
 
@@ -33,7 +34,7 @@ def measured_artifact(run: Run, name: str, variant: Variant) -> Artifact:
     )
 
 
-def _measured(run: Run, name: str) -> Row:
+def _measured(run: Run, name: str) -> VariantRow:
     """What the run says of the variant."""
     run_id, status = run.files.run_id, run.get("status")
     if status != "completed":
@@ -41,7 +42,7 @@ def _measured(run: Run, name: str) -> Row:
             f"run '{run_id}' is not finished (status: {status}); go on with it first "
             f"(ptdq run --resume {run_id})"
         )
-    rows = {row["variant"]: row for row in run.rows("variants")}
+    rows = {row["variant"]: row for row in run.rows(VariantRow)}
     if name not in rows:
         raise UserError(f"run '{run_id}' has no variant '{name}'; it has {', '.join(run.variants)}")
     if name not in run.measured_variants:

@@ -11,23 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ptdq.analysis import tables
 from ptdq.errors import UserError
 from ptdq.store.disk import digest_of, read_json
 from ptdq.store.layout import MatrixFiles, RunFiles
-from ptdq.store.run import Row, Run, load
+from ptdq.store.rows import VariantRow
+from ptdq.store.rows_beyond import MatrixRow
+from ptdq.store.run import Run, load
+from ptdq.store.schema import merge
 from ptdq.store.tables import make_table, write_table
-
-_COMPARED = (
-    "speedup", "speedup_low", "speedup_high", "speedup_refused", "noise_floor", "latency_verdict",
-    "f1_weighted_difference", "f1_weighted_difference_low", "f1_weighted_difference_high",
-    "non_inferiority",
-)  # fmt: skip
-_MEASURED = (
-    "variant", "rounds", "forward_p50_ms", "forward_p95_ms", "total_mean_ms", "documents_per_second",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,7 +49,7 @@ def status(files: RunFiles) -> str | None:
     return str(read_json(files.record)["status"]) if files.record.is_file() else None
 
 
-def collect(files: MatrixFiles, errors: Mapping[Child, str | None]) -> list[Row]:
+def collect(files: MatrixFiles, errors: Mapping[Child, str | None]) -> list[MatrixRow]:
     """Rows of the table ``matrix``, which is written: one for each variant of each run.
 
     Args:
@@ -63,35 +57,39 @@ def collect(files: MatrixFiles, errors: Mapping[Child, str | None]) -> list[Row]
         errors: each run, and why it failed; None where it did not. A run that failed after it was
             measured (a gate, a single cell) has its figures and its reason.
     """
-    rows: list[Row] = []
+    rows: list[MatrixRow] = []
     for child, error in errors.items():
-        key = {
+        key: MatrixRow = {
             "matrix_id": files.matrix_id,
             "machine": child.machine,
             "model": child.model,
             "max_length": child.max_length,
             "run_id": child.run_id,
         }
+        figures: list[MatrixRow] = []
+        facts: MatrixRow = {}
         try:
             run = load(RunFiles(files.runs / child.run_id))
-            found = _figures(run) or [{}]
-            facts = _facts(run)
+            figures, facts = _figures(run), _facts(run)
         except UserError as problem:
-            found, facts, error = [{}], {}, error or f"it left no run: {problem}"
-        if found == [{}] and error is None:
-            error = "it has not come to its figures"
-        outcome = {"status": "ok" if error is None else "failed", "error": error}
-        rows += [{**key, **outcome, **facts, **figures} for figures in found]
+            error = error or f"it left no run: {problem}"
+        if not figures and error is None:
+            error = "it has no figures yet"
+        outcome: MatrixRow = {"status": "ok" if error is None else "failed", "error": error}
+        rows += [merge(MatrixRow, key, outcome, facts, row) for row in figures or [{}]]
     write_table(files.table, make_table("matrix", rows))
-    return make_table("matrix", rows).to_pylist()  # type: ignore[no-any-return]
+    return cast(list[MatrixRow], make_table("matrix", rows).to_pylist())
 
 
-def _facts(run: Run) -> Row:
+def _facts(run: Run) -> MatrixRow:
     """The machine, as the run has found it."""
     machine: Mapping[str, Any] = run.get("machine", default={})
-    names = ("cpu", "flags", "memory_bytes", "system", "node")
     return {
-        **{name: machine.get(name) for name in names},
+        "cpu": machine.get("cpu"),
+        "flags": machine.get("flags"),
+        "memory_bytes": machine.get("memory_bytes"),
+        "system": machine.get("system"),
+        "node": machine.get("node"),
         "cores": len(machine.get("cores") or []) or None,
         "cores_usable": len(machine.get("cores_usable") or []) or None,
         "isolation": run.get("design", "isolation"),
@@ -99,18 +97,36 @@ def _facts(run: Run) -> Row:
     }
 
 
-def _figures(run: Run) -> list[Row]:
+def _figures(run: Run) -> list[MatrixRow]:
     compared = {row["variant"]: row for row in tables.against_baseline(run)}
-    sizes = {row["variant"]: row["artifact_bytes"] for row in run.rows("variants")}
+    sizes = {row["variant"]: row["artifact_bytes"] for row in run.rows(VariantRow)}
     rows = []
     for figures in tables.figures(run):
-        versus = compared.get(figures["variant"], {})
-        rows.append(
-            {
-                **{name: figures[name] for name in _MEASURED},
-                **{name: figures.get(name) for name in ("f1_weighted", "accuracy")},
-                **{name: versus.get(name) for name in _COMPARED},
-                "artifact_bytes": sizes.get(figures["variant"]),
-            }
-        )
+        row: MatrixRow = {
+            "variant": figures["variant"],
+            "rounds": figures["rounds"],
+            "forward_p50_ms": figures["forward_p50_ms"],
+            "forward_p95_ms": figures["forward_p95_ms"],
+            "total_mean_ms": figures["total_mean_ms"],
+            "documents_per_second": figures["documents_per_second"],
+            "f1_weighted": figures.get("f1_weighted"),
+            "accuracy": figures.get("accuracy"),
+            "artifact_bytes": sizes.get(figures["variant"]),
+        }
+        if (pair := compared.get(figures["variant"])) is not None:
+            row.update(
+                {
+                    "speedup": pair["speedup"],
+                    "speedup_low": pair["speedup_low"],
+                    "speedup_high": pair["speedup_high"],
+                    "speedup_refused": pair["speedup_refused"],
+                    "noise_floor": pair["noise_floor"],
+                    "latency_verdict": pair["latency_verdict"],
+                    "f1_weighted_difference": pair["f1_weighted_difference"],
+                    "f1_weighted_difference_low": pair["f1_weighted_difference_low"],
+                    "f1_weighted_difference_high": pair["f1_weighted_difference_high"],
+                    "non_inferiority": pair["non_inferiority"],
+                }
+            )
+        rows.append(row)
     return rows

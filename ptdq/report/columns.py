@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypedDict, TypeVar
 
 from ptdq import numbers
+from ptdq.analysis.tables import FigureRow
 from ptdq.report import markdown
 from ptdq.statistics.ratios import MIN_ROUNDS
-from ptdq.store.run import Row, Run
+from ptdq.store.rows import ComparisonRow
+from ptdq.store.run import Run
+
+R = TypeVar("R", contravariant=True)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Column:
-    """One column.
+class Column(Generic[R]):
+    """One column of a table of rows of the type ``R``.
 
     Attributes:
         heading: its name, with the unit.
@@ -23,12 +29,12 @@ class Column:
     """
 
     heading: str
-    text: Callable[[Row], str]
+    text: Callable[[R], str]
     data: bool = False
     words: bool = False
 
 
-def to_markdown(columns: Sequence[Column], rows: Iterable[Row]) -> str:
+def to_markdown(columns: Sequence[Column[T]], rows: Iterable[T]) -> str:
     """The table in Markdown."""
     return markdown.table(
         [column.heading for column in columns],
@@ -40,14 +46,21 @@ def to_markdown(columns: Sequence[Column], rows: Iterable[Row]) -> str:
     )
 
 
-VARIANT = Column("variant", lambda r: r["variant"], data=True)
-LENGTH = Column("max length", lambda r: str(r["max_length"]))
-DOCUMENTS = Column("documents", lambda r: numbers.count(r["documents"]))
+class _Named(TypedDict, total=False):
+    variant: str
 
 
-def figures(run: Run) -> list[Column]:
+class _Long(TypedDict, total=False):
+    max_length: int
+
+
+VARIANT: Column[_Named] = Column("variant", lambda r: r["variant"], data=True)
+LENGTH: Column[_Long] = Column("max length", lambda r: str(r["max_length"]))
+
+
+def figures(run: Run) -> list[Column[FigureRow]]:
     """Columns of :func:`ptdq.analysis.tables.figures`."""
-    quality = [
+    quality: list[Column[FigureRow]] = [
         Column("weighted F1", lambda r: numbers.score(r["f1_weighted"])),
         Column("accuracy", lambda r: numbers.score(r["accuracy"])),
     ]
@@ -63,28 +76,28 @@ def figures(run: Run) -> list[Column]:
     ]
 
 
-def speedups() -> list[Column]:
+def speedups() -> list[Column[ComparisonRow]]:
     """Latency columns of :func:`ptdq.analysis.tables.comparisons`."""
     return [
         VARIANT,
         LENGTH,
         Column("rounds", lambda r: str(r["rounds"])),
         Column("speed-up of median", lambda r: numbers.ratio(r["speedup"])),
-        Column("95 % interval", lambda r: ratio_interval(r, "speedup")),
+        Column("95 % interval", lambda r: speedup_interval(r)),
         Column("speed-up of p95", lambda r: numbers.ratio(r["speedup_p95"])),
-        Column("95 % interval", lambda r: ratio_interval(r, "speedup_p95")),
+        Column("95 % interval", lambda r: p95_interval(r)),
         Column("noise floor", lambda r: numbers.ratio(r["noise_floor"])),
         Column("verdict", latency_verdict, words=True),
     ]
 
 
-def differences() -> list[Column]:
+def differences() -> list[Column[ComparisonRow]]:
     """Quality columns of :func:`ptdq.analysis.tables.comparisons`."""
     return [
         VARIANT,
         LENGTH,
         Column("F1 difference", lambda r: numbers.change(r["f1_weighted_difference"])),
-        Column("95 % interval", lambda r: _difference_interval(r, "f1_weighted_difference")),
+        Column("95 % interval", lambda r: f1_interval(r)),
         Column("F1 kept", lambda r: numbers.percent(r["f1_ratio"], 2)),
         Column("95 % lower bound", lambda r: numbers.percent(r["f1_ratio_low"], 2)),
         Column("McNemar p", lambda r: numbers.probability(r["mcnemar_p"])),
@@ -93,34 +106,53 @@ def differences() -> list[Column]:
     ]
 
 
-def ratio_interval(row: Row, name: str) -> str:
-    """The interval of a speed-up, or why there is none."""
-    if row[name] is None:
+def speedup_interval(row: ComparisonRow) -> str:
+    """The interval of the speed-up, or why there is none."""
+    ends = row["speedup_low"], row["speedup_high"]
+    return ratio_interval(row["speedup"], ends, row["speedup_refused"], row["rounds"])
+
+
+def p95_interval(row: ComparisonRow) -> str:
+    """The interval of the speed-up at the 95th percentile, or why there is none."""
+    ends = row["speedup_p95_low"], row["speedup_p95_high"]
+    return ratio_interval(row["speedup_p95"], ends, row["speedup_p95_refused"], row["rounds"])
+
+
+def ratio_interval(
+    ratio: float | None,
+    ends: tuple[float | None, float | None],
+    refused: str | None,
+    rounds: int = MIN_ROUNDS,
+) -> str:
+    """An interval, or why there is none."""
+    if ratio is None:
         return numbers.MISSING
-    if row[f"{name}_low"] is not None:
-        return numbers.interval(row[f"{name}_low"], row[f"{name}_high"])
-    if row.get("rounds", MIN_ROUNDS) < MIN_ROUNDS:
+    if ends[0] is not None:
+        return numbers.interval(*ends)
+    if rounds < MIN_ROUNDS:
         return f"no interval: fewer than {MIN_ROUNDS} rounds"
-    return f"no interval: {row[f'{name}_refused'] or 'too few data'}"
+    return f"no interval: {refused or 'too few data'}"
 
 
-def latency_verdict(row: Row) -> str:
+def latency_verdict(row: ComparisonRow) -> str:
     """The verdict in words; what confounds it is said, not hidden behind it."""
     if row["confounded"]:
         return f"confounded: {row['confounded']}"
-    verdict = row["latency_verdict"] or numbers.MISSING
+    verdict: str = row["latency_verdict"] or numbers.MISSING
     if row["rounds_needed"] is not None and row["rounds_needed"] > row["rounds"]:
         verdict += f" (about {row['rounds_needed']} rounds would settle it)"
-    return str(verdict)
+    return verdict
 
 
-def quality_verdict(row: Row) -> str:
+def quality_verdict(row: ComparisonRow) -> str:
     """Non-inferiority in words, and what it would take to decide it."""
-    verdict = row["non_inferiority"] or numbers.MISSING
-    if row.get("documents_needed"):
+    verdict: str = row["non_inferiority"] or numbers.MISSING
+    if row["documents_needed"]:
         verdict += f" (about {numbers.count(row['documents_needed'])} documents would decide it)"
-    return str(verdict)
+    return verdict
 
 
-def _difference_interval(row: Row, name: str) -> str:
-    return numbers.interval(row[f"{name}_low"], row[f"{name}_high"], digits=4, sign=True)
+def f1_interval(row: ComparisonRow) -> str:
+    """The interval of the difference of weighted F1."""
+    low, high = row["f1_weighted_difference_low"], row["f1_weighted_difference_high"]
+    return numbers.interval(low, high, digits=4, sign=True)

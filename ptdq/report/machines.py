@@ -5,17 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from statistics import geometric_mean
-from typing import Any
+from typing import Annotated, TypedDict
 
 from ptdq import numbers as n
 from ptdq.report.markdown import bullets, code, paragraphs, prose, table
-from ptdq.store.run import Row
+from ptdq.store.rows_beyond import MatrixRow
 
 HOUR = 3600
 SEVERAL = "several CPUs"
 
 
-def machine_rows(rows: Sequence[Row], price: Mapping[str, float] | None = None) -> list[Row]:
+class MachineRow(TypedDict):
+    """One machine over all its runs."""
+
+    machine: Annotated[str, "deployment that the runs were given to; a kind of machine"]
+    cpu: Annotated[str | None, "the CPU's name as its maker gives it; or several of them"]
+    cores: Annotated[int | None, "cores that the runs used, one cell on each"]
+    cores_usable: Annotated[int | None, "cores that they could have used"]
+    flags: Annotated[list[str] | None, "the CPU's flags that matter for quantized inference"]
+    runs: Annotated[int, "runs that the machine was given"]
+    failed: Annotated[int, "those of them that failed"]
+    compared: Annotated[int, "models and lengths that the rates are over"]
+    variants: Annotated[list[str], "the fastest variants, not found inferior"]
+    documents_per_second_core: Annotated[float | None, "documents per second of one core"]
+    documents_per_second: Annotated[float | None, "the same of all cores that were busy at once"]
+    price: Annotated[float | None, "of an hour of the machine"]
+    documents_per_price: Annotated[float | None, "documents for one unit of the price"]
+
+
+def machine_rows(rows: Sequence[MatrixRow], price: Mapping[str, float] | None = None) -> list[MachineRow]:
     """One row for each machine, the fastest first; those without figures last.
 
     A rate is the geometric mean over the models and lengths that every machine with figures has
@@ -27,51 +45,55 @@ def machine_rows(rows: Sequence[Row], price: Mapping[str, float] | None = None) 
         rows: of the table ``matrix``.
         price: of an hour of each machine, in any currency.
     """
-    best = {
-        name: _best(mine) if len(_kinds(mine)) == 1 else {} for name, mine in _by_machine(rows).items()
-    }
-    finished = [set(found) for found in best.values() if found]
+    by_machine = _by_machine(rows)
+    best = {name: _best(own) if len(_kinds(own)) == 1 else {} for name, own in by_machine.items()}
+    finished = [set(places) for places in best.values() if places]
     shared = set.intersection(*finished) if finished else set()
-    summary = []
-    for name, mine in _by_machine(rows).items():
+    summary: list[MachineRow] = []
+    for name, own in by_machine.items():
         chosen = [best[name][place] for place in sorted(shared) if place in best[name]]
-        rate = geometric_mean(row["documents_per_second"] for row in chosen) if chosen else None
-        facts = _facts(mine)
+        rates = [row["documents_per_second"] or 0.0 for row in chosen]
+        rate = geometric_mean(rates) if rates else None
+        facts = _facts(own)
         together = (facts.get("cores") or 1) if facts.get("isolation") == "parallel" else 1
         whole = rate * together if rate else None
         cost = (price or {}).get(name)
         summary.append(
             {
                 "machine": name,
-                **{key: facts.get(key) for key in ("cpu", "cores", "cores_usable", "flags")},
-                "runs": len({row["run_id"] for row in mine}),
-                "failed": len({row["run_id"] for row in mine if row["status"] != "ok"}),
+                "cpu": facts.get("cpu"),
+                "cores": facts.get("cores"),
+                "cores_usable": facts.get("cores_usable"),
+                "flags": facts.get("flags"),
+                "runs": len({row["run_id"] for row in own}),
+                "failed": len({row["run_id"] for row in own if row["status"] != "ok"}),
                 "compared": len(chosen),
-                "variants": sorted({row["variant"] for row in chosen}),
+                "variants": sorted({str(row["variant"]) for row in chosen}),
                 "documents_per_second_core": rate,
                 "documents_per_second": whole,
                 "price": cost,
                 "documents_per_price": whole * HOUR / cost if whole and cost else None,
             }
         )
-    order = "documents_per_price" if price else "documents_per_second"
-    return sorted(summary, key=lambda row: -(row[order] or 0.0))
+    if price:
+        return sorted(summary, key=lambda row: -(row["documents_per_price"] or 0.0))
+    return sorted(summary, key=lambda row: -(row["documents_per_second"] or 0.0))
 
 
-def _kinds(rows: Sequence[Row]) -> list[tuple[str, int]]:
+def _kinds(rows: Sequence[MatrixRow]) -> list[tuple[str, int]]:
     """Each CPU with its number of cores that the runs of a machine have found."""
     return sorted({(row["cpu"], row["cores_usable"] or 0) for row in rows if row["cpu"]})
 
 
-def _facts(rows: Sequence[Row]) -> Row:
+def _facts(rows: Sequence[MatrixRow]) -> MatrixRow:
     """What the machine is; of several kinds, their names alone."""
     kinds = _kinds(rows)
     if len(kinds) > 1:
         return {"cpu": f"{SEVERAL}: " + "; ".join(f"{cpu}, {cores} cores" for cpu, cores in kinds)}
-    return next((row for row in rows if row["cpu"]), {})
+    return next((row for row in rows if row["cpu"]), MatrixRow())
 
 
-def document(matrix_id: str, rows: Sequence[Row], price: Mapping[str, float] | None = None) -> str:
+def document(matrix_id: str, rows: Sequence[MatrixRow], price: Mapping[str, float] | None = None) -> str:
     """The whole report as Markdown."""
     machines = machine_rows(rows, price)
     return (
@@ -94,7 +116,7 @@ def document(matrix_id: str, rows: Sequence[Row], price: Mapping[str, float] | N
     )
 
 
-def _answer(machines: Sequence[Row]) -> str:
+def _answer(machines: Sequence[MachineRow]) -> str:
     known = [row for row in machines if row["documents_per_second"]]
     if not known:
         return "**No machine has figures.**"
@@ -102,14 +124,16 @@ def _answer(machines: Sequence[Row]) -> str:
     text = f"**{code(first['machine'])} ({prose(first['cpu'])})**: {_rate(first)}"
     if others:
         second = others[0]
-        priced = first["documents_per_price"] and second["documents_per_price"]
-        key = "documents_per_price" if priced else "documents_per_second"
-        what = "documents for the money" if priced else "documents per second"
-        text += f", {first[key] / second[key]:.2f} times the {what} of {code(second['machine'])}"
+        what = "documents per second"
+        ratio = (first["documents_per_second"] or 0.0) / (second["documents_per_second"] or 1.0)
+        if first["documents_per_price"] and second["documents_per_price"]:
+            what = "documents for the money"
+            ratio = first["documents_per_price"] / second["documents_per_price"]
+        text += f", {ratio:.2f} times the {what} of {code(second['machine'])}"
     return text + "."
 
 
-def _mixed(machines: Sequence[Row]) -> str:
+def _mixed(machines: Sequence[MachineRow]) -> str:
     names = [code(row["machine"]) for row in machines if str(row["cpu"]).startswith(SEVERAL)]
     if not names:
         return ""
@@ -119,12 +143,12 @@ def _mixed(machines: Sequence[Row]) -> str:
     )
 
 
-def _rate(row: Row) -> str:
+def _rate(row: MachineRow) -> str:
     variants = ", ".join(code(name) for name in row["variants"])
     return f"{n.rate(row['documents_per_second'])} documents per second with {variants}"
 
 
-def _machines(machines: Sequence[Row], priced: bool) -> str:
+def _machines(machines: Sequence[MachineRow], priced: bool) -> str:
     headings = [
         "Machine",
         "CPU",
@@ -158,7 +182,7 @@ def _machines(machines: Sequence[Row], priced: bool) -> str:
     return table(headings, lines, left=(0, 1, 2, 3))
 
 
-def _figures(rows: Sequence[Row]) -> str:
+def _figures(rows: Sequence[MatrixRow]) -> str:
     headings = [
         "Model", "Machine", "Variant", "Length", "Rounds", "p50 ms", "p95 ms", "Documents/s, core",
         "Speed-up", "95 % interval", "F1", "Change of F1", "MB",
@@ -192,29 +216,29 @@ def _figures(rows: Sequence[Row]) -> str:
     return paragraphs(table(headings, lines, left=(0, 1, 2)), note)
 
 
-def _failures(rows: Sequence[Row]) -> str:
-    found = {row["run_id"]: row for row in rows if row["status"] != "ok"}
-    if not found:
+def _failures(rows: Sequence[MatrixRow]) -> str:
+    failed = {row["run_id"]: row for row in rows if row["status"] != "ok"}
+    if not failed:
         return ""
     lines = bullets(
         f"{code(row['machine'])}, {code(row['model'])}, {row['max_length']} tokens: {prose(row['error'])}"
-        for row in found.values()
+        for row in failed.values()
     )
     return paragraphs("## Failed runs", lines)
 
 
-def _by_machine(rows: Sequence[Row]) -> dict[str, list[Row]]:
+def _by_machine(rows: Sequence[MatrixRow]) -> dict[str, list[MatrixRow]]:
     ordered = sorted(rows, key=lambda row: row["machine"])
-    return {name: list(mine) for name, mine in groupby(ordered, key=lambda row: row["machine"])}
+    return {name: list(own) for name, own in groupby(ordered, key=lambda row: row["machine"])}
 
 
-def _best(rows: Sequence[Row]) -> dict[tuple[str, int], Any]:
+def _best(rows: Sequence[MatrixRow]) -> dict[tuple[str, int], MatrixRow]:
     """The fastest acceptable variant of each model and length."""
-    found: dict[tuple[str, int], Row] = {}
+    best: dict[tuple[str, int], MatrixRow] = {}
     for row in rows:
         place, rate = (row["model"], row["max_length"]), row["documents_per_second"]
         if not rate or row["non_inferiority"] == "inferior":
             continue
-        if place not in found or rate > found[place]["documents_per_second"]:
-            found[place] = row
-    return found
+        if place not in best or rate > (best[place]["documents_per_second"] or 0.0):
+            best[place] = row
+    return best

@@ -1,37 +1,194 @@
 """``summary.json``: the answer of a run for programs that know neither Parquet nor Prefect.
 
-Its fields are declared in ``tasks/summary.schema.json`` (JSON Schema, draft 2020-12). ``version``
-changes when a field goes or changes its meaning; new fields may come at any time.
+Its fields are declared here; ``python -m ptdq.report.summary`` writes them as JSON Schema (draft 2020-12)
+to ``summary.schema.json`` beside this file. ``version`` changes when a field goes or changes its meaning;
+new fields may come at any time.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic.json_schema import GenerateJsonSchema
 
 from ptdq.analysis import tables
-from ptdq.store.disk import write_json
+from ptdq.store.disk import write_json, write_text
 from ptdq.store.layout import RunFiles
-from ptdq.store.run import Row, Run, load
+from ptdq.store.rows import ComparisonRow, VariantRow
+from ptdq.store.run import Run, load
+from ptdq.store.schema import columns
 
-VERSION = 1
+VERSION: Literal[1] = 1
+SCHEMA_FILE = Path(__file__).with_name("summary.schema.json")
 
-_COMPARISON = (
-    "baseline", "variant", "max_length", "rounds", "documents",
-    "speedup", "speedup_low", "speedup_high", "speedup_refused",
-    "speedup_p95", "speedup_p95_low", "speedup_p95_high",
-    "noise_floor", "latency_verdict", "confounded",
-    "accuracy_difference", "accuracy_difference_low", "accuracy_difference_high",
-    "f1_weighted_difference", "f1_weighted_difference_low", "f1_weighted_difference_high",
-    "f1_ratio", "f1_ratio_low", "non_inferiority",
-    "discordant_better", "discordant_worse", "mcnemar_p", "agreement",
+Decision = Literal["ship", "don't ship", "can't tell"]
+
+
+class Part(BaseModel):
+    """An object of the summary; what it is made from may say more than it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+def part_of(name: str, text: str, rows: type, leave_out: Iterable[str] = ()) -> type[Part]:
+    """An object with the columns of a table, but for some."""
+    fields: dict[str, Any] = {
+        column: (kind, Field(description=meaning))
+        for column, (kind, *_, meaning) in columns(rows).items()
+        if column not in leave_out
+    }
+    return create_model(name, __base__=Part, __doc__=text, **fields)
+
+
+class VerdictPart(Part):
+    """the answer"""
+
+    decision: Decision = Field(description="the answer")
+    variant: str | None = Field(None, description="the variant that it is about")
+    headline: str = Field(description="one sentence with the figures")
+    reasons: list[str] = Field(description="why, one sentence each")
+
+
+class GatePart(Part):
+    """one gate"""
+
+    name: str = Field(description="parameter that set it")
+    variant: str = Field(description="variant it was applied to")
+    threshold: float = Field(description="what was asked for")
+    value: float | None = Field(None, description="what was measured, worst over the lengths")
+    bound: float | None = Field(None, description="end of the 95 % interval that decides")
+    passed: bool | None = Field(None, description="whether the bound meets the threshold")
+    text: str | None = Field(None, description="in words")
+
+
+class ModelPart(Part):
+    """what was measured"""
+
+    name: str | None = Field(None, description="as it was asked for")
+    revision: str | None = Field(None, description="commit on the hub")
+    digest: str | None = Field(None, description="SHA-256 of its content")
+    architecture: str | None = Field(None, description="class of the model")
+    parameters: int | None = Field(None, description="number of parameters")
+    random_weights: bool | None = Field(None, description="then quality is not claimed")
+
+
+class DataPart(Part):
+    """what it was measured on"""
+
+    path: str | None = Field(None, description="as it was asked for")
+    digest: str | None = Field(None, description="SHA-256 of the documents and labels")
+    documents: int | None = Field(None, description="documents in the run")
+    sampled_from: int | None = Field(
+        None, description="documents in the file, where the run took a sample"
+    )
+    synthetic: bool | None = Field(None, description="whether the text was generated")
+
+
+class MachinePart(Part):
+    """where it was measured"""
+
+    cpu: str | None = Field(None, description="model of the CPU")
+    flags: list[str] | None = Field(None, description="its instruction sets")
+    memory_bytes: int | None = Field(None, description="memory")
+    system: str | None = Field(None, description="operating system")
+    architecture: str | None = Field(None, description="such as x86_64")
+    node: str | None = Field(None, description="host name")
+    cores: int = Field(description="cores that the run could use")
+    cores_used: int = Field(description="cores that it used")
+
+
+VariantPart = part_of(
+    "VariantPart", "one variant", VariantRow,
+    ("run_id", "converted", "kept_float", "prepare_seconds", "cached", "details"),
 )  # fmt: skip
-_CHANGE = (
-    "variant", "max_length", "speedup", "speedup_low", "speedup_high", "latency_verdict",
-    "f1_difference", "mcnemar_p", "quality_verdict",
+FigurePart = part_of("FigurePart", "one variant at one length", tables.FigureRow)
+ComparisonPart = part_of(
+    "ComparisonPart", "one variant against the baseline variant at one length", ComparisonRow,
+    ("run_id", "class_changes", "round_speedups"),
 )  # fmt: skip
+
+
+class ChangePart(Part):
+    """one variant at one length"""
+
+    variant: str = Field(description="name")
+    max_length: int = Field(description="maximum length")
+    speedup: float | None = Field(
+        None, description="old over new median forward latency; above 1 the new run is faster"
+    )
+    speedup_low: float | None = Field(None, description="lower end of its 95 % interval")
+    speedup_high: float | None = Field(None, description="upper end of its 95 % interval")
+    latency_verdict: str | None = Field(
+        None, description="faster, slower, or no detectable difference, in both runs' noise"
+    )
+    f1_difference: float | None = Field(
+        None, description="weighted F1, new minus old, on the common documents"
+    )
+    mcnemar_p: float | None = Field(None, description="exact, Holm-corrected")
+    quality_verdict: str | None = Field(
+        None, description="better, worse, or no detectable difference, by McNemar"
+    )
+
+
+class SincePart(Part):
+    """change since an earlier run"""
+
+    run_id: str | None = Field(None, description="the earlier run")
+    error: str | None = Field(None, description="why it could not be compared")
+    timings_refused: str | None = Field(None, description="why timings were not compared")
+    regressions: list[str] = Field([], description="what became worse, one sentence each")
+    changes: list[ChangePart] = Field([], description="what changed")
+
+
+class CellsPart(Part):
+    """counts"""
+
+    finished: int = Field(description="cells with figures")
+    failed: int = Field(description="cells without")
+    flagged: int = Field(description="finished cells in which something was out of line")
+
+
+class Summary(Part):
+    """results/<run_id>/summary.json. Version 1; fields may be added without a new version. Null: not
+    known, or not claimed. Units are in the names."""
+
+    format: Literal["ptdq-summary"] = Field("ptdq-summary", description="what this file is")
+    version: Literal[1] = Field(VERSION, description="of its fields")
+    run_id: str = Field(description="name of the run and of its directory")
+    status: str | None = Field(
+        description="completed, running, or broken off; running too where the run was killed"
+    )
+    started_at: str | None = Field(description="ISO 8601, UTC")
+    ended_at: str | None = Field(description="ISO 8601, UTC")
+    command: str | None = Field(description="command line that asks for the same")
+    git_commit: str | None = Field(description="commit of ptdq, with -dirty where files differed")
+    verdict: VerdictPart | None = Field(description="the answer; null before the run has one")
+    gates: list[GatePart] = Field(description="thresholds that were set")
+    model: ModelPart = Field(description="what was measured")
+    data: DataPart = Field(description="what it was measured on")
+    machine: MachinePart = Field(description="where it was measured")
+    isolation: str | None = Field(
+        description="parallel: a cell on every core at a time; solo: one on the whole machine"
+    )
+    versions: dict[str, str] = Field(description="package to version")
+    variants: list[VariantPart] = Field(  # type: ignore[valid-type]
+        description="what was prepared, the baseline variant first"
+    )
+    figures: list[FigurePart] = Field(  # type: ignore[valid-type]
+        description="latency, quality and size"
+    )
+    comparisons: list[ComparisonPart] = Field(  # type: ignore[valid-type]
+        description="what the verdict rests on"
+    )
+    since: SincePart | None = Field(
+        description="change since the run marked by `ptdq baseline`; null without one"
+    )
+    cells: CellsPart = Field(description="counts")
+    notes: list[str] = Field(description="what else a reader should know")
 
 
 def summary_path(files: RunFiles) -> Path:
@@ -39,11 +196,22 @@ def summary_path(files: RunFiles) -> Path:
     return files.directory / "summary.json"
 
 
+class _Untitled(GenerateJsonSchema):
+    """Without a title for each field, which would only be its name again."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
 def summary_schema() -> dict[str, Any]:
     """The JSON schema of the summary."""
-    path = Path(__file__).with_name("summary.schema.json")
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    made = Summary.model_json_schema(mode="serialization", schema_generator=_Untitled)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:ptdq:summary:{VERSION}",
+        **made,
+        "title": "Summary of a ptdq run",
+    }
 
 
 def write_summary(files: RunFiles) -> Path:
@@ -58,70 +226,51 @@ def write_summary(files: RunFiles) -> Path:
 
 def summarize(run: Run) -> dict[str, Any]:
     """The summary of a run; None where something is not known or not claimed."""
-    verdict = run.get("verdict", default={})
     machine = run.get("machine", default={})
-    quality = None if run.quality else {"f1_weighted": None, "accuracy": None}
-    return {
-        "format": "ptdq-summary",
-        "version": VERSION,
-        "run_id": run.files.run_id,
-        "status": run.get("status"),
-        "started_at": run.get("started_at"),
-        "ended_at": run.get("ended_at"),
-        "command": run.get("command"),
-        "git_commit": run.get("git_commit"),
-        "verdict": _only(verdict, ("decision", "variant", "headline", "reasons")) if verdict else None,
-        "gates": [
-            _only(gate, ("name", "variant", "threshold", "value", "bound", "passed", "text"))
-            for gate in run.get("gates", default=[])
-        ],
-        "model": _only(
-            run.get("model", default={}),
-            ("name", "revision", "digest", "architecture", "parameters", "random_weights"),
-        ),
-        "data": _only(
-            run.get("data", default={}), ("path", "digest", "documents", "sampled_from", "synthetic")
-        ),
-        "machine": {
-            **_only(machine, ("cpu", "flags", "memory_bytes", "system", "architecture", "node")),
-            "cores": len(machine.get("cores_usable") or []),
-            "cores_used": len(machine.get("cores") or []),
-        },
-        "isolation": run.get("design", "isolation"),
-        "versions": dict(run.get("versions", default={})),
-        "variants": [
-            _only(row, ("variant", "digest", "artifact_bytes", "state_dict_bytes", "engine"))
-            for row in _in_order(run, run.rows("variants"))
-        ],
-        "figures": [{**row, **(quality or {})} for row in tables.figures(run)],
-        "comparisons": [_only(row, _COMPARISON) for row in tables.against_baseline(run)],
-        "since": _since(run),
-        "cells": {
-            "finished": len(run.good),
-            "failed": len(run.failed),
-            "flagged": sum(bool(cell["flags"]) for cell in run.good),
-        },
-        "notes": list(run.get("notes", default=[])),
-    }
+    unclaimed = {} if run.quality else {"f1_weighted": None, "accuracy": None}
+    since = run.get("baseline")
+    summary = Summary.model_validate(
+        {
+            "run_id": run.files.run_id,
+            **{
+                name: run.get(name)
+                for name in ("status", "started_at", "ended_at", "command", "git_commit")
+            },
+            "verdict": run.get("verdict") or None,
+            "gates": run.get("gates", default=[]),
+            "model": run.get("model", default={}),
+            "data": run.get("data", default={}),
+            "machine": {
+                **machine,
+                "cores": len(machine.get("cores_usable") or []),
+                "cores_used": len(machine.get("cores") or []),
+            },
+            "isolation": run.get("design", "isolation"),
+            "versions": run.get("versions", default={}),
+            "variants": sorted(run.rows(VariantRow), key=lambda row: run.variants.index(row["variant"])),
+            "figures": [{**row, **unclaimed} for row in tables.figures(run)],
+            "comparisons": tables.against_baseline(run),
+            "since": _since(since) if since else None,
+            "cells": {
+                "finished": len(run.good),
+                "failed": len(run.failed),
+                "flagged": sum(bool(cell["flags"]) for cell in run.good),
+            },
+            "notes": run.get("notes", default=[]),
+        }
+    )
+    return summary.model_dump(mode="json")
 
 
-def _only(row: Mapping[str, Any], names: Sequence[str]) -> Row:
-    return {name: row.get(name) for name in names}
-
-
-def _in_order(run: Run, rows: Sequence[Row]) -> list[Row]:
-    return sorted(rows, key=lambda row: run.variants.index(row["variant"]))
-
-
-def _since(run: Run) -> Row | None:
+def _since(comparison: Mapping[str, Any]) -> dict[str, Any]:
     """What changed since the run that is marked as the baseline."""
-    found = run.get("baseline")
-    if not found:
-        return None
     return {
-        "run_id": found.get("old"),
-        "error": found.get("error"),
-        "timings_refused": found.get("timings_refused"),
-        "regressions": list(found.get("regressions") or []),
-        "changes": [_only(row, _CHANGE) for row in found.get("changes") or []],
+        **comparison,
+        "run_id": comparison.get("old"),
+        "regressions": comparison.get("regressions") or [],
+        "changes": comparison.get("changes") or [],
     }
+
+
+if __name__ == "__main__":
+    write_text(SCHEMA_FILE, json.dumps(summary_schema(), indent=2, ensure_ascii=False) + "\n")

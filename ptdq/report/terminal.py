@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from rich import box
 from rich.console import Console
@@ -15,7 +16,9 @@ from ptdq.report import columns
 from ptdq.report.columns import Column
 from ptdq.report.markdown import plain
 from ptdq.store.layout import RunFiles
-from ptdq.store.run import Row, load
+from ptdq.store.run import load
+
+T = TypeVar("T")
 
 WIDTH = 140
 """Columns where the output is no terminal: rich would take 80, and break the cells of the tables."""
@@ -50,7 +53,7 @@ def show(files: RunFiles, console: Console) -> None:
         console.print(Text(f"failed: {name}: {plain(cell['error'])}", style="red"))
 
 
-def _print(console: Console, title: str, shown: Sequence[Column], rows: Iterable[Row]) -> None:
+def _print(console: Console, title: str, shown: Sequence[Column[T]], rows: Iterable[T]) -> None:
     rows = list(rows)
     if not rows:
         return

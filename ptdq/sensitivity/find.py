@@ -16,6 +16,7 @@ from ptdq.inputs.documents import Documents
 from ptdq.sensitivity.child import USER_ERROR_STATUS
 from ptdq.sensitivity.request import By, StudyRequest
 from ptdq.store.cache import cache_root
+from ptdq.store.rows_beyond import SensitivityRow
 from ptdq.store.tables import read_table, table_metadata
 from ptdq.variants.base import Settings
 
@@ -35,7 +36,7 @@ class Found:
         chosen: how it does with ``kept`` in float (``int8-dynamic-mixed``).
     """
 
-    rows: list[dict[str, Any]]
+    rows: list[SensitivityRow]
     kept: list[str]
     tried: int
     f1_weighted: float

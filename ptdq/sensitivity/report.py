@@ -17,14 +17,13 @@ from ptdq.report import markdown
 from ptdq.sensitivity.find import Found
 from ptdq.sensitivity.words import Subject, sentences
 from ptdq.store.disk import write_json, write_text
+from ptdq.store.rows_beyond import SensitivityRow
 from ptdq.store.schema import SCHEMA_VERSION
 
 MIXED = "int8-dynamic-mixed"
 CONFIG = "mixed.yaml"
 
-Row = Mapping[str, Any]
-
-_COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
+_COLUMNS: tuple[tuple[str, Callable[[SensitivityRow], str]], ...] = (
     ("harm, nats", lambda row: f"{row['divergence']:.2g}"),
     ("logit change", lambda row: f"{row['largest']:.3g}"),
     ("changed", lambda row: numbers.count(row["changed"])),
@@ -138,7 +137,7 @@ def show(found: Found, subject: Subject, directory: Path, console: Console) -> N
         console.print(Text(f"measure it: {command(directory)}", style="bold"), soft_wrap=True)
 
 
-def _gain(row: Row) -> str:
+def _gain(row: SensitivityRow) -> str:
     if row["gain_ms"] is None:
         return numbers.MISSING
     ends = numbers.interval(row["gain_low_ms"], row["gain_high_ms"], 3)

@@ -82,18 +82,18 @@ def _apart(subject: Subject) -> str:
 
 
 def _gain(found: Found, subject: Subject) -> list[str]:
-    timed = [row for row in found.rows if row["gain_ms"] is not None]
-    if not timed:
+    gains = [(row["gain_ms"], row["kept"]) for row in found.rows if row["gain_ms"] is not None]
+    if not gains:
         return []
-    total = sum(row["gain_ms"] for row in timed)
-    lost = sum(row["gain_ms"] for row in timed if row["kept"])
+    total = sum(gain for gain, _ in gains)
+    lost = sum(gain for gain, kept in gains if kept)
     given_up = f"; those kept in float give up {numbers.ms(lost)} ms of that" if found.kept else ""
     said = [
         f"In a forward pass of {subject.max_length} tokens the modules, each alone, gain "
         f"{numbers.ms(total)} ms in int8{given_up}. Alone, a module finds its weights in the cache, "
         "which in the whole model it may not: a run measures the whole."
     ]
-    slower = [row["name"] for row in timed if row["gain_high_ms"] < 0]
+    slower = [r["name"] for r in found.rows if (high := r["gain_high_ms"]) is not None and high < 0]
     if slower:
         said.append(f"Slower in int8, so that --keep-float costs no time: {', '.join(slower)}.")
     return said

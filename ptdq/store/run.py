@@ -7,16 +7,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import pandas as pd
 
 from ptdq.store.disk import read_json
 from ptdq.store.layout import RunFiles
-from ptdq.store.schema import schema
+from ptdq.store.rows import CellRow, ComparisonRow, VariantRow
+from ptdq.store.schema import names, schema, table_of
 from ptdq.store.tables import check_version, read_table
 
-Row = dict[str, Any]
+R = TypeVar("R")
 
 _CELL = ["variant", "max_length", "repeat"]
 _MOST_CALLS = 10_000
@@ -41,21 +42,30 @@ class Run:
             value = value.get(key) if isinstance(value, Mapping) else None
         return default if value is None else value
 
-    def rows(self, table: str) -> list[Row]:
-        """A small table as rows; null and NaN are None."""
-        return self._rows[table]
+    def rows(self, kind: type[R]) -> list[R]:
+        """A small table as rows; what is null, NaN, or not in a file of an older version, is None.
+
+        Args:
+            kind: class of the rows, one of :mod:`ptdq.store.rows`.
+        """
+        table = table_of(kind)
+        if table not in self._read_already:
+            self._read_already[table] = self._read(table, names(kind))
+        return cast(list[R], self._read_already[table])
 
     @cached_property
-    def _rows(self) -> dict[str, list[Row]]:
-        small = ("cells", "classes", "variants", "comparisons", "buckets", "interference")
-        return {name: self._read(name) for name in small}
+    def _read_already(self) -> dict[str, list[dict[str, Any]]]:
+        return {}
 
-    def _read(self, table: str) -> list[Row]:
+    def _read(self, table: str, columns: list[str]) -> list[dict[str, Any]]:
         path = self.files.table(table)
         if not path.is_file():
             return []
-        rows: list[Row] = read_table(path).to_pylist()
-        return [{key: _clean(value) for key, value in row.items()} for row in rows]
+        missing = dict.fromkeys(columns)
+        return [
+            missing | {key: _clean(value) for key, value in row.items()}
+            for row in read_table(path).to_pylist()
+        ]
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
@@ -102,30 +112,31 @@ class Run:
         return dict(zip(columns["doc_id"], columns["text"], strict=True))
 
     @cached_property
-    def good(self) -> list[Row]:
+    def good(self) -> list[CellRow]:
         """Cells with figures, in the order of variant, length and repeat."""
-        cells = [row for row in self.rows("cells") if row["status"] == "ok"]
+        cells = [row for row in self.rows(CellRow) if row["status"] == "ok"]
         rank = {name: place for place, name in enumerate(self.variants)}
         return sorted(cells, key=lambda r: (rank[r["variant"]], r["max_length"], r["repeat"]))
 
     @cached_property
-    def failed(self) -> list[Row]:
+    def failed(self) -> list[CellRow]:
         """Cells without figures."""
-        return [row for row in self.rows("cells") if row["status"] != "ok"]
+        return [row for row in self.rows(CellRow) if row["status"] != "ok"]
 
     @cached_property
     def variants(self) -> list[str]:
         """Variants that left anything, the baseline first, then as asked for."""
-        found = {row["variant"] for name in ("cells", "variants") for row in self.rows(name)}
-        asked = [name for name in self.get("parameters", "variant", default=[]) if name in found]
-        ordered = list(dict.fromkeys([*asked, *sorted(found)]))
+        known = {row["variant"] for row in self.rows(CellRow)}
+        known |= {row["variant"] for row in self.rows(VariantRow)}
+        asked = [name for name in self.get("parameters", "variant", default=[]) if name in known]
+        ordered = list(dict.fromkeys([*asked, *sorted(known)]))
         return sorted(ordered, key=lambda name: name != self._baseline(ordered))
 
-    def _baseline(self, names: list[str]) -> str | None:
-        compared = [row["baseline"] for row in self.rows("comparisons")]
+    def _baseline(self, ordered: list[str]) -> str | None:
+        compared = [row["baseline"] for row in self.rows(ComparisonRow)]
         if compared:
-            return str(max(set(compared), key=compared.count))
-        return "fp32" if "fp32" in names else next(iter(names), None)
+            return max(set(compared), key=compared.count)
+        return "fp32" if "fp32" in ordered else next(iter(ordered), None)
 
     @cached_property
     def baseline(self) -> str | None:
@@ -140,7 +151,7 @@ class Run:
     @cached_property
     def lengths(self) -> list[int]:
         """Maximum lengths that were run."""
-        return sorted({row["max_length"] for row in self.rows("cells")})
+        return sorted({row["max_length"] for row in self.rows(CellRow)})
 
     @property
     def decision(self) -> str:
@@ -164,10 +175,11 @@ class Run:
         labels = self.get("model", "labels", default=[])
         return str(labels[class_id]) if 0 <= class_id < len(labels) else str(class_id)
 
-    def cell_id(self, cell: Row) -> str | None:
+    def cell_id(self, cell: CellRow) -> str | None:
         """The id that the design gave a cell; files of the cell are named by it."""
+        wanted = {"variant": cell["variant"], "max_length": cell["max_length"], "repeat": cell["repeat"]}
         for planned in self.get("design", "cells", default=[]):
-            if all(planned.get(key) == cell[key] for key in _CELL):
+            if all(planned.get(key) == value for key, value in wanted.items()):
                 return str(planned.get("cell_id"))
         return None
 
@@ -183,7 +195,7 @@ def load(files: RunFiles) -> Run:
     return Run(files, record)
 
 
-def cell_rows(cells: list[Row], variant: str, length: int) -> list[Row]:
+def cell_rows(cells: list[CellRow], variant: str, length: int) -> list[CellRow]:
     """The rounds of one variant at one maximum length."""
     return [row for row in cells if row["variant"] == variant and row["max_length"] == length]
 

@@ -14,8 +14,9 @@ from ptdq.analysis.verdict import Gates
 from ptdq.measure.design import make_design
 from ptdq.store.disk import write_json
 from ptdq.store.layout import RunFiles
+from ptdq.store.rows import ComparisonRow, ReadBack
 from ptdq.store.run import Run, load
-from ptdq.store.schema import READ_BACK
+from ptdq.store.schema import names
 from ptdq.store.tables import make_table, write_table
 from ptdq.variants.artifact import Artifact
 from ptdq.variants.base import Settings
@@ -28,7 +29,7 @@ MOMENT = "2026-11-23T08:00:00+00:00"
 
 def facts() -> dict[str, Any]:
     """What a worker reads back of itself, where nothing is out of line."""
-    read_back = {name: None for name, _, _ in READ_BACK}
+    read_back = dict.fromkeys(names(ReadBack))
     return read_back | {
         "pinned": True, "measure_seconds": 1.0, "started_at": MOMENT, "ended_at": MOMENT,
     }  # fmt: skip
@@ -80,7 +81,7 @@ def concluded(directory: Path, gates: Gates, broken: tuple[str, int] | None = No
 def test_cells_become_tables_gates_and_verdict(tmp_path: Path) -> None:
     run = concluded(tmp_path / "r", Gates(min_speedup=2, max_size_ratio=0.4))
     assert len(run.good) == 16
-    for row in run.rows("comparisons"):
+    for row in run.rows(ComparisonRow):
         assert row["speedup"] == pytest.approx(2.4, rel=0.05)
         assert row["latency_verdict"] == "faster"
     assert [gate["passed"] for gate in run.get("gates")] == [True, True]

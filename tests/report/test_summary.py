@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import jsonschema
 import pytest
 
 from ptdq.analysis.since import change_since
-from ptdq.report.summary import summarize, summary_path, summary_schema, write_summary
+from ptdq.report.summary import SCHEMA_FILE, summarize, summary_path, summary_schema, write_summary
 from ptdq.store import baseline as baseline_run
 from ptdq.store.disk import read_json, write_json
 from ptdq.store.layout import RunFiles
@@ -33,22 +34,24 @@ def validate(summary: dict[str, Any]) -> None:
     jsonschema.Draft202012Validator(strict(summary_schema())).validate(summary)
 
 
-def described(schema: Any) -> bool:
-    """Whether every field has a description, or a value that says it all."""
-    if not isinstance(schema, dict):
-        return True
-    fields = schema.get("properties", {})
-    return all(
-        ("description" in field or "const" in field)
-        and described(field)
-        and described(field.get("items"))
-        for field in fields.values()
-    )
+def undescribed(schema: dict[str, Any]) -> list[str]:
+    """Fields that say neither what they mean nor, by a single value, what they are."""
+    return [
+        f"{part.get('title', 'summary')}.{name}"
+        for part in (schema, *schema["$defs"].values())
+        for name, field in part["properties"].items()
+        if "description" not in field and "const" not in field
+    ]
 
 
 def test_the_schema_is_one_and_explains_itself() -> None:
     jsonschema.Draft202012Validator.check_schema(summary_schema())
-    assert described(summary_schema())
+    assert undescribed(summary_schema()) == []
+
+
+def test_the_committed_schema_is_what_the_code_makes() -> None:
+    committed = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    assert committed == summary_schema(), "run python -m ptdq.report.summary"
 
 
 def test_a_summary_is_valid_and_has_the_figures(tmp_path: Path) -> None:

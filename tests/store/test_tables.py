@@ -10,7 +10,8 @@ import pytest
 
 from ptdq.errors import UserError
 from ptdq.store import disk as store
-from ptdq.store import layout, schema, tables
+from ptdq.store import layout, rows, schema, tables
+from ptdq.store.run import Run
 
 
 def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
@@ -38,12 +39,27 @@ def test_an_undeclared_column_is_a_mistake() -> None:
         tables.make_table("cells", [{"latency": 1.0}])
 
 
+def test_a_row_is_merged_from_declared_columns_only() -> None:
+    row = schema.merge(rows.CellRow, {"variant": "fp32"}, {"forward_p50_ms": 1.5})
+    assert row == {"variant": "fp32", "forward_p50_ms": 1.5}
+    with pytest.raises(ValueError, match="forward_p50_msec"):
+        schema.merge(rows.CellRow, {"variant": "fp32"}, {"forward_p50_msec": 1.5})
+
+
+def test_a_column_that_an_older_file_lacks_reads_as_none(tmp_path: Path) -> None:
+    files = layout.RunFiles(tmp_path)
+    table = tables.make_table("variants", [{"variant": "fp32", "cached": True}])
+    pq.write_table(table.drop_columns(["engine"]), files.table("variants"))
+    (row,) = Run(files, {}).rows(rows.VariantRow)
+    assert (row["variant"], row["engine"], row["cached"]) == ("fp32", None, True)
+
+
 def test_tables_come_back_as_they_were(tmp_path: Path) -> None:
-    rows = [{"doc_id": "1", "text": "文", "label": 2}]
+    documents = [{"doc_id": "1", "text": "文", "label": 2}]
     path = tmp_path / "documents.parquet"
-    tables.write_table(path, tables.make_table("documents", rows, {"note": "值"}))
+    tables.write_table(path, tables.make_table("documents", documents, {"note": "值"}))
     table = tables.read_table(path)
-    assert table.to_pylist() == rows
+    assert table.to_pylist() == documents
     assert tables.table_metadata(table) == {"note": "值"}
 
 

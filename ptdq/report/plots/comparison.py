@@ -10,9 +10,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from ptdq.analysis import tables
+from ptdq.analysis.tables import FigureRow
 from ptdq.numbers import ratio
 from ptdq.report.plots.style import GREY, canvas, label, legend_of, log_x, look, plain_numbers
-from ptdq.store.run import Row, Run
+from ptdq.store.rows import ComparisonRow
+from ptdq.store.run import Run
 
 
 def ratios(run: Run, path: Path) -> bool:
@@ -46,20 +48,19 @@ def ratios(run: Run, path: Path) -> bool:
     return True
 
 
-def _ratio(ax: Axes, place: int, row: Row) -> None:
+def _ratio(ax: Axes, place: int, row: ComparisonRow) -> None:
     color, _ = look(row["variant"])
-    floor = row["noise_floor"]
-    if floor is not None:
+    if (floor := row["noise_floor"]) is not None:
         ax.add_patch(Rectangle((1 / floor, place - 0.42), floor - 1 / floor, 0.84, color=GREY, zorder=1))
     rounds = _rounds(row)
     spread = np.linspace(-0.3, -0.12, len(rounds)) if len(rounds) > 1 else np.array([-0.2])
     ax.scatter(rounds, place + spread[: len(rounds)], s=15, color=color, alpha=0.6, linewidths=0)
-    if row["speedup_low"] is not None:
-        ends = [row["speedup_low"], row["speedup_high"]]
-        ax.plot(ends, [place + 0.12] * 2, color=color, linewidth=2.6, solid_capstyle="butt")
-    ax.plot(row["speedup"], place + 0.12, marker="|", color=color, markersize=11, markeredgewidth=2)
+    if (low := row["speedup_low"]) is not None and (high := row["speedup_high"]) is not None:
+        ax.plot([low, high], [place + 0.12] * 2, color=color, linewidth=2.6, solid_capstyle="butt")
+    point = row["speedup"] or np.nan
+    ax.plot(point, place + 0.12, marker="|", color=color, markersize=11, markeredgewidth=2)
     ax.annotate(
-        ratio(row["speedup"]),
+        ratio(point),
         (1.0, place),
         xycoords=("axes fraction", "data"),
         xytext=(4, 0),
@@ -70,33 +71,37 @@ def _ratio(ax: Axes, place: int, row: Row) -> None:
     )
 
 
-def _rounds(row: Row) -> list[float]:
+def _rounds(row: ComparisonRow) -> list[float]:
     return [value for value in row["round_speedups"] or [] if value is not None]
 
 
 def pareto(run: Run, path: Path) -> bool:
     """Latency against weighted F1 with size as area; against size where quality is not claimed."""
-    x, y = "forward_p50_ms", "f1_weighted" if run.quality else "artifact_mb"
-    rows = [r for r in tables.figures(run) if r[x] is not None and r[y] is not None]
-    lengths = sorted({r["max_length"] for r in rows})
-    if not rows or len({r["variant"] for r in rows}) < 3:
+    rows = tables.figures(run)
+    points = {(r["variant"], r["max_length"]): at for r in rows if (at := _point(run, r)) is not None}
+    lengths = sorted({length for _, length in points})
+    names = list(dict.fromkeys(variant for variant, _ in points))
+    if len(names) < 3:
         return False
-    largest = max((r["artifact_mb"] or 0 for r in rows), default=0) or 1
+    sizes = {r["variant"]: r["artifact_mb"] or 0 for r in rows}
+    largest = max(sizes.values()) or 1
     with canvas(path, 1, len(lengths), 4.2) as (figure, axes):
         for ax, length in zip(axes, lengths, strict=True):
             ax.sharey(axes[0])
-            here = [r for r in rows if r["max_length"] == length]
-            front = tables.front(here, x, y, larger_is_better=run.quality)
-            points = [[r[x] for r in front], [r[y] for r in front]]
-            ax.plot(*points, color="#999999", linewidth=1, linestyle="--", zorder=1)
-            for row in here:
-                color, marker = look(row["variant"])
-                area = 60 if not run.quality else 30 + 420 * (row["artifact_mb"] or 0) / largest
-                ax.scatter(row[x], row[y], s=area, color=color, marker=marker, alpha=0.85)
+            at_length = [r for r in rows if r["max_length"] == length]
+            front = tables.front(at_length, quality=run.quality)
+            line = [points[r["variant"], length] for r in front]
+            ax.plot(*zip(*line, strict=True), color="#999999", linewidth=1, linestyle="--", zorder=1)
+            for variant in names:
+                if (variant, length) in points:
+                    color, marker = look(variant)
+                    area = 60 if not run.quality else 30 + 420 * sizes[variant] / largest
+                    x, y = points[variant, length]
+                    ax.scatter(x, y, s=area, color=color, marker=marker, alpha=0.85)
             ax.set_xlabel("median forward latency in ms")
             ax.margins(0.16, 0.2)
             ax.set_title(f"at most {length} tokens")
-            log_x(ax, [r[x] for r in here])
+            log_x(ax, [x for (_, of), (x, _) in points.items() if of == length])
             plain_numbers(ax.yaxis)
             ax.label_outer(remove_inner_ticks=False)
         axes[0].set_ylabel(
@@ -104,6 +109,11 @@ def pareto(run: Run, path: Path) -> bool:
             if run.quality
             else "artifact in MB (down is better)"
         )
-        names = list(dict.fromkeys(r["variant"] for r in rows))
         figure.legend(handles=legend_of(names), loc="outside lower center", ncols=4)
     return True
+
+
+def _point(run: Run, row: FigureRow) -> tuple[float, float] | None:
+    """Where a variant stands in the Pareto chart; None where a figure is missing."""
+    x, y = row["forward_p50_ms"], row["f1_weighted"] if run.quality else row["artifact_mb"]
+    return None if x is None or y is None else (x, y)

@@ -6,105 +6,113 @@ from collections.abc import Mapping
 from typing import Any
 
 from ptdq import numbers
-from ptdq.report import columns
-from ptdq.report.columns import Column, to_markdown
+from ptdq.analysis.changes import Change, Comparison
+from ptdq.report.columns import Column, ratio_interval, to_markdown
 from ptdq.report.markdown import bullets, code, paragraphs, prose
 from ptdq.report.sections.page import Page
-from ptdq.store.run import Row
 
 
 def change(page: Page) -> str:
     """The change since the run that was marked as the baseline; nothing where there is none."""
-    found = page.run.get("baseline")
-    if not found:
+    noted = page.run.get("baseline")
+    if not noted:
         return ""
-    heading = f"## Change since run {code(found.get('old', 'unknown'))}"
-    if found.get("error"):
-        return paragraphs(heading, f"Not compared: {prose(found['error'])}.")
-    return paragraphs(heading, changes(found))
+    heading = f"## Change since run {code(noted.get('old', 'unknown'))}"
+    if noted.get("error"):
+        return paragraphs(heading, f"Not compared: {prose(noted['error'])}.")
+    return paragraphs(heading, changes(Comparison.from_json(noted)))
 
 
-def document(found: Mapping[str, Any]) -> str:
-    """A comparison of two runs as a document of its own."""
-    title = f"# Change from run {code(found['old'])} to run {code(found['new'])}"
-    return paragraphs(title, changes(found)) + "\n"
+def document(values: Mapping[str, Any]) -> str:
+    """A comparison of two runs, as its ``as_json`` gives it, as a document of its own."""
+    comparison = Comparison.from_json(values)
+    title = f"# Change from run {code(comparison.old)} to run {code(comparison.new)}"
+    return paragraphs(title, changes(comparison)) + "\n"
 
 
-def changes(found: Mapping[str, Any]) -> str:
-    """A comparison, as :meth:`ptdq.analysis.compare_runs.Comparison.as_json` gives it, in Markdown."""
-    rows = found["changes"]
-    refused = found.get("timings_refused")
+def changes(comparison: Comparison) -> str:
+    """A comparison in Markdown."""
+    rows = comparison.changes
+    refused = comparison.timings_refused
     if not rows:
         return "The two runs have no variant and maximum length in common."
-    worse = found.get("regressions") or []
-    compared = any(row["speedup"] is not None or _tested(row) for row in rows)
+    worse = comparison.regressions
+    tested = any(row.mcnemar_p is not None for row in rows)
+    compared = tested or any(row.speedup is not None for row in rows)
     good = "Nothing is decidedly worse than before." if compared else "Nothing could be compared."
     return paragraphs(
         "**Worse than before:**" if worse else f"**{good}**",
         bullets(prose(line) for line in worse),
         f"**Timings are not compared**: {prose(refused)}." if refused else "",
         "" if refused else to_markdown(_LATENCY, rows),
-        ""
-        if refused
-        else "Speed-up: old time over new time of the median forward latency, paired by round, with "
-        "its 95 % interval; above 1 the new run is faster. Faster or slower is said only where the "
-        "interval excludes 1 and the effect exceeds the noise floors of both runs. How much the "
-        "machine differs from day to day, two runs cannot tell: with the same model, code and "
-        "versions, a slow-down that the run's own baseline variant shows as well counts as the "
-        "machine's, and a variant is worse only if it is slower relative to the baseline variant too.",
-        to_markdown(_QUALITY, rows) if any(_tested(row) for row in rows) else "",
-        "Quality: on the documents that both runs evaluated; exact McNemar, Holm-corrected over the "
-        "rows; F1 is weighted, with the 95 % interval of its difference."
-        if any(_tested(row) for row in rows)
-        else "",
+        "" if refused else _LATENCY_NOTE,
+        paragraphs(to_markdown(_QUALITY, rows), _QUALITY_NOTE) if tested else "",
         bullets(prose(text) for text in _untested(rows)),
-        "Not the same in the two runs:" if found.get("differences") else "",
-        bullets(prose(text) for text in found.get("differences") or []),
-        bullets(prose(text) for text in found.get("notes") or []),
+        "Not the same in the two runs:" if comparison.differences else "",
+        bullets(prose(text) for text in comparison.differences),
+        bullets(prose(text) for text in comparison.notes),
     )
 
 
-def _tested(row: Row) -> bool:
-    return row["mcnemar_p"] is not None
+_LATENCY_NOTE = (
+    "Speed-up: old time over new time of the median forward latency, paired by round, with "
+    "its 95 % interval; above 1 the new run is faster. Faster or slower is said only where the "
+    "interval excludes 1 and the effect exceeds the noise floors of both runs. How much the "
+    "machine differs from day to day, two runs cannot tell: with the same model, code and "
+    "versions, a slow-down that the run's own baseline variant shows as well counts as the "
+    "machine's, and a variant is worse only if it is slower relative to the baseline variant too."
+)
+_QUALITY_NOTE = (
+    "Quality: on the documents that both runs evaluated; exact McNemar, Holm-corrected over the "
+    "rows; F1 is weighted, with the 95 % interval of its difference."
+)
 
 
-def _untested(rows: list[Row]) -> list[str]:
+def _untested(rows: list[Change]) -> list[str]:
     """Why rows have no speed-up or no test, each reason once."""
-    timings = [r["speedup_refused"] for r in rows if r["speedup"] is None and r["speedup_refused"]]
-    quality = [r["quality_refused"] for r in rows if r["quality_refused"]]
+    timings = [r.speedup_refused for r in rows if r.speedup is None and r.speedup_refused]
+    quality = [r.quality_refused for r in rows if r.quality_refused]
     return [
         *(f"no speed-up: {reason}" for reason in dict.fromkeys(timings)),
         *(f"quality is not compared: {reason}" for reason in dict.fromkeys(quality)),
     ]
 
 
-_LATENCY = [
-    columns.VARIANT,
-    columns.LENGTH,
-    Column("old ms", lambda r: numbers.ms(r["old_ms"])),
-    Column("new ms", lambda r: numbers.ms(r["new_ms"])),
-    Column("speed-up", lambda r: numbers.ratio(r["speedup"])),
-    Column("95 % interval", lambda r: columns.ratio_interval(r, "speedup")),
-    Column("noise floor, old", lambda r: numbers.ratio(r["floor_old"])),
-    Column("noise floor, new", lambda r: numbers.ratio(r["floor_new"])),
-    Column("over own baseline, old", lambda r: numbers.ratio(r["own_old"])),
-    Column("over own baseline, new", lambda r: numbers.ratio(r["own_new"])),
-    Column("verdict", lambda r: r["latency_verdict"] or numbers.MISSING, words=True),
+def _interval(change: Change) -> str:
+    ends = change.speedup_low, change.speedup_high
+    return ratio_interval(change.speedup, ends, change.speedup_refused, change.rounds)
+
+
+_VARIANT: Column[Change] = Column("variant", lambda r: r.variant, data=True)
+_LENGTH: Column[Change] = Column("max length", lambda r: str(r.max_length))
+
+_LATENCY: list[Column[Change]] = [
+    _VARIANT,
+    _LENGTH,
+    Column("old ms", lambda r: numbers.ms(r.old_ms)),
+    Column("new ms", lambda r: numbers.ms(r.new_ms)),
+    Column("speed-up", lambda r: numbers.ratio(r.speedup)),
+    Column("95 % interval", _interval),
+    Column("noise floor, old", lambda r: numbers.ratio(r.floor_old)),
+    Column("noise floor, new", lambda r: numbers.ratio(r.floor_new)),
+    Column("over own baseline, old", lambda r: numbers.ratio(r.own_old)),
+    Column("over own baseline, new", lambda r: numbers.ratio(r.own_new)),
+    Column("verdict", lambda r: r.latency_verdict or numbers.MISSING, words=True),
 ]
 
-_QUALITY = [
-    columns.VARIANT,
-    columns.LENGTH,
-    Column("documents", lambda r: numbers.count(r["documents"])),
-    Column("old F1", lambda r: numbers.score(r["f1_old"])),
-    Column("new F1", lambda r: numbers.score(r["f1_new"])),
-    Column("difference", lambda r: numbers.change(r["f1_difference"])),
+_QUALITY: list[Column[Change]] = [
+    _VARIANT,
+    _LENGTH,
+    Column("documents", lambda r: numbers.count(r.documents)),
+    Column("old F1", lambda r: numbers.score(r.f1_old)),
+    Column("new F1", lambda r: numbers.score(r.f1_new)),
+    Column("difference", lambda r: numbers.change(r.f1_difference)),
     Column(
         "95 % interval",
-        lambda r: numbers.interval(r["f1_difference_low"], r["f1_difference_high"], 4, sign=True),
+        lambda r: numbers.interval(r.f1_difference_low, r.f1_difference_high, 4, sign=True),
     ),
-    Column("newly right", lambda r: numbers.count(r["better"])),
-    Column("newly wrong", lambda r: numbers.count(r["worse"])),
-    Column("McNemar p", lambda r: numbers.probability(r["mcnemar_p"])),
-    Column("verdict", lambda r: r["quality_verdict"] or numbers.MISSING, words=True),
+    Column("newly right", lambda r: numbers.count(r.better)),
+    Column("newly wrong", lambda r: numbers.count(r.worse)),
+    Column("McNemar p", lambda r: numbers.probability(r.mcnemar_p)),
+    Column("verdict", lambda r: r.quality_verdict or numbers.MISSING, words=True),
 ]

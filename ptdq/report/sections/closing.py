@@ -8,7 +8,7 @@ from ptdq import numbers
 from ptdq.analysis import tables
 from ptdq.report.markdown import block, bullets, code, facts, paragraphs, prose, table
 from ptdq.report.sections.page import Page, cell_name
-from ptdq.store.run import Row
+from ptdq.store.rows import CellRow, ComparisonRow
 
 _FLAGS_SHOWN = ("avx", "amx", "fma", "f16c", "sse4", "asimd", "neon", "sve", "i8mm", "bf16", "dot")
 
@@ -50,7 +50,7 @@ def flags(page: Page) -> str:
     """What was out of line while cells ran, and what that means for the verdict."""
     run = page.run
     flagged = [(cell, lines) for cell in run.good if (lines := _flags(cell))]
-    confounded = [row for row in run.rows("comparisons") if row["confounded"]]
+    confounded = [row for row in run.rows(ComparisonRow) if row["confounded"]]
     parts = [
         bullets(f"{cell_name(cell)}: {'; '.join(lines)}" for cell, lines in flagged)
         if flagged
@@ -71,7 +71,7 @@ def flags(page: Page) -> str:
     return paragraphs("## What was flagged", *parts) if run.good else ""
 
 
-def _flags(cell: Row) -> list[str]:
+def _flags(cell: CellRow) -> list[str]:
     lines = [prose(flag, 200) for flag in cell["flags"] or []]
     suggested, done = cell["warmup_suggested"], cell["warmup_documents"]
     if suggested is not None and done is not None and suggested > done:

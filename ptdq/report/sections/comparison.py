@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from ptdq import numbers
 from ptdq.analysis import tables
+from ptdq.analysis.tables import NeighbourRow
 from ptdq.report import columns
 from ptdq.report.columns import Column, to_markdown
 from ptdq.report.markdown import bullets, code, paragraphs, prose, table
 from ptdq.report.sections.page import Page
-from ptdq.store.run import Row, Run, parsed
+from ptdq.store.rows import BucketRow, ComparisonRow
+from ptdq.store.run import Run, parsed
 
 _SIGNIFICANT = 0.05
 
@@ -35,7 +37,7 @@ def comparison(page: Page) -> str:
     )
 
 
-def _quality(page: Page, rows: list[Row]) -> str:
+def _quality(page: Page, rows: list[ComparisonRow]) -> str:
     if not page.run.quality:
         return ""
     margin = page.run.get("parameters", "margin")
@@ -63,7 +65,7 @@ def _quality(page: Page, rows: list[Row]) -> str:
     )
 
 
-def _quality_row(row: Row) -> list[str]:
+def _quality_row(row: ComparisonRow) -> list[str]:
     largest = row["largest_logit_difference"]
     cells = [
         code(row["variant"]),
@@ -73,13 +75,24 @@ def _quality_row(row: Row) -> list[str]:
         numbers.score(row["kappa"]),
         numbers.MISSING if largest is None else f"{largest:.3g}",
     ]
-    for name in ("accuracy_difference", "f1_macro_difference"):
-        bounds = numbers.interval(row[f"{name}_low"], row[f"{name}_high"], digits=4, sign=True)
-        cells.append(f"{numbers.change(row[name])} {bounds}")
+    for change, low, high in (
+        (
+            row["accuracy_difference"],
+            row["accuracy_difference_low"],
+            row["accuracy_difference_high"],
+        ),
+        (
+            row["f1_macro_difference"],
+            row["f1_macro_difference_low"],
+            row["f1_macro_difference_high"],
+        ),
+    ):
+        bounds = numbers.interval(low, high, digits=4, sign=True)
+        cells.append(f"{numbers.change(change)} {bounds}")
     return cells
 
 
-def _classes(run: Run, row: Row) -> list[str]:
+def _classes(run: Run, row: ComparisonRow) -> list[str]:
     """Classes whose recall changed beyond chance, after correction for how many were looked at."""
     return [
         f"{code(row['variant'])}, length {row['max_length']}: recall of "
@@ -91,10 +104,10 @@ def _classes(run: Run, row: Row) -> list[str]:
     ]
 
 
-_INTERFERENCE = [
+_INTERFERENCE: list[Column[NeighbourRow]] = [
     columns.VARIANT,
     columns.LENGTH,
-    columns.DOCUMENTS,
+    Column("documents", lambda r: numbers.count(r["documents"])),
     Column("neighbour idle ms", lambda r: numbers.ms(r["solo_p50_ms"])),
     Column("neighbour busy ms", lambda r: numbers.ms(r["parallel_p50_ms"])),
     Column("slow-down", lambda r: numbers.ratio(r["slowdown"])),
@@ -121,22 +134,27 @@ def interference(page: Page) -> str:
     )
 
 
-_BUCKETS = [
+_BUCKETS: list[Column[BucketRow]] = [
     columns.VARIANT,
     Column("against", lambda r: r["baseline"], data=True),
     columns.LENGTH,
     Column("tokens", lambda r: f"{r['tokens_from']} to {r['tokens_to']}"),
-    columns.DOCUMENTS,
+    Column("documents", lambda r: numbers.count(r["documents"])),
     Column("speed-up of median", lambda r: numbers.ratio(r["speedup"])),
-    Column("95 % interval", lambda r: columns.ratio_interval(r, "speedup")),
+    Column("95 % interval", lambda r: _bucket_interval(r)),
 ]
+
+
+def _bucket_interval(row: BucketRow) -> str:
+    ends = row["speedup_low"], row["speedup_high"]
+    return columns.ratio_interval(row["speedup"], ends, row["speedup_refused"])
 
 
 def buckets(page: Page) -> str:
     """Speed-up by length of the documents: a mean hides that the gain depends on it."""
     order = {name: place for place, name in enumerate(page.run.variants)}
     rows = sorted(
-        page.run.rows("buckets"),
+        page.run.rows(BucketRow),
         key=lambda r: (order.get(r["variant"], 0), r["max_length"], r["tokens_from"]),
     )
     if not rows:

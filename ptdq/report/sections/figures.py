@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable, Iterable
 from statistics import fmean
 
 from ptdq import numbers
 from ptdq.analysis import tables
+from ptdq.analysis.tables import ReferenceRow, SideBySideRow, SizeRow
 from ptdq.report import columns
 from ptdq.report.columns import Column, to_markdown
 from ptdq.report.markdown import bullets, code, paragraphs, prose, table
 from ptdq.report.sections.page import Page
-from ptdq.store.run import Row, parsed
+from ptdq.store.rows import VariantRow
+from ptdq.store.run import parsed
 
 _ABREAST = 3  # variants in one table of the reference's kind
 
@@ -58,38 +61,48 @@ def reference(page: Page) -> str:
     )
 
 
-def _reference_table(page: Page, rows: list[Row], variants: list[str]) -> str:
-    shown = [("ms", "mean ms", numbers.ms)]
-    shown += [("f1", "weighted F1", numbers.score)] if page.run.quality else []
-    keys = [(f"{v}/{kind}", text) for v in variants for kind, _, text in shown]
-    headings = [f"{code(v)} {name}" for v in variants for _, name, _ in shown]
+def _reference_table(page: Page, rows: list[ReferenceRow], variants: list[str]) -> str:
+    shown: list[tuple[str, Callable[[ReferenceRow, str], float | None], Callable[..., str]]] = [
+        ("mean ms", lambda row, variant: row.mean_ms.get(variant), numbers.ms)
+    ]
+    if page.run.quality:
+        shown.append(("weighted F1", lambda row, variant: row.f1.get(variant), numbers.score))
+    headings = [f"{code(v)} {name}" for v in variants for name, _, _ in shown]
     lines = [
-        [str(row["max_length"]), str(row["repeat"]), *(text(row.get(key)) for key, text in keys)]
+        [str(row.max_length), str(row.repeat)]
+        + [text(value(row, v)) for v in variants for _, value, text in shown]
         for row in rows
     ]
-    for length in dict.fromkeys(row["max_length"] for row in rows):
-        here = [row for row in rows if row["max_length"] == length]
-        lines.append([str(length), "mean", *(text(_mean(here, key)) for key, text in keys)])
+    for length in dict.fromkeys(row.max_length for row in rows):
+        at_length = [row for row in rows if row.max_length == length]
+        lines.append(
+            [str(length), "mean"]
+            + [
+                text(_mean(value(row, v) for row in at_length))
+                for v in variants
+                for _, value, text in shown
+            ]
+        )
     return table(["length", "repeat", *headings], lines, left=())
 
 
-def _mean_speedups(rows: list[Row], first: list[str], others: list[str]) -> str:
+def _mean_speedups(rows: list[ReferenceRow], first: list[str], others: list[str]) -> str:
     """The mean of the rows' ratios, as the reference experiment concludes."""
     said = []
     for variant in others if first else []:
-        pairs = [(row.get(f"{first[0]}/ms"), row.get(f"{variant}/ms")) for row in rows]
-        ratios = [base / mine for base, mine in pairs if base and mine]
+        pairs = [(row.mean_ms.get(first[0]), row.mean_ms.get(variant)) for row in rows]
+        ratios = [base / compared for base, compared in pairs if base and compared]
         if ratios:
             said.append(f"{code(variant)} {numbers.ratio(fmean(ratios))}")
     return f"Mean speed-up over all rows: {', '.join(said)}." if said else ""
 
 
-def _mean(rows: list[Row], key: str) -> float | None:
-    values = [row[key] for row in rows if row.get(key) is not None]
-    return fmean(values) if values else None
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
 
 
-_SIZES = [
+_SIZES: list[Column[SizeRow]] = [
     columns.VARIANT,
     Column("artifact MB", lambda r: numbers.megabytes(r["artifact_mb"])),
     Column("of baseline", lambda r: numbers.score(r["artifact_share"])),
@@ -111,11 +124,11 @@ def sizes(page: Page) -> str:
         "Artifact: the files that a variant is loaded from, proven to give the same logits after "
         "a reload. State dict: `torch.save(state_dict())`, the reference experiment's measure. "
         "MB of 1e6 bytes.",
-        bullets(_converted(row) for row in page.run.rows("variants")),
+        bullets(_converted(row) for row in page.run.rows(VariantRow)),
     )
 
 
-def _converted(row: Row) -> str:
+def _converted(row: VariantRow) -> str:
     converted = row["converted"]
     parts = [f"{_kinds(converted)} converted" if converted else "no module converted"]
     if row["kept_float"]:
@@ -140,8 +153,10 @@ def pareto(page: Page) -> str:
     run = page.run
     if len(run.measured_variants) < 3:
         return ""
-    quality = [Column("weighted F1", lambda r: numbers.score(r["f1_weighted"]))]
-    shown = [
+    quality: list[Column[SideBySideRow]] = [
+        Column("weighted F1", lambda r: numbers.score(r["f1_weighted"]))
+    ]
+    shown: list[Column[SideBySideRow]] = [
         columns.VARIANT,
         columns.LENGTH,
         Column("median ms", lambda r: numbers.ms(r["forward_p50_ms"])),

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ptdq.report.markdown import code
-from ptdq.store.run import Row, Run
+from ptdq.store.rows import CellRow
+from ptdq.store.run import Run
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,6 @@ class Page:
         return f"[{name}]({name})"
 
 
-def cell_name(cell: Row) -> str:
+def cell_name(cell: CellRow) -> str:
     """A cell in words, as Markdown."""
     return f"{code(cell['variant'])}, length {cell['max_length']}, repeat {cell['repeat']}"

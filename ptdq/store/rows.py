@@ -1,0 +1,289 @@
+"""The tables that a run leaves behind: one class a table, one field a column, with type and meaning.
+
+This is the one place that declares columns. :mod:`ptdq.store.schema` derives the schema of the files from
+these classes, and mypy checks every use of a row against them. A row that is being made may lack columns,
+which become null; a row that was read has all of them.
+
+Units are in the names: ``_ns``, ``_ms``, ``_seconds``, ``_bytes``. Ids of documents are strings, stable
+for the same file and row. Of a text that can only be one of a few, the type names them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal, TypedDict
+
+import pyarrow as pa
+
+Text = str | None
+Int = int | None
+Float = float | None
+Bool = bool | None
+Names = list[str] | None
+Ints = list[int] | None
+Floats = list[float] | None
+Float32s = Annotated[list[float], pa.list_(pa.float32())]
+Moment = datetime | None
+
+LatencyVerdict = Literal["faster", "slower", "no detectable difference"]
+NonInferiority = Literal["non-inferior", "inferior", "undecided"]
+Status = Literal["ok", "failed"]
+
+
+class Place(TypedDict, total=False):
+    """What every row about a variant at a length has."""
+
+    run_id: Annotated[str, "the run"]
+    variant: Annotated[str, "name of the variant"]
+    max_length: Annotated[int, "documents are truncated to this many tokens"]
+
+
+class CellKey(Place, total=False):
+    """Which cell a row is about."""
+
+    repeat: Annotated[int, "round, from 0"]
+
+
+class Placed(CellKey, total=False):
+    """Which cell, and where it ran."""
+
+    core: Annotated[int, "core the cell was placed on; -1 where the system cannot pin"]
+    order: Annotated[int, "place of the cell in the queue of its core, from 0"]
+
+
+class Latencies(TypedDict, total=False):
+    """Latency of the batches of a cell."""
+
+    forward_mean_ms: Annotated[Float, "mean forward latency of a batch"]
+    forward_p50_ms: Annotated[Float, "median forward latency of a batch"]
+    forward_p90_ms: Annotated[Float, "90th percentile of forward latency of a batch"]
+    forward_p95_ms: Annotated[Float, "95th percentile of forward latency of a batch"]
+    forward_p99_ms: Annotated[Float, "99th percentile of forward latency of a batch"]
+    forward_max_ms: Annotated[Float, "largest forward latency of a batch"]
+    total_mean_ms: Annotated[Float, "mean latency of a batch with tokenization"]
+    total_p50_ms: Annotated[Float, "median latency of a batch with tokenization"]
+    total_p90_ms: Annotated[Float, "90th percentile of latency of a batch with tokenization"]
+    total_p95_ms: Annotated[Float, "95th percentile of latency of a batch with tokenization"]
+    total_p99_ms: Annotated[Float, "99th percentile of latency of a batch with tokenization"]
+    total_max_ms: Annotated[Float, "largest latency of a batch with tokenization"]
+    documents_per_second: Annotated[Float, "documents over the sum of their total latency"]
+
+
+class Scores(TypedDict, total=False):
+    """Quality of the predictions of a cell."""
+
+    accuracy: Annotated[Float, "accuracy, as scikit-learn defines it; null where quality is not claimed"]
+    precision_macro: Annotated[
+        Float, "macro precision, as scikit-learn defines it; null where quality is not claimed"
+    ]
+    recall_macro: Annotated[
+        Float, "macro recall, as scikit-learn defines it; null where quality is not claimed"
+    ]
+    f1_macro: Annotated[Float, "macro F1, as scikit-learn defines it; null where quality is not claimed"]
+    precision_weighted: Annotated[
+        Float, "weighted precision, as scikit-learn defines it; null where quality is not claimed"
+    ]
+    recall_weighted: Annotated[
+        Float, "weighted recall, as scikit-learn defines it; null where quality is not claimed"
+    ]
+    f1_weighted: Annotated[
+        Float, "weighted F1, as scikit-learn defines it; null where quality is not claimed"
+    ]
+
+
+class ReadBack(TypedDict, total=False):
+    """What the worker reads back of its own process and core; filled by ptdq.measure.worker."""
+
+    pinned: Annotated[Bool, "whether the process was pinned to its core"]
+    affinity: Annotated[Ints, "cores that the process was allowed on, read back"]
+    torch_threads: Annotated[Int, "torch.get_num_threads(), read back"]
+    interop_threads: Annotated[Int, "torch.get_num_interop_threads(), read back"]
+    engine: Annotated[Text, "torch.backends.quantized.engine, read back"]
+    peak_rss_bytes: Annotated[Int, "largest resident set of the worker"]
+    load_seconds: Annotated[Float, "artifact to callable"]
+    start_seconds: Annotated[Float, "start of the process to the first document, loading included"]
+    wall_seconds: Annotated[Float, "start of the process to its last result"]
+    cpu_seconds: Annotated[Float, "processor time while documents were evaluated, all threads"]
+    measure_seconds: Annotated[Float, "wall time while documents were evaluated"]
+    started_at: Annotated[Moment, "start of the process"]
+    ended_at: Annotated[Moment, "last result"]
+    load_average_before: Annotated[Float, "one-minute load average before the first document"]
+    load_average_after: Annotated[Float, "the same after the last"]
+    steal_seconds: Annotated[Float, "time the hypervisor took from this core meanwhile; null if unknown"]
+    other_seconds: Annotated[Float, "time others used this core meanwhile; null if unknown"]
+    throttle_count: Annotated[Int, "thermal throttling events of the core meanwhile; null if unknown"]
+    frequency_mhz_before: Annotated[Float, "clock of the core before; null if unknown"]
+    frequency_mhz_after: Annotated[Float, "the same after"]
+    involuntary_switches: Annotated[Int, "times the worker was taken off its core"]
+
+
+class _CellStatus(TypedDict, total=False):
+    batch_size: Annotated[int, "documents in a batch"]
+    status: Annotated[Status, "ok, or failed: a failed cell has an error and no figures"]
+    error: Annotated[Text, "why the cell failed; null where it did not"]
+    documents: Annotated[Int, "documents evaluated, warm-up not counted"]
+    warmup_documents: Annotated[Int, "documents evaluated before, and flagged"]
+
+
+class Course(TypedDict, total=False):
+    """How the times went over a cell."""
+
+    warmup_suggested: Annotated[Int, "first documents that differ from the rest, from the data"]
+    drift: Annotated[Float, "trend at the end of the cell: log of the change over its second half"]
+    step_at: Annotated[Int, "document at which the level of the times shifts; null if it does not"]
+    step_ratio: Annotated[Float, "level after over level before the shift; null if it does not"]
+    flags: Annotated[Names, "what was out of line while the cell ran, in words"]
+
+
+class CellRow(Placed, _CellStatus, Latencies, Scores, ReadBack, Course, total=False):
+    """``cells``: one measurement."""
+
+
+class PredictionRow(Placed, total=False):
+    """``predictions``, and ``control``, in which the other cores idle: one document of a cell."""
+
+    doc_id: Annotated[str, "document"]
+    position: Annotated[int, "place of the document in the cell, warm-up included, from 0"]
+    batch: Annotated[int, "batch of the cell that the document was in, from 0"]
+    tokens: Annotated[int, "tokens of the document after truncation, padding not counted"]
+    truncated: Annotated[bool, "whether truncation shortened the document"]
+    label: Annotated[int, "class id in the data"]
+    prediction: Annotated[int, "class id predicted"]
+    logits: Annotated[Float32s, "output of the model, one per class"]
+    tokenize_ns: Annotated[int, "tokenization of the document's batch"]
+    forward_ns: Annotated[int, "forward pass of the document's batch"]
+    warmup: Annotated[bool, "warm-up: kept, and left out of every figure"]
+
+
+class DocumentRow(TypedDict, total=False):
+    """``documents``: what was evaluated."""
+
+    doc_id: Annotated[str, "stable id: row number and hash of the text"]
+    text: Annotated[str, "the document"]
+    label: Annotated[int, "class id"]
+
+
+class ClassRow(CellKey, total=False):
+    """``classes``: one class of a cell."""
+
+    class_id: Annotated[int, "class"]
+    class_name: Annotated[str, "its name in the model's id2label"]
+    precision: Annotated[Float, "precision"]
+    recall: Annotated[Float, "recall"]
+    f1: Annotated[Float, "F1"]
+    support: Annotated[int, "documents of the class"]
+
+
+class VariantRow(TypedDict, total=False):
+    """``variants``: what was prepared."""
+
+    run_id: Annotated[str, "the run"]
+    variant: Annotated[str, "name of the variant"]
+    digest: Annotated[Text, "content hash of the artifact"]
+    artifact_bytes: Annotated[Int, "size of the artifact's files"]
+    state_dict_bytes: Annotated[Int, "size of torch.save(state_dict()); null without a torch module"]
+    converted: Annotated[Names, "modules that were converted"]
+    kept_float: Annotated[Names, "modules with parameters that stayed float32"]
+    engine: Annotated[Text, "quantized engine that it was prepared for"]
+    prepare_seconds: Annotated[Float, "checkpoint to artifact, compilation included, when it was made"]
+    cached: Annotated[Bool, "whether the artifact was there already"]
+    details: Annotated[Text, "JSON: what else the variant says of its preparation"]
+
+
+class PairKey(TypedDict, total=False):
+    """Which two variants a row compares."""
+
+    run_id: Annotated[str, "the run"]
+    baseline: Annotated[str, "variant compared against"]
+    variant: Annotated[str, "variant compared"]
+    max_length: Annotated[int, "documents are truncated to this many tokens"]
+
+
+class Speedup(TypedDict, total=False):
+    """A speed-up and its interval."""
+
+    speedup: Annotated[Float, "speed-up: median forward latency of the baseline over that of the variant"]
+    speedup_low: Annotated[Float, "lower end of its 95 % interval; null with too few rounds"]
+    speedup_high: Annotated[Float, "upper end of its 95 % interval; null with too few rounds"]
+    speedup_refused: Annotated[Text, "why there is no interval; null where there is one"]
+
+
+class _PairSize(TypedDict, total=False):
+    rounds: Annotated[int, "rounds with both variants"]
+    documents: Annotated[int, "documents that both evaluated"]
+
+
+class PairTiming(TypedDict, total=False):
+    """What the times say of two variants."""
+
+    speedup_p95: Annotated[
+        Float,
+        "speed-up: 95th percentile of forward latency of the baseline over that of the variant",
+    ]
+    speedup_p95_low: Annotated[Float, "lower end of its 95 % interval; null with too few rounds"]
+    speedup_p95_high: Annotated[Float, "upper end of its 95 % interval; null with too few rounds"]
+    speedup_p95_refused: Annotated[Text, "why there is no interval; null where there is one"]
+    round_speedups: Annotated[Floats, "ratio of medians in each round"]
+    noise_floor: Annotated[Float, "ratio that nine of ten A/A comparisons stay below, above 1"]
+    latency_verdict: Annotated[LatencyVerdict | None, "faster, slower, or no detectable difference"]
+    rounds_needed: Annotated[
+        Int,
+        "estimate: rounds in all that would settle it; null if settled, out of reach, or without an "
+        "interval",
+    ]
+    confounded: Annotated[Text, "why the timings cannot be compared; null where they can"]
+
+
+class PairQuality(TypedDict, total=False):
+    """What the predictions say of two variants."""
+
+    accuracy_difference: Annotated[Float, "variant minus baseline; null where not claimed"]
+    accuracy_difference_low: Annotated[Float, "lower end of its 95 % interval"]
+    accuracy_difference_high: Annotated[Float, "upper end of its 95 % interval"]
+    f1_macro_difference: Annotated[Float, "variant minus baseline"]
+    f1_macro_difference_low: Annotated[Float, "lower end of its 95 % interval"]
+    f1_macro_difference_high: Annotated[Float, "upper end of its 95 % interval"]
+    f1_weighted_difference: Annotated[Float, "variant minus baseline"]
+    f1_weighted_difference_low: Annotated[Float, "lower end of its 95 % interval"]
+    f1_weighted_difference_high: Annotated[Float, "upper end of its 95 % interval"]
+    f1_ratio: Annotated[Float, "weighted F1 of the variant over that of the baseline"]
+    f1_ratio_low: Annotated[Float, "one-sided 95 % lower bound of it"]
+    non_inferiority: Annotated[
+        NonInferiority | None, "non-inferior, inferior, or undecided, at the run's margin"
+    ]
+    documents_needed: Annotated[
+        Int,
+        "estimate: documents in all that would decide it; null if decided, or out of reach",
+    ]
+    discordant_better: Annotated[Int, "documents right in the variant only"]
+    discordant_worse: Annotated[Int, "documents right in the baseline only"]
+    mcnemar_p: Annotated[Float, "exact McNemar, two-sided"]
+    agreement: Annotated[Float, "share of documents with the same prediction"]
+    kappa: Annotated[Float, "Cohen's kappa of the two predictions"]
+    largest_logit_difference: Annotated[Float, "over documents and classes"]
+    class_changes: Annotated[Text, "JSON: per class, change of recall, p and Holm-corrected p"]
+
+
+class ComparisonRow(PairKey, _PairSize, Speedup, PairTiming, PairQuality, total=False):
+    """``comparisons``: two variants at one length."""
+
+
+class Bucket(TypedDict, total=False):
+    """Documents of similar length."""
+
+    tokens_from: Annotated[int, "shortest document of the bucket, in tokens"]
+    tokens_to: Annotated[int, "longest document of the bucket, in tokens"]
+    documents: Annotated[int, "documents in it"]
+
+
+class BucketRow(PairKey, Bucket, Speedup, total=False):
+    """``buckets``: a comparison with the baseline, for documents of similar length."""
+
+
+class InterferenceRow(Place, total=False):
+    """``interference``: the same documents and core, with the other cores idle and busy."""
+
+    documents: Annotated[int, "documents of the control"]
+    solo_p50_ms: Annotated[float, "median forward latency, other cores idle"]
+    parallel_p50_ms: Annotated[float, "median over the same documents and core, other cores busy"]
+    slowdown: Annotated[float, "the second over the first"]
