@@ -34,13 +34,19 @@ def validate(summary: dict[str, Any]) -> None:
     jsonschema.Draft202012Validator(strict(summary_schema())).validate(summary)
 
 
+def referred(schema: dict[str, Any], field: dict[str, Any]) -> dict[str, Any]:
+    """The object that a field is, where that is declared on its own."""
+    found: dict[str, Any] = schema["$defs"].get(field.get("$ref", "").rpartition("/")[2], {})
+    return found
+
+
 def undescribed(schema: dict[str, Any]) -> list[str]:
     """Fields that say neither what they mean nor, by a single value, what they are."""
     return [
         f"{part.get('title', 'summary')}.{name}"
         for part in (schema, *schema["$defs"].values())
         for name, field in part["properties"].items()
-        if "description" not in field and "const" not in field
+        if not {"description", "const"} & {*field, *referred(schema, field)}
     ]
 
 
