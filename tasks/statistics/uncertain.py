@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special
 
 LEAST_SHARE = 0.7
 _LEAST_P = 1e-15
@@ -52,12 +52,11 @@ class Estimate:
 
     def critical(self, tail: float) -> float:
         """How many standard errors leave a probability of ``tail`` beyond, on one side."""
-        rounds = float(stats.t.isf(tail, self.round_df))
-        if not self.variance:
+        rounds = -float(special.stdtrit(self.round_df, tail))
+        if self.document_variance <= 0:
             return rounds
-        documents = float(stats.t.isf(tail, self.document_df))
-        share = min(1.0, max(self.document_variance, 0.0) / self.variance)
-        return rounds + (documents - rounds) * share
+        documents = -float(special.stdtrit(self.document_df, tail))
+        return rounds + (documents - rounds) * self.document_variance / self.variance
 
     def low(self, tail: float) -> float:
         """Lower bound that the truth is below with probability ``tail``."""
@@ -70,27 +69,27 @@ class Estimate:
     def p_above(self, bound: float = 0.0) -> float:
         """One-sided p-value of "the truth is at most ``bound``"."""
         if not self.variance:
-            return 0.5 if self.value == bound else float(self.value < bound)
+            return float(self.value <= bound)
         score = (self.value - bound) / self.standard_error
-        if score < 0:
-            return 1 - self._tail(-score)
-        return self._tail(score)
+        return self._tail(score) if score >= 0 else 1 - self._tail(-score)
 
     def p_below(self, bound: float = 0.0) -> float:
         """One-sided p-value of "the truth is at least ``bound``"."""
-        return 1.0 - self.p_above(bound)
+        if not self.variance:
+            return float(self.value >= bound)
+        return 1 - self.p_above(bound)
 
     def p_value(self, truth: float = 0.0) -> float:
         """Two-sided p-value of "the truth is ``truth``"; the interval of 1 - p ends there."""
-        if not self.variance:
-            return float(self.value == truth)
-        return 2 * self._tail(abs(self.value - truth) / self.standard_error)
+        return min(1.0, 2 * min(self.p_above(truth), self.p_below(truth)))
 
     def _tail(self, score: float) -> float:
         """The probability whose critical value is a score of at least 0."""
+        if self.document_variance <= 0:
+            return float(special.stdtr(self.round_df, -score))
         if score >= self.critical(_LEAST_P):
             return _LEAST_P
         log_p = optimize.brentq(
-            lambda x: self.critical(float(np.exp(x))) - score, np.log(_LEAST_P), np.log(0.5), xtol=1e-10
+            lambda x: self.critical(float(np.exp(x))) - score, np.log(_LEAST_P), np.log(0.5), xtol=1e-9
         )
         return float(np.exp(log_p))
