@@ -8,7 +8,7 @@ Berger, Technometrics 24 (1982): the intersection-union test).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,7 +30,7 @@ METRICS: tuple[Metric, ...] = ("weighted_f1", "macro_f1")
 MAX_GROWTH = 1000
 """A decision that needs more than this many times the documents is not in reach."""
 
-_ESTIMATE = 1000  # resamples for an estimate of documents, which may be rough
+_ESTIMATE = 2000  # resamples for an estimate of documents, which may be rough
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,6 @@ class NonInferiority:
         margin: the share to be kept.
         metric: the score compared.
         documents: number of documents.
-        documents_needed: when undecided, an estimate of how many documents in all would decide
-            it if more of them behaved like these; None when decided, when the ratio lies on the
-            margin, or when it is over ``MAX_GROWTH`` times as many.
     """
 
     outcome: Outcome
@@ -60,7 +57,6 @@ class NonInferiority:
     margin: float
     metric: Metric
     documents: int
-    documents_needed: int | None
 
 
 @dataclass(frozen=True)
@@ -104,12 +100,29 @@ class Evidence:
             raise ValueError("level must lie between 0.5 and 1")
         low = float(np.quantile(self.lows, 1 - level))
         high = float(np.quantile(self.highs, level))
-        outcome, needed = _decide(low, high, self.margin), None
-        if outcome == "undecided":
-            needed = _documents_needed(lambda growth: self._grown(growth, level), self.documents)
+        outcome = _decide(low, high, self.margin)
         return NonInferiority(
-            outcome, self.ratio, low, high, level, self.margin, self.metric, self.documents, needed
+            outcome, self.ratio, low, high, level, self.margin, self.metric, self.documents
         )
+
+    def documents_needed(self, level: float = 1 - ALPHA) -> int | None:
+        """Estimate how many documents in all would decide, if more of them behaved like these.
+
+        None where these decide, or where over ``MAX_GROWTH`` times as many would not. It takes a dozen
+        resamplings: ask only where the answer is wanted.
+        """
+        if self.decide(level).outcome != "undecided":
+            return None
+        below, above = 1.0, float(MAX_GROWTH)
+        if self._grown(above, level) == "undecided":
+            return None
+        while above / below > 1.02:
+            middle = float(np.sqrt(below * above))
+            if self._grown(middle, level) == "undecided":
+                below = middle
+            else:
+                above = middle
+        return int(np.ceil(above * self.documents))
 
     def _grown(self, growth: float, level: float) -> Outcome:
         """What so many times the documents would decide."""
@@ -240,19 +253,3 @@ def _decide(low: float, high: float, margin: float) -> Outcome:
     if low >= margin:
         return "non-inferior"
     return "inferior" if high < margin else "undecided"
-
-
-def _documents_needed(decide: Callable[[float], Outcome], documents: int) -> int | None:
-    """Least number of documents that decides, by doubling and then halving the gap."""
-    below, above = 1.0, 2.0
-    while decide(above) == "undecided":
-        below, above = above, 2 * above
-        if above > MAX_GROWTH:
-            return None
-    while above / below > 1.05:
-        middle = float(np.sqrt(below * above))
-        if decide(middle) == "undecided":
-            below = middle
-        else:
-            above = middle
-    return int(np.ceil(above * documents))

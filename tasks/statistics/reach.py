@@ -93,15 +93,17 @@ def reach(
     if not 0 < score <= 1 or variants < 1:
         raise ValueError("score must lie between 0 and 1, and variants be at least 1")
     predictions = _baseline(labels, score)
+    level = 1 - ALPHA / variants
     found = [
         evidence(
             labels, predictions, predictions, groups, margin=margin, metric=metric, sampling=sampling
-        ).decide(1 - ALPHA / variants)
+        )
         for metric in METRICS
     ]
-    least = min(found, key=lambda each: each.low)
-    needed = None if least.outcome == "undecided" else len(labels)
-    return Reach(len(labels), least.low, margin, least.metric, least.documents_needed or needed)
+    least = min(found, key=lambda each: each.decide(level).low)
+    low = least.decide(level).low
+    needed = len(labels) if low >= margin else least.documents_needed(level)
+    return Reach(len(labels), low, margin, least.metric, needed)
 
 
 def _baseline(labels: Ints, score: float) -> Ints:

@@ -208,13 +208,17 @@ def _patterns(groups: Ints, which: Ints) -> tuple[sparse.csr_array, Floats]:
     """The different groups as documents of each kind [P, M], and how many there are of each [P]."""
     table = sparse.csr_array((np.ones(len(groups)), (groups, which)))
     table.sum_duplicates()
-    first: dict[bytes, int] = {}
-    counts: dict[bytes, int] = {}
+    first: dict[tuple[bytes, bytes], int] = {}
+    counts: dict[tuple[bytes, bytes], int] = {}
+    # Big-endian, so that patterns of one kind come in the order of kinds, whatever that of the groups.
+    indices = table.indices.astype(">i8")
     for group, (start, stop) in enumerate(zip(table.indptr[:-1], table.indptr[1:], strict=True)):
-        pattern = table.indices[start:stop].tobytes() + table.data[start:stop].tobytes()
+        pattern = indices[start:stop].tobytes(), table.data[start:stop].tobytes()
         first.setdefault(pattern, group)
         counts[pattern] = counts.get(pattern, 0) + 1
-    return table[list(first.values())], np.array([counts[pattern] for pattern in first], float)
+    patterns = sorted(first)
+    chosen = table[[first[pattern] for pattern in patterns]]
+    return chosen, np.array([counts[pattern] for pattern in patterns], float)
 
 
 def resample(found: Kinds, sampling: Sampling = DEFAULT) -> Resampled:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import accuracy_score, f1_score
 
-from tasks.statistics.non_inferiority import non_inferior
 from tasks.statistics.groups import sign_flip
+from tasks.statistics.non_inferiority import non_inferior
 from tasks.statistics.paired_quality import compare_predictions
 from tasks.statistics.quality import measure
 from tasks.statistics.resampling import Sampling, Scores, kinds, resample
@@ -56,7 +56,9 @@ def test_points_are_those_of_scikit_learn(triple: tuple[list[int], ...]) -> None
     assert found.agreement == pytest.approx(np.mean(old == new))
     assert found.flipped == tuple(np.flatnonzero(old != new))
     assert found.p_value == pytest.approx(
-        stats.binomtest(found.gained, found.gained + found.lost).pvalue if found.gained + found.lost else 1
+        stats.binomtest(found.gained, found.gained + found.lost).pvalue
+        if found.gained + found.lost
+        else 1
     )
 
 
