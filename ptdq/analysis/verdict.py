@@ -1,48 +1,41 @@
-"""Ship, don't ship, or can't tell: a pure function of the tables and of what was asked for."""
+"""Ship, don't ship, or can't tell: a pure function of the tables and of what was asked for.
+
+A variant is shipped that
+
+- is faster end to end at some length and slower at none, neither in p95 nor for documents of any bucket
+  of lengths ("the same" at every length brings no speed: it is shipped only where a gate on size was set
+  and passed, and else is for the reader to weigh);
+- keeps its weighted and its macro F1 within the margin at every length, and has lost recall of no class
+  beyond chance;
+- passes its gates, and has no failed cell.
+
+Of several such, those that can't be told from the fastest are as good in speed: the smallest of them is
+recommended, then the best in quality. Nothing is shipped on labels that the baseline does not predict
+better than guessing, or on timings of a machine that was mostly busy with something else. A machine that
+was only disturbed made the intervals wider, which is said in the headline and forbids nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
+from statistics import fmean, geometric_mean
 from typing import Any, Literal
 
-import numpy as np
-from scipy import stats
+from ptdq.analysis.findings import kept_text, misfit, quality, speedup_text, timing
+from ptdq.analysis.gates import Gate, Question, Row, Tables, not_measured
+from ptdq.statistics.conditions import Grade
 
-Row = Mapping[str, Any]
 Decision = Literal["ship", "don't ship", "can't tell"]
 
+ALIKE = 0.01
+"""Sizes that differ by no more than this share count as the same."""
 
-@dataclass(frozen=True)
-class Gates:
-    """Thresholds that a variant must be shown to meet; None where there is none."""
-
-    min_speedup: float | None = None
-    max_f1_drop: float | None = None
-    max_size_ratio: float | None = None
-    max_p95_ms: float | None = None
-
-
-@dataclass(frozen=True)
-class Gate:
-    """One threshold, for one variant.
-
-    Attributes:
-        name: the parameter.
-        value: what was measured, the worst over the lengths; None where nothing was.
-        bound: the end of the 95 % interval that has to meet the threshold (for the largest
-            latency: of a one-sided one); the value itself for sizes, which have no noise.
-        passed: whether the bound meets it. A gate that the data cannot show to be met has failed.
-        text: the finding in words.
-    """
-
-    name: str
-    variant: str
-    threshold: float
-    value: float | None
-    bound: float | None
-    passed: bool
-    text: str
+HOW = {
+    "parallel": "neighbour cores busy",
+    "same": "all cores busy with the same variant",
+    "solo": "other cores idle",
+}
 
 
 @dataclass(frozen=True)
@@ -54,269 +47,193 @@ class Verdict:
         variant: which one the decision is about; None where there is nothing to compare.
         headline: one sentence with the figures.
         reasons: why, one sentence each.
+        conditions: how calm the machine was.
     """
 
     decision: Decision
     variant: str | None
     headline: str
     reasons: list[str]
+    conditions: Grade
 
     def as_json(self) -> dict[str, Any]:
         """For ``run.json``."""
         return asdict(self)
 
 
-def judge_gates(
-    gates: Gates,
-    variants: Sequence[str],
-    max_lengths: Sequence[int],
-    comparisons: Sequence[Row],
-    cells: Sequence[Row],
-    sizes: Sequence[Row],
-) -> list[Gate]:
-    """Decide every gate for every variant but the baseline.
-
-    A gate holds at every length of the run, so one at which nothing was measured fails it; confounded
-    timings fail a gate on timings.
-
-    Args:
-        gates: thresholds.
-        variants: the first is the baseline.
-        max_lengths: those of the run, measured or not.
-        comparisons: rows of the table.
-        cells: rows of the table.
-        sizes: rows of the table ``variants``.
-    """
-    decided = []
-    for variant in variants[1:]:
-        mine = [r for r in comparisons if (r["baseline"], r["variant"]) == (variants[0], variant)]
-        missing = _not_measured(max_lengths, mine)
-        confounded = [_confounded(r) for r in mine if r["confounded"]]
-        if gates.min_speedup is not None:
-            worst = min(mine, key=lambda r: _or(r["speedup_low"], -1.0), default=None)
-            keys = ("speedup", "speedup_low")
-            doubts = [*missing, *confounded]
-            decided.append(_gate("min_speedup", variant, gates.min_speedup, worst, *keys, 1, doubts))
-        if gates.max_f1_drop is not None:
-            dropped = [
-                {
-                    "max_length": r["max_length"],
-                    "drop": _negative(r["f1_weighted_difference"]),
-                    "drop_high": _negative(r["f1_weighted_difference_low"]),
-                }
-                for r in mine
-            ]
-            worst = max(dropped, key=lambda r: _or(r["drop_high"], 2.0), default=None)
-            keys = ("drop", "drop_high")
-            decided.append(_gate("max_f1_drop", variant, gates.max_f1_drop, worst, *keys, -1, missing))
-        if gates.max_size_ratio is not None:
-            by_name = {r["variant"]: r["artifact_bytes"] for r in sizes}
-            ratio = by_name[variant] / by_name[variants[0]] if variant in by_name else None
-            row = {"ratio": ratio}
-            decided.append(
-                _gate("max_size_ratio", variant, gates.max_size_ratio, row, "ratio", "ratio", -1)
-            )
-        if gates.max_p95_ms is not None:
-            bounds = _p95_bounds([c for c in cells if c["variant"] == variant])
-            worst = max(bounds, key=lambda r: _or(r["high"], np.inf), default=None)
-            keys = ("p95", "high")
-            doubts = [*_not_measured(max_lengths, bounds), *confounded]
-            decided.append(_gate("max_p95_ms", variant, gates.max_p95_ms, worst, *keys, -1, doubts))
-    return decided
-
-
-def _not_measured(max_lengths: Sequence[int], rows: Sequence[Row]) -> list[str]:
-    """Which lengths of the run have no row, in words."""
-    there = {row["max_length"] for row in rows}
-    return [f"at {length} tokens nothing was measured" for length in max_lengths if length not in there]
-
-
-def _confounded(row: Row) -> str:
-    return f"at {row['max_length']} tokens the timings are confounded: {row['confounded']}"
-
-
-def _p95_bounds(cells: Sequence[Row]) -> list[Row]:
-    """95th percentile of each length over its rounds, with a one-sided upper bound (Student's t)."""
-    found: list[Row] = []
-    for length in sorted({c["max_length"] for c in cells}):
-        values = [c["forward_p95_ms"] for c in cells if c["max_length"] == length]
-        values = [value for value in values if value is not None]
-        if not values:
-            continue
-        logs = np.log(values)
-        high = None
-        if len(logs) > 1:
-            error = float(logs.std(ddof=1)) / np.sqrt(len(logs))
-            high = float(np.exp(logs.mean() + stats.t.ppf(0.95, len(logs) - 1) * error))
-        found.append({"max_length": length, "p95": float(np.exp(logs.mean())), "high": high})
-    return found
-
-
-def _gate(
-    name: str,
-    variant: str,
-    threshold: float,
-    row: Row | None,
-    value_key: str,
-    bound_key: str,
-    sign: int,
-    doubts: Sequence[str] = (),
-) -> Gate:
-    """``sign`` 1: the bound must be at least the threshold; -1: at most; with doubts it fails."""
-    value = row[value_key] if row else None
-    bound = row[bound_key] if row else None
-    at = f" at {row['max_length']} tokens" if row and "max_length" in row else ""
-    word = "at least" if sign > 0 else "at most"
-    if value is None:
-        return Gate(name, variant, threshold, None, None, False, f"{variant}: nothing measured")
-    if bound is None:
-        text = f"{variant}: {value:.4g}{at}, without an interval (too few rounds or documents)"
-        return Gate(name, variant, threshold, value, None, False, text)
-    passed = sign * (bound - threshold) >= 0
-    text = f"{variant}: {value:.4g}{at}"
-    if value_key != bound_key:
-        text += f", bound of its 95 % interval {bound:.4g}"
-    text += f"; must be {word} {threshold:.4g}"
-    if not passed and sign * (value - threshold) >= 0:
-        text += ": the estimate meets it, the interval does not show it"
-    if doubts:
-        text += f"; not passed: {'; '.join(doubts)}"
-    return Gate(name, variant, threshold, value, bound, bool(passed) and not doubts, text)
-
-
-def decide(
-    variants: Sequence[str],
-    max_lengths: Sequence[int],
-    comparisons: Sequence[Row],
-    gates: Sequence[Gate],
-    *,
-    claim_quality: bool,
-    isolation: str,
-    failures: int,
-) -> Verdict:
-    """The verdict over all variants: the fastest one that may be shipped, else why there is none.
-
-    A variant may be shipped that is faster at every length of the run, keeps its quality at every
-    length, passes its gates, and whose timings are not confounded. Confounded timings speak neither
-    for a variant nor against it, and neither does a length at which nothing was measured.
-    """
-    if len(variants) < 2 or not comparisons:
-        why = "a single variant was measured" if len(variants) < 2 else "no pair of variants finished"
-        return Verdict("can't tell", None, f"Nothing to compare: {why}.", [])
-    states = []
-    for variant in variants[1:]:
-        mine = [r for r in comparisons if (r["baseline"], r["variant"]) == (variants[0], variant)]
-        if mine:
-            states.append(_state(variant, max_lengths, mine, gates, claim_quality))
-    if not states:
-        return Verdict("can't tell", None, "The baseline was not measured; see the failures.", [])
-    order: dict[Decision, int] = {"ship": 0, "can't tell": 1, "don't ship": 2}
-    best = min(states, key=lambda s: (order[s.decision], -s.speedup))
-    reasons = list(best.reasons)
-    if failures:
-        reasons.append(f"{failures} cells failed and are missing from every figure")
-    return Verdict(best.decision, best.variant, _headline(best, variants[0], isolation), reasons)
-
-
 @dataclass(frozen=True)
 class _State:
+    """What is to be said of one variant."""
+
     variant: str
     decision: Decision
-    speedup: float
     rows: Sequence[Row]
     reasons: list[str]
 
+    @property
+    def speedup(self) -> float:
+        return geometric_mean(row["speedup_total"] for row in self.rows)
+
+
+Alike = Callable[[Sequence[str]], Collection[str]]
+"""From names of variants those that can't be told from the fastest of them."""
+
+
+def decide(
+    question: Question, tables: Tables, gates: Sequence[Gate], alike: Alike | None = None
+) -> Verdict:
+    """The verdict over all variants: the one to ship, else the fastest of those nearest to it.
+
+    Timings in doubt speak neither for a variant nor against it, and neither does a length at which
+    nothing was measured.
+
+    Args:
+        question: what was asked.
+        tables: of the run.
+        gates: all of them, decided.
+        alike: which variants can't be told from the fastest; the fastest alone by default.
+    """
+    conditions = tables.conditions.grade
+
+    def nothing(why: str) -> Verdict:
+        return Verdict("can't tell", None, why, [], conditions)
+
+    if len(question.variants) < 2 or not tables.comparisons:
+        single = len(question.variants) < 2
+        said = "a single variant was measured" if single else "no pair of variants finished"
+        return nothing(f"Nothing to compare: {said}.")
+    states = [
+        _state(question, tables, gates, variant, rows)
+        for variant in question.variants[1:]
+        if (rows := tables.against_baseline(question, variant))
+    ]
+    if not states:
+        return nothing("The baseline was not measured; see the failures.")
+    shipped = [state for state in states if state.decision == "ship"]
+    if shipped:
+        best, why = _recommend(shipped, tables, alike)
+        reasons = [*best.reasons, *why]
+    else:
+        unsure = [state for state in states if state.decision == "can't tell"]
+        best = max(unsure or states, key=lambda state: state.speedup)
+        reasons = best.reasons
+    others = [cell for cell in tables.failed if cell["variant"] != best.variant]
+    if others:
+        reasons = [*reasons, f"{len(others)} cells of other variants failed and are in no figure"]
+    return Verdict(best.decision, best.variant, _headline(question, tables, best), reasons, conditions)
+
+
+def acceptable(row: Row) -> bool:
+    """Whether a variant may be picked by a row of ``comparisons`` or ``matrix``.
+
+    Only what is decided will do: neither undecided quality nor confounded timings. The baseline, which
+    is compared with nothing, may always be picked.
+    """
+    if row.get("confounded"):
+        return False
+    compared = row.get("latency_verdict") is not None
+    return not compared or row.get("non_inferiority") == "non-inferior"
+
+
+def _recommend(
+    shipped: Sequence[_State], tables: Tables, alike: Alike | None
+) -> tuple[_State, list[str]]:
+    """The smallest of those as fast as the fastest, then the best in quality, then the fastest."""
+    fastest = max(shipped, key=lambda state: state.speedup)
+    names = set(alike([state.variant for state in shipped])) if alike else set()
+    as_fast = [state for state in shipped if state.variant in names | {fastest.variant}]
+    sizes = {row["variant"]: row["artifact_bytes"] for row in tables.variants}
+    known = [sizes[state.variant] for state in as_fast if state.variant in sizes]
+    if len(known) == len(as_fast):
+        as_small = [s for s in as_fast if sizes[s.variant] <= (1 + ALIKE) * min(known)]
+    else:
+        as_small = as_fast
+    best = max(as_small, key=lambda s: (min(_or(r["f1_ratio"], 0.0) for r in s.rows), s.speedup))
+    rest = [state.variant for state in as_fast if state is not best]
+    if not rest:
+        return best, []
+    by = "the smallest" if len(as_small) == 1 else "the best in F1 of the smallest"
+    return best, [f"{by} of those that can't be told from the fastest; the others: {', '.join(rest)}"]
+
 
 def _state(
-    variant: str,
-    max_lengths: Sequence[int],
-    rows: Sequence[Row],
-    gates: Sequence[Gate],
-    claim_quality: bool,
+    question: Question, tables: Tables, gates: Sequence[Gate], variant: str, rows: Sequence[Row]
 ) -> _State:
-    against: list[str] = []
-    open_questions = _not_measured(max_lengths, rows)
-    for row in rows:
-        at = f"at {row['max_length']} tokens"
-        verdict = row["latency_verdict"]
-        if row["confounded"]:
-            open_questions.append(_confounded(row))
-        elif verdict == "slower":
-            against.append(f"{at} it is slower: {speedup_text(row)}")
-        elif verdict == "no detectable difference":
-            open_questions.append(_open_latency(row, at))
-        if claim_quality:
-            outcome = row["non_inferiority"]
-            if outcome == "inferior":
-                against.append(f"{at} it loses quality: {_kept_text(row)}")
-            elif outcome != "non-inferior":
-                open_questions.append(_open_quality(row, at))
-    if not claim_quality:
-        open_questions.append("quality is not known: the weights are random")
-    for gate in gates:
-        if gate.variant == variant and not gate.passed:
-            against.append(f"gate {gate.name} failed: {gate.text}")
-    speedup = float(np.exp(np.mean([np.log(row["speedup"]) for row in rows])))
+    mine = [gate for gate in gates if gate.variant == variant]
+    found = [timing(tables, row) for row in rows]
+    found += [quality(question, row) for row in rows]
+    against = list(dict.fromkeys(text for each in found for text in each.against))
+    against += [f"gate {gate.name} failed: {gate.text}" for gate in mine if not gate.passed]
+    still_open = not_measured(question.max_lengths, rows)
+    failed = [cell for cell in tables.failed if cell["variant"] == variant]
+    if failed:
+        still_open.append(
+            f"{len(failed)} of its cells failed: {failed[0].get('error') or 'see failures'}"
+        )
+    # Once each: some findings are those of the whole run.
+    still_open += dict.fromkeys(text for each in found for text in each.open)
+    if not question.claim_quality:
+        still_open.append("quality is not known: the weights are random")
+    asked_for_size = any(gate.name == "max_size_ratio" and gate.passed for gate in mine)
+    if all(row["latency_verdict"] == "the same" for row in rows) and not asked_for_size:
+        still_open.append(
+            "it is as fast as the baseline, no faster; whether a smaller size is worth it is yours to "
+            "say (--max-size-ratio)"
+        )
     if against:
-        return _State(variant, "don't ship", speedup, rows, against + open_questions)
-    if open_questions:
-        return _State(variant, "can't tell", speedup, rows, open_questions)
+        return _State(variant, "don't ship", rows, against + still_open)
+    if still_open:
+        return _State(variant, "can't tell", rows, still_open)
+    speeds = [f"{row['latency_verdict']} at {row['max_length']}" for row in rows]
     reasons = [
-        "faster at every length, beyond the noise floor",
-        "keeps its weighted F1 within the margin at every length: "
-        + "; ".join(f"{_kept_text(row)} at {row['max_length']}" for row in rows),
+        f"time per document: {', '.join(speeds)} tokens; not found slower in p95 or for any bucket of lengths",
+        f"keeps its F1 within the margin of {question.margin:g} at every length: "
+        + "; ".join(f"{kept_text(row)} at {row['max_length']}" for row in rows),
     ]
-    if any(gate.variant == variant for gate in gates):
+    if mine:
         reasons.append("every gate passed")
-    return _State(variant, "ship", speedup, rows, reasons)
+    return _State(variant, "ship", rows, reasons)
 
 
-def speedup_text(row: Row) -> str:
-    """``2.41x [2.30, 2.52]``, or why there is no interval."""
-    if row["speedup_low"] is None:
-        return f"{row['speedup']:.2f}x (no interval)"
-    return f"{row['speedup']:.2f}x [{row['speedup_low']:.2f}, {row['speedup_high']:.2f}]"
-
-
-def _kept_text(row: Row) -> str:
-    if row["f1_ratio"] is None:
-        return "not decidable"
-    return f"{row['f1_ratio']:.4f} of the baseline's weighted F1, lower bound {row['f1_ratio_low']:.4f}"
-
-
-def _open_latency(row: Row, at: str) -> str:
-    text = f"{at} no difference in latency can be told: {speedup_text(row)}"
-    if row["speedup_low"] is None:
-        return f"{text}; {row['speedup_refused']}"
-    if row["rounds_needed"]:
-        return f"{text}; about {row['rounds_needed'] - row['rounds']} more repeats would settle it"
-    return f"{text}; more repeats would hardly settle it"
-
-
-def _open_quality(row: Row, at: str) -> str:
-    text = f"{at} {row['documents']} documents do not decide the quality: {_kept_text(row)}"
-    if row.get("documents_needed"):
-        return f"{text}; about {row['documents_needed']} documents would"
+def _headline(question: Question, tables: Tables, state: _State) -> str:
+    """What a user gets first: time per document, then the rest, then under which conditions."""
+    conditions, rows = tables.conditions, state.rows
+    times = ", ".join(_time_text(question, tables, row) for row in rows)
+    medians, tails = (
+        ", ".join(f"{row[name]:.2f}x" for row in rows) for name in ("speedup", "speedup_p95")
+    )
+    text = (
+        f"{state.variant} against {question.baseline}: time per document, tokenization included, {times} "
+        f"(95 % intervals; {HOW[question.isolation]}); forward pass {medians} in the median, {tails} in "
+        "p95"
+    )
+    for name, said in (("f1_weighted", "weighted F1"), ("f1_macro", "macro F1")):
+        changes = [row[f"{name}_difference"] for row in rows]
+        if all(change is not None for change in changes):
+            lowest = min(row[f"{name}_difference_low"] for row in rows)
+            text += f"; {said} changes by {min(changes):+.4f} at worst (interval from {lowest:+.4f})"
+    size = tables.size_ratio(question, state.variant)
+    if size:
+        text += f"; {size[0]['size_ratio']:.0%} of the size"
+    text += f". Conditions: {conditions.grade} ({conditions.sentence})."
+    if question.claim_quality and any(misfit(row) for row in rows):
+        return f"Labels and model do not fit. {text}"
     return text
 
 
-def _headline(state: _State, baseline: str, isolation: str) -> str:
-    parts = [f"{speedup_text(row)} at {row['max_length']}" for row in state.rows]
-    how = "neighbour cores busy" if isolation == "parallel" else "other cores idle"
-    text = (
-        f"{state.variant} against {baseline}: speed-up of the median forward latency "
-        f"{', '.join(parts)} tokens (95 % intervals; {how})"
+def _time_text(question: Question, tables: Tables, row: Row) -> str:
+    length = row["max_length"]
+    before, after = (
+        [
+            1e3 / cell["documents_per_second"]
+            for cell in tables.cells
+            if (cell["variant"], cell["max_length"]) == (variant, length)
+        ]
+        for variant in (question.baseline, row["variant"])
     )
-    kept = [row["f1_weighted_difference"] for row in state.rows]
-    if all(value is not None for value in kept):
-        lows = [row["f1_weighted_difference_low"] for row in state.rows]
-        text += f"; weighted F1 changes by {min(kept):+.4f} at worst (interval from {min(lows):+.4f})"
-    return text + "."
+    text = f"{speedup_text(row)} at {length} tokens"
+    return f"{fmean(before):.4g} to {fmean(after):.4g} ms, {text}" if before and after else text
 
 
 def _or(value: float | None, default: float) -> float:
     return default if value is None else value
-
-
-def _negative(value: float | None) -> float | None:
-    return None if value is None else -value

@@ -1,13 +1,22 @@
-"""Is the variant good enough: non-inferiority at a margin, or an honest "undecided"."""
+"""Is the variant good enough: non-inferiority at a margin, or an honest "undecided".
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+With many variants just past the margin one of them passes by chance: ``decide_family`` corrects for
+their number. Lengths and metrics need no correction. A variant is shipped only if it holds the margin at
+every length and by every metric, so the largest of their p-values is a p-value of the variant (R. L.
+Berger, Technometrics 24 (1982): the intersection-union test).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from .multiplicity import ALPHA, holm_levels
 from .quality import check_classes
-from .resampling import Floats, Ints, Scores, Statistic, kinds, resample
+from .resampling import DEFAULT, Floats, Ints, Kinds, Sampling, Scores, Statistic, kinds, resample
 
 Metric = Literal["accuracy", "macro_f1", "weighted_f1"]
 Outcome = Literal["non-inferior", "inferior", "undecided"]
@@ -15,8 +24,13 @@ Outcome = Literal["non-inferior", "inferior", "undecided"]
 MARGIN = 0.99
 """Share of the baseline's score that a variant must keep: MLPerf Inference's rule."""
 
+METRICS: tuple[Metric, ...] = ("weighted_f1", "macro_f1")
+"""Scores that a variant must keep: the one of documents, and the one that a rare class weighs in."""
+
 MAX_GROWTH = 1000
 """A decision that needs more than this many times the documents is not in reach."""
+
+_ESTIMATE = 2000  # resamples for an estimate of documents, which may be rough
 
 
 @dataclass(frozen=True)
@@ -33,9 +47,6 @@ class NonInferiority:
         margin: the share to be kept.
         metric: the score compared.
         documents: number of documents.
-        documents_needed: when undecided, an estimate of how many documents in all would decide
-            it if more of them behaved like these; None when decided, when the ratio lies on the
-            margin, or when it is over ``MAX_GROWTH`` times as many.
     """
 
     outcome: Outcome
@@ -46,35 +57,102 @@ class NonInferiority:
     margin: float
     metric: Metric
     documents: int
-    documents_needed: int | None
 
 
-def non_inferior(
+@dataclass(frozen=True)
+class Evidence:
+    """What the documents say of the share of the baseline's score that a variant keeps.
+
+    Attributes:
+        ratio: variant's score / baseline's score.
+        lows: that of each resample with a harmful document added [B].
+        highs: that of each resample with a helpful one added [B].
+        margin: the share to be kept.
+        metric: the score compared.
+        documents: number of documents.
+        found: the documents by kind.
+        sampling: of the resamples.
+    """
+
+    ratio: float
+    lows: Floats
+    highs: Floats
+    margin: float
+    metric: Metric
+    documents: int
+    found: Kinds
+    sampling: Sampling
+
+    @property
+    def p_value(self) -> float:
+        """One-sided p-value of the hypothesis that the variant does not keep the margin."""
+        return (1 + int((self.lows < self.margin).sum())) / (1 + len(self.lows))
+
+    def decide(self, level: float = 1 - ALPHA) -> NonInferiority:
+        """Decide with bounds of ``level`` each: a wrong "non-inferior" has probability 1 - ``level``.
+
+        Also where few or no predictions changed; see ``resampling``.
+
+        Raises:
+            ValueError: the level is out of range.
+        """
+        if not 0.5 < level < 1:
+            raise ValueError("level must lie between 0.5 and 1")
+        low = float(np.quantile(self.lows, 1 - level))
+        high = float(np.quantile(self.highs, level))
+        outcome = _decide(low, high, self.margin)
+        return NonInferiority(
+            outcome, self.ratio, low, high, level, self.margin, self.metric, self.documents
+        )
+
+    def documents_needed(self, level: float = 1 - ALPHA) -> int | None:
+        """Estimate how many documents in all would decide, if more of them behaved like these.
+
+        None where these decide, or where over ``MAX_GROWTH`` times as many would not. It takes a dozen
+        resamplings: ask only where the answer is wanted.
+        """
+        if self.decide(level).outcome != "undecided":
+            return None
+        below, above = 1.0, float(MAX_GROWTH)
+        if self._grown(above, level) == "undecided":
+            return None
+        while above / below > 1.02:
+            middle = float(np.sqrt(below * above))
+            if self._grown(middle, level) == "undecided":
+                below = middle
+            else:
+                above = middle
+        return int(np.ceil(above * self.documents))
+
+    def _grown(self, growth: float, level: float) -> Outcome:
+        """What so many times the documents would decide."""
+        rough = Sampling(min(_ESTIMATE, self.sampling.resamples), self.sampling.seed)
+        drawn = resample(self.found.grown(growth), rough)
+        statistic = _ratio_of(self.metric)
+        low, high = (drawn.bound(statistic, 1 - level, lower=side) for side in (True, False))
+        return _decide(low, high, self.margin)
+
+
+def evidence(
     labels: Ints,
     baseline: Ints,
     variant: Ints,
+    groups: Ints | None = None,
     *,
     margin: float = MARGIN,
     metric: Metric = "weighted_f1",
-    level: float = 0.95,
-    resamples: int = 10_000,
-    seed: int = 0,
-) -> NonInferiority:
-    """Decide whether the variant keeps ``margin`` of the baseline's score.
+    sampling: Sampling = DEFAULT,
+) -> Evidence:
+    """Collect what decides whether the variant keeps ``margin`` of the baseline's score.
 
     Args:
         labels: true classes [N].
         baseline: classes predicted by the baseline [N].
         variant: classes predicted by the variant [N].
+        groups: group of each document [N], such as copies of a text; None where each stands alone.
         margin: share of the score to be kept.
         metric: the score.
-        level: confidence level of each of the two one-sided bounds.
-        resamples: resamples of the documents.
-        seed: their seed.
-
-    Returns:
-        The decision. A wrong "non-inferior" has probability 1 - ``level`` at most, also where
-        few or no predictions changed; see ``resampling``.
+        sampling: resamples of the documents.
 
     Raises:
         ValueError: shapes don't fit, no documents, the baseline's score is 0, or an option is
@@ -83,30 +161,80 @@ def non_inferior(
     check_classes(labels, baseline, variant)
     if not 0 < margin <= 1:
         raise ValueError("margin must lie between 0 and 1")
-    if not 0.5 < level < 1:
-        raise ValueError("level must lie between 0.5 and 1")
-    if resamples < 100:
-        raise ValueError("resamples must be at least 100")
-    found = kinds(labels, baseline, variant)
     statistic = _ratio_of(metric)
-
-    old, new = found.tallies(found.counts[None])
-    ratio = float(statistic(old.scores(), new.scores())[0])
+    found = kinds(labels, baseline, variant, groups)
+    drawn = resample(found, sampling)
+    ratio = drawn.point(statistic)
     if not np.isfinite(ratio):
         raise ValueError(f"the baseline's {metric} is 0: there is nothing to keep a share of")
+    lows, highs = (drawn.values(statistic, harmful=harmful) for harmful in (True, False))
+    return Evidence(ratio, lows, highs, margin, metric, len(labels), found, sampling)
 
-    def bounds(growth: float) -> tuple[float, float]:
-        grown = replace(found, counts=found.counts * growth)
-        drawn = resample(grown, resamples, seed)
-        low, high = (drawn.bound(statistic, 1 - level, lower=side) for side in (True, False))
-        return low, high
 
-    low, high = bounds(1.0)
-    outcome = _decide(low, high, margin)
-    needed = None
-    if outcome == "undecided":
-        needed = _documents_needed(lambda growth: _decide(*bounds(growth), margin), len(labels))
-    return NonInferiority(outcome, ratio, low, high, level, margin, metric, len(labels), needed)
+def non_inferior(
+    labels: Ints,
+    baseline: Ints,
+    variant: Ints,
+    groups: Ints | None = None,
+    *,
+    margin: float = MARGIN,
+    metric: Metric = "weighted_f1",
+    sampling: Sampling = DEFAULT,
+) -> NonInferiority:
+    """Decide for a single variant, at 95 %; arguments and errors as those of ``evidence``."""
+    return evidence(
+        labels, baseline, variant, groups, margin=margin, metric=metric, sampling=sampling
+    ).decide()
+
+
+def decide_family(
+    found: Sequence[Sequence[Evidence]], alpha: float = ALPHA
+) -> list[list[NonInferiority]]:
+    """Decide for all variants of a run: any wrong "non-inferior" has probability ``alpha`` at most.
+
+    Holm over the variants, each with the largest p-value of its lengths and metrics. Each variant is
+    then decided at the level at which Holm tests it, so that bounds and outcomes say the same. That
+    holds for variants shipped on all their lengths and metrics, and at any one length for itself.
+
+    Args:
+        found: for each variant, its evidence at every length and by every metric; at least one.
+
+    Returns:
+        The decisions, in the same places.
+    """
+    if not found:
+        return []
+    p_values = np.array([max(each.p_value for each in mine) for mine in found])
+    levels = holm_levels(p_values, alpha).tolist()
+    return [[each.decide(1 - level) for each in mine] for mine, level in zip(found, levels, strict=True)]
+
+
+def combined(outcomes: Sequence[Outcome]) -> Outcome:
+    """The outcome of several metrics of one comparison: all must be kept, and one lost is enough."""
+    if "inferior" in outcomes:
+        return "inferior"
+    return "undecided" if "undecided" in outcomes else "non-inferior"
+
+
+def holds_margin(
+    labels: Ints,
+    baseline: Ints,
+    variant: Ints,
+    groups: Ints | None = None,
+    *,
+    margin: float = MARGIN,
+    sampling: Sampling = DEFAULT,
+) -> bool:
+    """Whether the documents show that the margin is kept, by every metric: the bound, not the point.
+
+    For a search: what it stops at is then what the decision afterwards can confirm. Arguments and
+    errors as those of ``evidence``.
+    """
+    return all(
+        evidence(labels, baseline, variant, groups, margin=margin, metric=m, sampling=sampling).p_value
+        <= ALPHA
+        for m in METRICS
+    )
 
 
 def _ratio_of(metric: Metric) -> Statistic:
@@ -125,19 +253,3 @@ def _decide(low: float, high: float, margin: float) -> Outcome:
     if low >= margin:
         return "non-inferior"
     return "inferior" if high < margin else "undecided"
-
-
-def _documents_needed(decide: Callable[[float], Outcome], documents: int) -> int | None:
-    """Least number of documents that decides, by doubling and then halving the gap."""
-    below, above = 1.0, 2.0
-    while decide(above) == "undecided":
-        below, above = above, 2 * above
-        if above > MAX_GROWTH:
-            return None
-    while above / below > 1.02:
-        middle = float(np.sqrt(below * above))
-        if decide(middle) == "undecided":
-            below = middle
-        else:
-            above = middle
-    return int(np.ceil(above * documents))

@@ -12,18 +12,47 @@ document that did not occur, of the kind that speaks most against the claim. For
 that is no approximation: Dirichlet weights with one document added on the bad side give the
 exact bound of C. J. Clopper and E. S. Pearson, Biometrika 26 (1934), which for zero changes in N
 documents is the rule of three, 3 / N.
+
+Copies of a text, and rows that belong together, are resampled as whole groups: the cluster bootstrap
+(A. C. Davison and D. V. Hinkley, Bootstrap Methods and their Application (1997), section 3.8) with
+the same weights. A kind is then one of groups, and what did not occur is a group of the usual size.
+Hence a file with each document four times says just what it says with each of them once.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
+
+from .groups import compact, design_effect
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _CHUNK = 4_000_000  # weights drawn at once: bounds the memory to some tens of MB
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How often is resampled, and from which seed.
+
+    Raises:
+        ValueError: too few resamples for the tail of an interval.
+    """
+
+    resamples: int = 10_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.resamples < 100:
+            raise ValueError("resamples must be at least 100")
+
+
+DEFAULT = Sampling()
 
 
 @dataclass(frozen=True)
@@ -49,8 +78,8 @@ class Tally:
     occurs: Floats
     guessed: Floats
 
-    def plus(self, label: Ints, predicted: Ints, weight: Floats) -> "Tally":
-        """Add one document of ``weight`` [B, 1] to each row; label and prediction [B] or [1]."""
+    def plus(self, label: Ints, predicted: Ints, weight: Floats) -> Tally:
+        """Add documents of ``weight`` [B, 1] to each row; label and prediction [B] or [1]."""
         each_class = np.eye(self.right.shape[1])
         hit = each_class[label] * (label == predicted)[:, None]
         return Tally(
@@ -77,84 +106,128 @@ Statistic = Callable[[Scores, Scores], Floats]
 
 @dataclass(frozen=True)
 class Kinds:
-    """The kinds of documents and how many there are of each.
+    """The kinds of groups of documents and how many there are of each.
 
     Attributes:
-        label: class index of each kind [M].
-        baseline: class index predicted by the baseline [M].
-        variant: class index predicted by the variant [M].
-        counts: documents of each kind [M].
-        classes: number of classes K.
+        counts: groups of each kind [M].
+        old: documents in one group of each kind [M, K], by label and prediction of the baseline.
+        new: the same with the predictions of the variant.
+        size: documents in a group of the usual size; 1 where documents stand alone.
     """
 
-    label: Ints
-    baseline: Ints
-    variant: Ints
     counts: Floats
-    classes: int
+    old: Tally
+    new: Tally
+    size: float
 
     def tallies(self, weights: Floats) -> tuple[Tally, Tally]:
         """Tallies of baseline and variant with the kinds weighted by ``weights`` [B, M]."""
-        each_class = np.eye(self.classes)
-        occurs = weights @ each_class[self.label]
+        occurs = weights @ self.old.occurs
         old, new = (
-            Tally(
-                weights @ (each_class[self.label] * (self.label == predicted)[:, None]),
-                occurs,
-                weights @ each_class[predicted],
-            )
-            for predicted in (self.baseline, self.variant)
+            Tally(weights @ side.right, occurs, weights @ side.guessed) for side in (self.old, self.new)
         )
         return old, new
+
+    def grown(self, factor: float) -> Kinds:
+        """So many times the groups, of the same kinds."""
+        return replace(self, counts=self.counts * factor)
 
 
 @dataclass(frozen=True)
 class Resampled:
-    """Resamples of the documents; all bounds of a comparison can share them.
+    """Resamples of the groups; all bounds of a comparison can share them.
 
     Attributes:
         observed: tallies of baseline and variant as they are, one row.
         old: tallies of the baseline, one row for each resample.
         new: tallies of the variant, one row for each resample.
-        unseen: weight [B, 1] of a document that did not occur.
+        unseen: weight [B, 1] of a group that did not occur, in documents.
+        size: documents in it.
     """
 
     observed: tuple[Tally, Tally]
     old: Tally
     new: Tally
     unseen: Floats
+    size: float
 
     def point(self, statistic: Statistic) -> float:
         """The statistic of the documents as they are."""
         old, new = self.observed
         return float(statistic(old.scores(), new.scores())[0])
 
-    def bound(self, statistic: Statistic, probability: float, *, lower: bool) -> float:
-        """One-sided confidence bound; the true value lies beyond it with ``probability``."""
+    def values(self, statistic: Statistic, *, harmful: bool) -> Floats:
+        """The statistic [B] of each resample with what did not occur.
+
+        ``harmful``: a group that the baseline gets right and the variant wrong; else the reverse.
+        """
         old, new = self.old, self.new
-        unseen = _worst_unseen(*self.observed, statistic, harmful=lower)
+        unseen = _worst_unseen(*self.observed, statistic, self.size, harmful=harmful)
         if unseen is not None:
             label, baseline, variant = unseen
             old = old.plus(label, baseline, self.unseen)
             new = new.plus(label, variant, self.unseen)
-        values = statistic(old.scores(), new.scores())
+        return statistic(old.scores(), new.scores())
+
+    def bound(self, statistic: Statistic, probability: float, *, lower: bool) -> float:
+        """One-sided confidence bound; the true value lies beyond it with ``probability``."""
+        values = self.values(statistic, harmful=lower)
         return float(np.quantile(values, probability if lower else 1 - probability))
 
 
-def kinds(labels: Ints, baseline: Ints, variant: Ints) -> Kinds:
-    """Count the kinds of documents of three vectors of classes [N]."""
+def kinds(labels: Ints, baseline: Ints, variant: Ints, groups: Ints | None = None) -> Kinds:
+    """Count the kinds of groups of three vectors of classes [N].
+
+    Args:
+        labels: true classes.
+        baseline: classes predicted by the baseline.
+        variant: classes predicted by the variant.
+        groups: group of each document [N]; None where each stands alone.
+    """
     names, indices = np.unique(np.stack([labels, baseline, variant]), return_inverse=True)
-    triples, counts = np.unique(indices.reshape(3, -1), axis=1, return_counts=True)
-    return Kinds(triples[0], triples[1], triples[2], counts.astype(float), len(names))
+    label, old, new = indices.reshape(3, -1)
+    codes, which = np.unique((label * len(names) + old) * len(names) + new, return_inverse=True)
+    rest, new = np.divmod(codes, len(names))
+    label, old = np.divmod(rest, len(names))
+    if groups is None:
+        members = sparse.eye_array(len(codes), format="csr")
+        counts, size = np.bincount(which).astype(float), 1.0
+    else:
+        members, counts = _patterns(compact(groups, len(labels)), which)
+        size = design_effect(groups)
+    each = np.eye(len(names))
+    occurs = members @ each[label]
+    before, after = (
+        Tally(members @ (each[label] * (label == side)[:, None]), occurs, members @ each[side])
+        for side in (old, new)
+    )
+    return Kinds(counts, before, after, size)
 
 
-def resample(found: Kinds, resamples: int, seed: int) -> Resampled:
-    """Draw Dirichlet weights for the documents.
+def _patterns(groups: Ints, which: Ints) -> tuple[sparse.csr_array, Floats]:
+    """The different groups as documents of each kind [P, M], and how many there are of each [P]."""
+    table = sparse.csr_array((np.ones(len(groups)), (groups, which)))
+    table.sum_duplicates()
+    first: dict[tuple[bytes, bytes], int] = {}
+    counts: dict[tuple[bytes, bytes], int] = {}
+    # Big-endian, so that patterns of one kind come in the order of kinds, whatever that of the groups.
+    indices = table.indices.astype(">i8")
+    for group, (start, stop) in enumerate(zip(table.indptr[:-1], table.indptr[1:], strict=True)):
+        pattern = indices[start:stop].tobytes(), table.data[start:stop].tobytes()
+        first.setdefault(pattern, group)
+        counts[pattern] = counts.get(pattern, 0) + 1
+    patterns = sorted(first)
+    chosen = table[[first[pattern] for pattern in patterns]]
+    return chosen, np.array([counts[pattern] for pattern in patterns], float)
+
+
+def resample(found: Kinds, sampling: Sampling = DEFAULT) -> Resampled:
+    """Draw Dirichlet weights for the groups.
 
     Gamma weights do: every statistic here is unchanged when all weights are scaled.
     """
-    rng = np.random.default_rng(seed)
-    unseen = rng.standard_gamma(1.0, (resamples, 1))
+    rng, resamples = np.random.default_rng(sampling.seed), sampling.resamples
+    unseen = found.size * rng.standard_gamma(1.0, (resamples, 1))
     size = max(1, _CHUNK // len(found.counts))
     parts = []
     for start in range(0, resamples, size):
@@ -168,16 +241,15 @@ def resample(found: Kinds, resamples: int, seed: int) -> Resampled:
         )
         for side in zip(*parts, strict=True)
     )
-    return Resampled(found.tallies(found.counts[None]), old, new, unseen)
+    return Resampled(found.tallies(found.counts[None]), old, new, unseen, found.size)
 
 
 def _worst_unseen(
-    old: Tally, new: Tally, statistic: Statistic, *, harmful: bool
+    old: Tally, new: Tally, statistic: Statistic, size: float, *, harmful: bool
 ) -> tuple[Ints, Ints, Ints] | None:
-    """Label and predictions of the one document that would move the statistic most.
+    """Label and predictions of the group that would move the statistic most.
 
-    ``harmful``: one that the baseline gets right and the variant wrong; else the reverse. None
-    with a single class, where no prediction can be wrong.
+    None with a single class, where no prediction can be wrong.
     """
     classes = old.right.shape[1]
     label, wrong = (x.ravel() for x in np.indices((classes, classes)))
@@ -186,7 +258,9 @@ def _worst_unseen(
     if not len(label):
         return None
     baseline, variant = (label, wrong) if harmful else (wrong, label)
-    one = np.ones((1, 1))
-    values = statistic(old.plus(label, baseline, one).scores(), new.plus(label, variant, one).scores())
+    group = np.full((1, 1), size)
+    values = statistic(
+        old.plus(label, baseline, group).scores(), new.plus(label, variant, group).scores()
+    )
     chosen = [int(np.argmin(values) if harmful else np.argmax(values))]
     return label[chosen], baseline[chosen], variant[chosen]
