@@ -201,7 +201,9 @@ class _Length:
     notes: tuple[str, ...]
 
     @classmethod
-    def of(cls, table: pd.DataFrame, names: list[str], max_length: int, level: float, seed: int) -> _Length:
+    def of(
+        cls, table: pd.DataFrame, names: list[str], max_length: int, level: float, seed: int
+    ) -> _Length:
         cells = table.groupby(CELL, sort=True)
         documents = np.sort(table["doc_id"].unique())
         short = cells.size()[lambda sizes: sizes < len(documents)]
@@ -229,7 +231,9 @@ class _Length:
         whole = np.isfinite(forward).all(axis=(2, 3))
         cores[~whole] = -1
         lost = [(n, int(rounds[j])) for i, n in enumerate(names) for j in np.flatnonzero(~whole[i])]
-        notes = tuple(f"{name} has no whole round {number} at {max_length} tokens" for name, number in lost)
+        notes = tuple(
+            f"{name} has no whole round {number} at {max_length} tokens" for name, number in lost
+        )
         tokens = None
         if "tokens" in table:
             tokens = np.zeros(len(documents), dtype=np.int64)
@@ -244,9 +248,12 @@ class _Length:
         others = range(1, len(self.names))
         refused = [comparer.refused(0, other) for other in others]
         found = [
-            None if why else comparer.compare(0, other) for other, why in zip(others, refused, strict=True)
+            None if why else comparer.compare(0, other)
+            for other, why in zip(others, refused, strict=True)
         ]
-        columns = [self._columns(comparer, name, o, e, w) for o, e, w in zip(others, found, refused, strict=True)]
+        columns = [
+            self._columns(comparer, name, o, e, w) for o, e, w in zip(others, found, refused, strict=True)
+        ]
         known = [i for i, estimate in enumerate(found) if estimate is not None]
         if not known:
             return _Found(columns, found, [], [])
@@ -298,7 +305,9 @@ class _Length:
             columns |= {
                 "documents": self.forward.documents,
                 "rounds": int((present[0] & present[other]).sum()),
-                "documents_se": None if estimate is None else float(np.sqrt(max(0.0, estimate.document_variance))),
+                "documents_se": None
+                if estimate is None
+                else float(np.sqrt(max(0.0, estimate.document_variance))),
                 "rounds_se": None if estimate is None else float(np.sqrt(estimate.round_variance)),
                 "cell_sd": float(np.sqrt(comparer.fit.variances[other])),
                 "cores_sd": float(effects.std(ddof=1)) if len(effects) > 1 else None,

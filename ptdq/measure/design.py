@@ -255,7 +255,9 @@ def _parallel_block(random: np.random.Generator, variants: int, lengths: int, co
     rounds: list[Placed] = []
     for number in range(max(2, cores)):
         if number % 2 == 0 and number:
-            hands = [[[group[i] for i in random.permutation(len(group))] for group in hand] for hand in hands]
+            hands = [
+                [[group[i] for i in random.permutation(len(group))] for group in hand] for hand in hands
+            ]
         placed: Placed = [[] for _ in range(cores)]
         for index, hand in enumerate(hands):
             core = int(first[(index + number) % cores])
@@ -391,9 +393,7 @@ def _no_interval(design: Design, variants: Sequence[str], repeats: int) -> str |
     pairs = len(variants) * (len(variants) - 1) // 2
     which = "any pair of variants" if refused == pairs else f"{refused} of {pairs} pairs of variants"
     # As many rounds as cores always do: each variant is on each core equally often.
-    more = next(
-        n for n in count(repeats + 1) if not pairs_refused(len(variants), n, cores, **shape)
-    )
+    more = next(n for n in count(repeats + 1) if not pairs_refused(len(variants), n, cores, **shape))
     fewer = len(cores_for(design.cores, len(variants), repeats, **shape))
     return (
         f"no interval for {which} with {repeats} repeats on {cores} cores: "

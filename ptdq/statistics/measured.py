@@ -76,9 +76,7 @@ class Comparer:
         value, between, df = self.fit.compare(baseline, variant)
         present = self.fit.layout.present
         both = present[baseline] & present[variant]
-        by_document = document_variance(
-            self._influence(baseline)[both], self._influence(variant)[both]
-        )
+        by_document = document_variance(self._influence(baseline)[both], self._influence(variant)[both])
         return Estimate(value, between, by_document, df, self.measured.documents - 1)
 
     def _influence(self, variant: int) -> Floats:

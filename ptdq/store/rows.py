@@ -25,9 +25,14 @@ Floats = list[float] | None
 Float32s = Annotated[list[float], pa.list_(pa.float32())]
 Moment = datetime | None
 
-LatencyVerdict = Literal["faster", "slower", "no detectable difference"]
+Verdict = Literal["faster", "slower", "the same", "can't tell"]
+OldVerdict = Literal["no detectable difference"]
+"""Of schema version 1."""
 NonInferiority = Literal["non-inferior", "inferior", "undecided"]
 Status = Literal["ok", "failed"]
+Kind = Literal["quality", "timing"]
+IntervalKind = Literal["one comparison", "picked as fastest"]
+Measure = Literal["speedup", "speedup_p95", "speedup_total"]
 
 
 class Place(TypedDict, total=False):
@@ -45,7 +50,13 @@ class CellKey(Place, total=False):
 
 
 class Placed(CellKey, total=False):
-    """Which cell, and where it ran."""
+    """Which cell, what it is for, and where it ran."""
+
+    kind: Annotated[
+        Kind | None,
+        "quality: all documents, its times decide nothing; timing: some, its times do; null before "
+        "schema version 2: both",
+    ]
 
     core: Annotated[int, "core the cell was placed on; -1 where the system cannot pin"]
     order: Annotated[int, "place of the cell in the queue of its core, from 0"]
@@ -96,12 +107,15 @@ class ReadBack(TypedDict, total=False):
 
     pinned: Annotated[Bool, "whether the process was pinned to its core"]
     affinity: Annotated[Ints, "cores that the process was allowed on, read back"]
-    torch_threads: Annotated[Int, "torch.get_num_threads(), read back"]
-    interop_threads: Annotated[Int, "torch.get_num_interop_threads(), read back"]
-    engine: Annotated[Text, "torch.backends.quantized.engine, read back"]
+    runtime_threads: Annotated[Int, "threads that the runtime says it has; null where it does not say"]
+    torch_threads: Annotated[Int, "torch.get_num_threads(), read back; null where torch is not loaded"]
+    interop_threads: Annotated[Int, "torch.get_num_interop_threads(), read back; null as before"]
+    engine: Annotated[Text, "torch.backends.quantized.engine, read back; null as before"]
     peak_rss_bytes: Annotated[Int, "largest resident set of the worker"]
     load_seconds: Annotated[Float, "artifact to callable"]
     start_seconds: Annotated[Float, "start of the process to the first document, loading included"]
+    warmup_seconds: Annotated[Float, "warm-up, first calls of each shape included"]
+    met: Annotated[Bool, "whether cells that were to run at once with this one did begin at once"]
     wall_seconds: Annotated[Float, "start of the process to its last result"]
     cpu_seconds: Annotated[Float, "processor time while documents were evaluated, all threads"]
     measure_seconds: Annotated[Float, "wall time while documents were evaluated"]
@@ -115,6 +129,12 @@ class ReadBack(TypedDict, total=False):
     frequency_mhz_before: Annotated[Float, "clock of the core before; null if unknown"]
     frequency_mhz_after: Annotated[Float, "the same after"]
     involuntary_switches: Annotated[Int, "times the worker was taken off its core"]
+    still_seconds: Annotated[
+        Float, "time that the worker stood still: stopped, frozen, or waiting for a disk"
+    ]
+    suspended_seconds: Annotated[Float, "time that the machine was suspended meanwhile"]
+    clock_jump_seconds: Annotated[Float, "how far the system's clock was set meanwhile"]
+    parent_stopped: Annotated[Bool, "whether the run's own process was stopped meanwhile"]
 
 
 class _CellStatus(TypedDict, total=False):
@@ -153,6 +173,9 @@ class PredictionRow(Placed, total=False):
     tokenize_ns: Annotated[int, "tokenization of the document's batch"]
     forward_ns: Annotated[int, "forward pass of the document's batch"]
     warmup: Annotated[bool, "warm-up: kept, and left out of every figure"]
+    first_of_shape: Annotated[
+        Bool, "warm-up for its shape: the first batch of as many documents and tokens"
+    ]
 
 
 class DocumentRow(TypedDict, total=False):
@@ -161,6 +184,7 @@ class DocumentRow(TypedDict, total=False):
     doc_id: Annotated[str, "stable id: row number and hash of the text"]
     text: Annotated[str, "the document"]
     label: Annotated[int, "class id"]
+    group: Annotated[Text, "documents of one group belong together; null: the text alone"]
 
 
 class ClassRow(CellKey, total=False):
@@ -217,21 +241,87 @@ class PairTiming(TypedDict, total=False):
     """What the times say of two variants."""
 
     speedup_p95: Annotated[
-        Float,
-        "speed-up: 95th percentile of forward latency of the baseline over that of the variant",
+        Float, "speed-up: 95th percentile of forward latency of the baseline over that of the variant"
     ]
     speedup_p95_low: Annotated[Float, "lower end of its 95 % interval; null with too few rounds"]
     speedup_p95_high: Annotated[Float, "upper end of its 95 % interval; null with too few rounds"]
     speedup_p95_refused: Annotated[Text, "why there is no interval; null where there is one"]
     round_speedups: Annotated[Floats, "ratio of medians in each round"]
-    noise_floor: Annotated[Float, "ratio that nine of ten A/A comparisons stay below, above 1"]
-    latency_verdict: Annotated[LatencyVerdict | None, "faster, slower, or no detectable difference"]
+    noise_floor: Annotated[
+        Float,
+        "schema version 1: ratio that nine of ten A/A comparisons stay below, above 1; null since",
+    ]
+    latency_verdict: Annotated[
+        Verdict | OldVerdict | None,
+        "of the median forward latency: faster, slower, the same (within the smallest effect of "
+        "interest) or can't tell; in schema version 1 no detectable difference for the last two",
+    ]
     rounds_needed: Annotated[
-        Int,
-        "estimate: rounds in all that would settle it; null if settled, out of reach, or without an "
-        "interval",
+        Int, "schema version 1: estimate of the rounds that would settle it; null since"
     ]
     confounded: Annotated[Text, "why the timings cannot be compared; null where they can"]
+    speedup_total: Annotated[
+        Float,
+        "speed-up: mean time per document, tokenization included, of the baseline over that of the variant",
+    ]
+    speedup_total_low: Annotated[Float, "lower end of its 95 % interval; null with too few rounds"]
+    speedup_total_high: Annotated[Float, "upper end of its 95 % interval; null with too few rounds"]
+    speedup_total_refused: Annotated[Text, "why there is no interval; null where there is one"]
+    total_verdict: Annotated[
+        Verdict | None, "of the mean time per document: decides; null before schema version 2"
+    ]
+    p95_verdict: Annotated[
+        Verdict | None, "of the 95th percentile of forward latency; null before schema version 2"
+    ]
+    speedup_total_interval_kind: Annotated[
+        IntervalKind | None,
+        "one comparison; or picked as fastest: the lower end allows for the choice",
+    ]
+    speedup_total_p: Annotated[Float, "two-sided p-value of no difference in mean time per document"]
+    speedup_total_p_adjusted: Annotated[
+        Float, "the same, by Holm over all variants and lengths compared with this baseline"
+    ]
+    speedup_total_df: Annotated[Float, "degrees of freedom of the rounds"]
+    speedup_total_simultaneous_low: Annotated[
+        Float, "lower end of the interval that holds for all variants at this length at once"
+    ]
+    speedup_total_simultaneous_high: Annotated[Float, "upper end of it"]
+    speedup_interval_kind: Annotated[
+        IntervalKind | None,
+        "one comparison; or picked as fastest: the lower end allows for the choice",
+    ]
+    speedup_p: Annotated[Float, "two-sided p-value of no difference in median forward latency"]
+    speedup_p_adjusted: Annotated[
+        Float, "the same, by Holm over all variants and lengths compared with this baseline"
+    ]
+    speedup_df: Annotated[Float, "degrees of freedom of the rounds"]
+    speedup_simultaneous_low: Annotated[
+        Float, "lower end of the interval that holds for all variants at this length at once"
+    ]
+    speedup_simultaneous_high: Annotated[Float, "upper end of it"]
+    speedup_p95_interval_kind: Annotated[
+        IntervalKind | None,
+        "one comparison; or picked as fastest: the lower end allows for the choice",
+    ]
+    speedup_p95_p: Annotated[Float, "two-sided p-value of no difference in 95th percentile"]
+    speedup_p95_p_adjusted: Annotated[
+        Float, "the same, by Holm over all variants and lengths compared with this baseline"
+    ]
+    speedup_p95_df: Annotated[Float, "degrees of freedom of the rounds"]
+    speedup_p95_simultaneous_low: Annotated[
+        Float, "lower end of the interval that holds for all variants at this length at once"
+    ]
+    speedup_p95_simultaneous_high: Annotated[Float, "upper end of it"]
+    documents_se: Annotated[
+        Float, "standard error of log speedup that the choice of documents causes"
+    ]
+    rounds_se: Annotated[Float, "standard error of it that the rounds cause"]
+    cell_sd: Annotated[Float, "standard deviation of the log time of a cell of the variant"]
+    cores_sd: Annotated[Float, "standard deviation of the cores' log speed; null with a single core"]
+    noisier: Annotated[Bool, "whether the variant is noisier than the others, for itself"]
+    p95_ms: Annotated[Float, "95th percentile of the variant's forward latency"]
+    p95_ms_bound: Annotated[Float, "one-sided 95 % upper bound of it"]
+    p95_ms_refused: Annotated[Text, "why there is no bound; null where there is one"]
 
 
 class PairQuality(TypedDict, total=False):
@@ -247,9 +337,15 @@ class PairQuality(TypedDict, total=False):
     f1_weighted_difference_low: Annotated[Float, "lower end of its 95 % interval"]
     f1_weighted_difference_high: Annotated[Float, "upper end of its 95 % interval"]
     f1_ratio: Annotated[Float, "weighted F1 of the variant over that of the baseline"]
-    f1_ratio_low: Annotated[Float, "one-sided 95 % lower bound of it"]
+    f1_ratio_low: Annotated[
+        Float,
+        "one-sided lower bound of it, at the level that Holm leaves to the variant; 95 % in schema "
+        "version 1",
+    ]
     non_inferiority: Annotated[
-        NonInferiority | None, "non-inferior, inferior, or undecided, at the run's margin"
+        NonInferiority | None,
+        "non-inferior, inferior, or undecided, at the run's margin, of weighted and macro F1; null but "
+        "against the run's baseline (schema version 1: of weighted F1, of every pair)",
     ]
     documents_needed: Annotated[
         Int,
@@ -257,7 +353,7 @@ class PairQuality(TypedDict, total=False):
     ]
     discordant_better: Annotated[Int, "documents right in the variant only"]
     discordant_worse: Annotated[Int, "documents right in the baseline only"]
-    mcnemar_p: Annotated[Float, "exact McNemar, two-sided"]
+    mcnemar_p: Annotated[Float, "exact McNemar, two-sided; copies of a text count once"]
     agreement: Annotated[Float, "share of documents with the same prediction"]
     kappa: Annotated[Float, "Cohen's kappa of the two predictions"]
     largest_logit_difference: Annotated[Float, "over documents and classes"]
@@ -276,8 +372,48 @@ class Bucket(TypedDict, total=False):
     documents: Annotated[int, "documents in it"]
 
 
-class BucketRow(PairKey, Bucket, Speedup, total=False):
+class _BucketVerdict(TypedDict, total=False):
+    latency_verdict: Annotated[
+        Verdict | None, "as of comparisons, for these documents; null before schema version 2"
+    ]
+    speedup_p_adjusted: Annotated[Float, "by Holm over all buckets, variants and lengths"]
+
+
+class BucketRow(PairKey, Bucket, Speedup, _BucketVerdict, total=False):
     """``buckets``: a comparison with the baseline, for documents of similar length."""
+
+
+class BestRow(TypedDict, total=False):
+    """``best``: a variant, the baseline perhaps, that can't be told from the best at a length."""
+
+    run_id: Annotated[str, "the run"]
+    measure: Annotated[Measure, "by which of the speed-ups"]
+    max_length: Annotated[int, "documents are truncated to this many tokens"]
+    variant: Annotated[str, "name of the variant"]
+    fastest: Annotated[bool, "whether it came out fastest"]
+    speedup: Annotated[Float, "of the fastest: its speed-up, drawn towards that of the others; else null"]
+    speedup_low: Annotated[Float, "lower end of its 95 % interval, which knows of the choice"]
+    speedup_high: Annotated[Float, "upper end of it"]
+
+
+class FirstCallRow(Place, total=False):
+    """``first_calls``: what the first call of an input length costs more than later ones."""
+
+    calls: Annotated[int, "first calls, of all lengths and rounds"]
+    first_ms: Annotated[float, "median forward latency of these"]
+    later_ms: Annotated[float, "median over the same documents, called later"]
+    extra_ms: Annotated[float, "median of the difference, document by document"]
+    process_ms: Annotated[
+        float, "sum of the differences over all lengths: what a process pays, median over rounds"
+    ]
+
+
+class CalibrationRow(Place, total=False):
+    """``calibration``: how often predictions of similar confidence are right."""
+
+    confidence: Annotated[float, "mean probability of the predicted class in the bin"]
+    accuracy: Annotated[float, "share of right predictions in it"]
+    documents: Annotated[int, "documents in it"]
 
 
 class InterferenceRow(Place, total=False):

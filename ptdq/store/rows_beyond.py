@@ -11,11 +11,12 @@ from ptdq.store.rows import (
     Float,
     Float32s,
     Int,
-    LatencyVerdict,
     Names,
     NonInferiority,
+    OldVerdict,
     Status,
     Text,
+    Verdict,
 )
 
 
@@ -86,10 +87,15 @@ class MatrixRow(TypedDict, total=False):
     speedup_low: Annotated[Float, "lower end of its 95 % interval; null with too few rounds"]
     speedup_high: Annotated[Float, "upper end of its 95 % interval; null with too few rounds"]
     speedup_refused: Annotated[Text, "why there is no interval; null where there is one"]
-    noise_floor: Annotated[Float, "ratio that nine of ten A/A comparisons stay below, above 1"]
-    latency_verdict: Annotated[
-        LatencyVerdict | None, "faster, slower, or no detectable difference; null: the baseline"
+    noise_floor: Annotated[Float, "schema version 1: that of A/A comparisons; null since"]
+    latency_verdict: Annotated[Verdict | OldVerdict | None, "as in comparisons; null: the baseline"]
+    speedup_total: Annotated[
+        Float, "speed-up of the mean time per document, tokenization included, on the same machine"
     ]
+    speedup_total_low: Annotated[Float, "lower end of its 95 % interval"]
+    speedup_total_high: Annotated[Float, "upper end of its 95 % interval"]
+    total_verdict: Annotated[Verdict | None, "as in comparisons; null: the baseline"]
+    confounded: Annotated[Text, "why the timings cannot be compared; null where they can"]
     f1_weighted: Annotated[Float, "weighted F1; null where quality is not claimed"]
     accuracy: Annotated[Float, "accuracy; null where quality is not claimed"]
     f1_weighted_difference: Annotated[Float, "variant minus baseline, on the same machine"]

@@ -3,6 +3,9 @@
 A reader refuses a version newer than its own (:func:`ptdq.store.tables.read_table`). History:
 
 * 1: first version.
+* 2: columns are added alone, so 1 is read as well: cells have kinds; comparisons have the time per
+  document, p-values, verdicts of three measures, parts of the variance, macro F1, confidence; tables
+  ``best``, ``first_calls`` and ``calibration``. Of comparisons, noise_floor and rounds_needed are null.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import pyarrow as pa
 
 from ptdq.store import rows, rows_beyond
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 R = TypeVar("R")
 
@@ -30,6 +33,9 @@ RUN_TABLES: dict[str, type] = {
     "variants": rows.VariantRow,
     "comparisons": rows.ComparisonRow,
     "buckets": rows.BucketRow,
+    "best": rows.BestRow,
+    "first_calls": rows.FirstCallRow,
+    "calibration": rows.CalibrationRow,
     "interference": rows.InterferenceRow,
 }
 """The tables of a run, and what their rows are."""
@@ -72,9 +78,10 @@ def schema(table: str) -> pa.Schema:
 
 
 def _data_type(kind: Any) -> pa.DataType:
-    """Of a Python type: a plain one, a list of these, a choice of texts, each possibly with None."""
+    """Of a Python type: a plain one, a list of these, choices of texts, each possibly with None."""
     if get_origin(kind) in (Union, types.UnionType):
-        (kind,) = (option for option in get_args(kind) if option is not type(None))
+        (common,) = {_data_type(option) for option in get_args(kind) if option is not type(None)}
+        return common
     if get_origin(kind) is Literal:
         return pa.string()
     if get_origin(kind) is list:
