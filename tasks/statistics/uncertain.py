@@ -41,9 +41,7 @@ class Estimate:
     @property
     def variance(self) -> float:
         """Of the estimate, both parts."""
-        return max(
-            self.round_variance + self.document_variance, LEAST_SHARE * self.round_variance, 0.0
-        )
+        return max(self.round_variance + self.document_variance, LEAST_SHARE * self.round_variance, 0.0)
 
     @property
     def standard_error(self) -> float:
