@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import combinations, count, pairwise
+from itertools import chain, combinations, count, pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -261,7 +261,7 @@ def _parallel_block(random: np.random.Generator, variants: int, lengths: int, co
         placed: Placed = [[] for _ in range(cores)]
         for index, hand in enumerate(hands):
             core = int(first[(index + number) % cores])
-            items = _backwards(hand, stagger=index % 2 == 1) if number % 2 else sum(hand, [])
+            items = _backwards(hand, stagger=index % 2 == 1) if number % 2 else list(chain(*hand))
             placed[core] = [(item, core) for item in items]
         rounds.append(placed)
     return rounds
@@ -289,7 +289,7 @@ def _solo_block(random: np.random.Generator, variants: int, lengths: int, cores:
             hand = [[group[i] for i in random.permutation(len(group))] for group in hand]
         placed = [
             ((length, variant), int(first[(variant + length + number) % cores]))
-            for length, variant in sum(hand, [])
+            for length, variant in chain(*hand)
         ]
         rounds.append([placed[:: -1 if number % 2 else 1]])
     return rounds
@@ -298,7 +298,7 @@ def _solo_block(random: np.random.Generator, variants: int, lengths: int, cores:
 def _same_block(random: np.random.Generator, variants: int, lengths: int, cores: int) -> list[Placed]:
     """One sequence, there and back, on every core at once."""
     (hand,) = _deal(random, variants, lengths, 1)
-    items = sum(hand, [])
+    items = list(chain(*hand))
     return [[[(item, core) for item in turn] for core in range(cores)] for turn in (items, items[::-1])]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from .crossed import quantiles
 
@@ -72,9 +72,9 @@ MEAN_TIME = Statistic(None)
 def sparsity(values: Floats, quantile: float) -> Floats:
     """1 / density at a quantile of values [..., N]: the slope of the quantile function."""
     count = values.shape[-1]
-    z = float(stats.norm.ppf(quantile))
-    bend = 1.5 * stats.norm.pdf(z) ** 2 / (2 * z**2 + 1)
-    half = float(count ** (-1 / 3) * stats.norm.ppf(0.975) ** (2 / 3) * bend ** (1 / 3))
+    z = float(special.ndtri(quantile))
+    bend = 1.5 * np.exp(-(z**2)) / (2 * np.pi) / (2 * z**2 + 1)
+    half = float(count ** (-1 / 3) * special.ndtri(0.975) ** (2 / 3) * bend ** (1 / 3))
     low, high = max(quantile - half, 0.5 / count), min(quantile + half, 1 - 0.5 / count)
     return np.asarray((quantiles(values, high) - quantiles(values, low)) / (high - low))
 
@@ -98,4 +98,4 @@ def document_variance(baseline: Floats, variant: Floats) -> float:
         return float("nan")
     difference = difference - difference.mean(axis=1, keepdims=True)
     crossed = float((difference.sum(axis=0) ** 2).sum() - (difference**2).sum())
-    return crossed / (rounds * (rounds - 1)) / (documents * (documents - 1))
+    return float(crossed / (rounds * (rounds - 1)) / (documents * (documents - 1)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -63,7 +63,7 @@ class Comparer:
         """Log speed-up; nan where it can't be told from the cores."""
         if self.fit.layout.weights(baseline, variant) is None:
             return float("nan")
-        return self.fit.compare(baseline, variant)[0]
+        return self.fit.value(baseline, variant)
 
     def compare(self, baseline: int, variant: int) -> Estimate:
         """Log speed-up of a variant over a baseline.
@@ -78,6 +78,12 @@ class Comparer:
         both = present[baseline] & present[variant]
         by_document = document_variance(self._influence(baseline)[both], self._influence(variant)[both])
         return Estimate(value, between, by_document, df, self.measured.documents - 1)
+
+    def p_value(self, estimate: Estimate, baseline: int, variant: int) -> float:
+        """Two-sided p-value of "no difference"; the larger of two, for variants of unequal noise."""
+        variance, df = self.fit.moderated(baseline, variant)
+        cautious = replace(estimate, round_variance=variance, round_df=df)
+        return max(estimate.p_value(), cautious.p_value())
 
     def _influence(self, variant: int) -> Floats:
         """Of each document [R, N]; nan where there is no cell."""

@@ -29,7 +29,10 @@ def equivalent(estimate: Estimate, min_effect: float, level: float = 0.95) -> bo
 
 
 def verdicts(
-    estimates: Sequence[Estimate | None], min_effect: float = MIN_EFFECT, level: float = 0.95
+    estimates: Sequence[Estimate | None],
+    p_values: Sequence[float | None],
+    min_effect: float = MIN_EFFECT,
+    level: float = 0.95,
 ) -> tuple[list[Verdict], Floats]:
     """A verdict for each of several comparisons, and their p-values by Holm (1979).
 
@@ -40,12 +43,13 @@ def verdicts(
 
     Args:
         estimates: log speed-ups; None where there is none.
+        p_values: of "no difference"; None where there is no estimate.
         min_effect: smallest difference that matters, as a share.
         level: confidence level.
     """
-    known = [i for i, estimate in enumerate(estimates) if estimate is not None]
     adjusted = np.full(len(estimates), np.nan)
-    adjusted[known] = holm(np.array([e.p_value() for e in estimates if e is not None]))
+    known = [i for i, p_value in enumerate(p_values) if p_value is not None]
+    adjusted[known] = holm(np.array([p for p in p_values if p is not None]))
     found: list[Verdict] = []
     for estimate, p_value in zip(estimates, adjusted, strict=True):
         if estimate is None:

@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from .uncertain import Estimate
-
-Floats = npt.NDArray[np.float64]
 
 SCREEN = 0.1
 """Share of an interval's error that finding the contenders may take."""
@@ -35,34 +32,24 @@ class Winner:
     contenders: int
 
 
-def best_set(differences: dict[tuple[int, int], Estimate], count: int, level: float = 0.95) -> list[int]:
+def best_set(leads: Sequence[Estimate | None], level: float = 0.95) -> list[int]:
     """Variants that can't be told from the best.
 
-    A variant leaves the set when another is faster at 1 - level, corrected for the number of others.
-    The best one stays in with probability ``level`` at least (multiple comparisons with the best: J.
-    C. Hsu, "Constrained simultaneous confidence intervals for multiple comparisons with the best",
-    Annals of Statistics 12, 1984, with Bonferroni in place of the multivariate t).
+    A variant leaves the set when the one that came out fastest is faster at 1 - level, corrected for
+    the number of others. The best one stays in with probability ``level`` at least (multiple
+    comparisons with the best: J. C. Hsu, "Constrained simultaneous confidence intervals for multiple
+    comparisons with the best", Annals of Statistics 12, 1984, with Bonferroni's correction in place of
+    the multivariate t).
 
     Args:
-        differences: for pairs (i, j), how much faster i is than j, on the log scale.
-        count: number of variants.
+        leads: how much faster the fastest is than each variant, on the log scale; None for itself.
         level: confidence level.
     """
-    tail = (1 - level) / max(1, count - 1)
-    beaten: set[int] = set()
-    for (i, j), estimate in differences.items():
-        if estimate.low(tail) > 0:
-            beaten.add(j)
-        elif estimate.high(tail) < 0:
-            beaten.add(i)
-    return [index for index in range(count) if index not in beaten]
+    tail = (1 - level) / max(1, len(leads) - 1)
+    return [index for index, lead in enumerate(leads) if lead is None or lead.low(tail) <= 0]
 
 
-def winner(
-    speedups: Sequence[Estimate],
-    differences: dict[tuple[int, int], Estimate],
-    level: float = 0.95,
-) -> Winner:
+def winner(speedups: Sequence[Estimate], leads: Sequence[Estimate | None], level: float = 0.95) -> Winner:
     """The fastest of several variants, with an estimate and an interval that know of the choice.
 
     Coming first takes luck, so the lower end allows for as many comparisons as there are contenders:
@@ -74,39 +61,29 @@ def winner(
 
     Args:
         speedups: log speed-ups over the baseline.
-        differences: for pairs (i, j) of indices of these, i < j, how much faster i is than j.
+        leads: how much faster the fastest is than each of them; None for itself.
         level: confidence level.
     """
-    values = np.array([estimate.value for estimate in speedups])
-    first = int(values.argmax())
+    first = leads.index(None)
     mine, tail = speedups[first], (1 - level) / 2
     if len(speedups) == 1:
         return Winner(0, mine.value, mine.low(tail), mine.high(tail), 1)
-    screen = SCREEN * (1 - level) / (len(speedups) - 1)
-    contenders = [
-        i for i in range(len(speedups)) if i == first or not _behind(differences, first, i, screen)
-    ]
-    low = mine.low((tail - SCREEN * (1 - level)) / len(contenders))
-    high = mine.high(tail)
-    value = float(np.clip(_shrunk(values, differences, contenders, first), low, high))
-    return Winner(first, value, low, high, len(contenders))
-
-
-def _behind(differences: dict[tuple[int, int], Estimate], first: int, other: int, tail: float) -> bool:
-    """Whether the first is faster than the other beyond doubt."""
-    if first < other:
-        return differences[first, other].low(tail) > 0
-    return differences[other, first].high(tail) < 0
+    spent = SCREEN * (1 - level)
+    screen = spent / (len(speedups) - 1)
+    close = [i for i, lead in enumerate(leads) if lead is None or lead.low(screen) <= 0]
+    low, high = mine.low((tail - spent) / len(close)), mine.high(tail)
+    value = float(np.clip(_shrunk(speedups, leads, close, first), low, high))
+    return Winner(first, value, low, high, len(close))
 
 
 def _shrunk(
-    values: Floats, differences: dict[tuple[int, int], Estimate], contenders: list[int], first: int
+    speedups: Sequence[Estimate], leads: Sequence[Estimate | None], close: list[int], first: int
 ) -> float:
-    if len(contenders) == 1:
-        return float(values[first])
-    close = values[contenders]
+    if len(close) == 1:
+        return speedups[first].value
+    values = np.array([speedups[i].value for i in close])
     # The variance of a difference of two is twice that of one; the baseline's is in neither.
-    pairs = [e.variance / 2 for (i, j), e in differences.items() if i in contenders and j in contenders]
-    noise, spread = float(np.mean(pairs)), float(close.var(ddof=1))
+    halves = [lead.variance / 2 for i in close if (lead := leads[i]) is not None]
+    noise, spread = float(np.mean(halves)), float(values.var(ddof=1))
     keep = max(0.0, 1 - noise / spread) if spread else 0.0
-    return float(close.mean() + keep * (values[first] - close.mean()))
+    return float(values.mean() + keep * (speedups[first].value - values.mean()))

@@ -234,7 +234,9 @@ def simulate(
     for cell in range(len(cells)):
         spent = np.concatenate([[0.0], np.cumsum(np.exp(in_order[cell]))[:-1]])
         share, slow = (np.array(x) for x in zip(*line.bends[cell], strict=True))
-        in_order[cell] += np.log(slow[np.searchsorted(share, spent / work[cell] + 1e-12, side="right") - 1])
+        in_order[cell] += np.log(
+            slow[np.searchsorted(share, spent / work[cell] + 1e-12, side="right") - 1]
+        )
         when = line.starts[cell] + spent
         in_order[cell] += field[core[cell], (when / STEP).astype(np.int64)]
     frame = cells.loc[np.repeat(np.arange(len(cells)), documents)].reset_index(drop=True)
