@@ -143,7 +143,8 @@ def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> Ru
     clock.lap("quantize")
 
     if parameters.cores is None:
-        usable, cores = cores, cores_for(cores, len(names), parameters.repeats)
+        shape = (len(names), parameters.repeats, len(parameters.max_length), parameters.seed)
+        usable, cores = cores, cores_for(cores, *shape)
         if len(cores) < len(usable):
             get_run_logger().info(
                 "%d of %d usable cores: with more, %d repeats would give no interval",
@@ -156,10 +157,11 @@ def run_benchmark(parameters: Parameters, resume: bool, lock: MachineLock) -> Ru
         cores,
         parameters.seed,
         parameters.isolation,
-        control=parameters.control_documents > 0,
         # A batch is the same in all rounds only if the order is.
         same_order=parameters.batch_size > 1,
     )
+    if parameters.control_documents > 0:
+        design = design.with_control(names, parameters.max_length)
     for note in design.notes:
         get_run_logger().warning("%s", note)
     if going_on:

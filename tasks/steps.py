@@ -20,7 +20,7 @@ from prefect.states import Failed
 
 from ptdq.analysis import conclude
 from ptdq.analysis import tables as report_tables
-from ptdq.analysis.verdict import Gates
+from ptdq.analysis.question import Gates, Question
 from ptdq.demo import build
 from ptdq.demo.build import DemoFiles
 from ptdq.errors import RunFailed, UserError, disk_full
@@ -178,24 +178,24 @@ def aggregate(
     parameters: Any,
 ) -> None:
     """Tables, comparisons, gates and verdict from the files of the cells."""
-    conclude.conclude(
-        files,
-        design,
-        {name: prepared[name] for name in variants},
+    question = Question(
+        variants=variants,
         max_lengths=parameters.max_length,
-        class_names=loaded.checkpoint.class_names,
-        claim_quality=not loaded.checkpoint.random_weights,
-        batch_size=parameters.batch_size,
         margin=parameters.margin,
-        seed=parameters.seed,
+        claim_quality=not loaded.checkpoint.random_weights,
+        isolation=design.isolation,
         gates=Gates(
-            parameters.min_speedup,
-            parameters.max_f1_drop,
-            parameters.max_size_ratio,
-            parameters.max_p95_ms,
+            min_speedup=parameters.min_speedup,
+            max_f1_drop=parameters.max_f1_drop,
+            max_size_ratio=parameters.max_size_ratio,
+            max_p95_ms=parameters.max_p95_ms,
         ),
-        baseline=parameters.baseline,
+        class_names=loaded.checkpoint.class_names,
+        batch_size=parameters.batch_size,
+        seed=parameters.seed,
     )
+    own = {name: prepared[name] for name in variants}
+    conclude.conclude(files, design, own, question, parameters.baseline)
 
 
 def server_away(_task: Any, _run: Any, state: State[Any]) -> bool:

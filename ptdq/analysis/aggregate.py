@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 
+from ptdq.analysis.question import Question
 from ptdq.measure.cell import read_failure
 from ptdq.measure.design import Cell, Design
 from ptdq.statistics import drift, quality, summary
@@ -34,29 +34,13 @@ FOREIGN_SHARE = 0.05
 STEAL_SHARE = 0.02
 
 
-@dataclass(frozen=True)
-class CellFacts:
-    """What the tables of cells need to know of a run.
-
-    Attributes:
-        class_names: by class id.
-        batch_size: documents in a batch.
-        claim_quality: whether the labels say anything about the predictions (not with random
-            weights).
-    """
-
-    class_names: Sequence[str]
-    batch_size: int
-    claim_quality: bool
-
-
-def write_cell_tables(files: RunFiles, design: Design, facts: CellFacts) -> None:
+def write_cell_tables(files: RunFiles, design: Design, question: Question) -> None:
     """Write ``predictions``, ``control``, ``cells`` and ``classes`` from the cells' files.
 
     Args:
         files: of the run.
         design: the cells that should be there; one without a result becomes a failed row.
-        facts: of the run.
+        question: what was asked; scores are written where it claims quality.
     """
     predictions: list[pa.Table] = []
     cells: list[CellRow] = []
@@ -64,15 +48,15 @@ def write_cell_tables(files: RunFiles, design: Design, facts: CellFacts) -> None
     for cell in design.cells:
         path = files.cell(cell.cell_id)
         if not path.is_file():
-            cells.append(_failed_row(files, cell, facts))
+            cells.append(_failed_row(files, cell, question))
             continue
         table = read_table(path)
         predictions.append(table)
-        row = _cell_row(_cell_key(files, cell), cell, table, facts)
-        if facts.claim_quality:
+        row = _cell_row(_cell_key(files, cell), cell, table, question)
+        if question.claim_quality:
             scores = _scores(table)
             row = merge(CellRow, row, _score_columns(scores))
-            classes += _class_rows(_cell_key(files, cell), scores, facts.class_names)
+            classes += _class_rows(_cell_key(files, cell), scores, question.class_names)
         cells.append(row)
     write_table(files.table("predictions"), _joined("predictions", predictions))
     write_table(files.table("cells"), make_table("cells", cells))
@@ -91,24 +75,25 @@ def _cell_key(files: RunFiles, cell: Cell) -> CellKey:
     }
 
 
-def _failed_row(files: RunFiles, cell: Cell, facts: CellFacts) -> CellRow:
+def _failed_row(files: RunFiles, cell: Cell, question: Question) -> CellRow:
     outcome: CellRow = {
         "core": cell.core,
         "order": cell.order,
-        "batch_size": facts.batch_size,
+        "batch_size": question.batch_size,
         "status": "failed",
         "error": read_failure(files, cell) or "it was not run",
     }
     return merge(CellRow, _cell_key(files, cell), outcome)
 
 
-def _cell_row(key: CellKey, cell: Cell, table: pa.Table, facts: CellFacts) -> CellRow:
+def _cell_row(key: CellKey, cell: Cell, table: pa.Table, question: Question) -> CellRow:
     """All of a finished cell but its quality."""
     measured = _measured(table)
     outcome: CellRow = {
+        "kind": table["kind"][0].as_py() if "kind" in table.column_names else None,
         "core": table["core"][0].as_py(),
         "order": cell.order,
-        "batch_size": facts.batch_size,
+        "batch_size": question.batch_size,
         "status": "ok",
         "documents": measured.num_rows,
         "warmup_documents": table.num_rows - measured.num_rows,
@@ -125,7 +110,7 @@ def _measured(table: pa.Table) -> pa.Table:
 
 def _read_back(facts: Mapping[str, Any]) -> ReadBack:
     """What the worker noted, with its moments as such."""
-    columns = {name: facts[name] for name in names(ReadBack)}
+    columns = {name: facts.get(name) for name in names(ReadBack)}
     for name in ("started_at", "ended_at"):
         columns[name] = datetime.fromisoformat(facts[name])
     return cast(ReadBack, columns)
@@ -272,4 +257,4 @@ def _joined(name: str, tables: list[pa.Table]) -> pa.Table:
     return pa.concat_tables([empty, *(t.replace_schema_metadata(empty.schema.metadata) for t in tables)])
 
 
-__all__ = ["CellFacts", "batches", "flags", "write_cell_tables", "write_variants"]
+__all__ = ["batches", "flags", "write_cell_tables", "write_variants"]

@@ -23,12 +23,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ptdq.analysis import tables
+from ptdq.analysis.arrays import Measured, read_measured
 from ptdq.analysis.changes import SAME, Change, Comparison, relative_text
-from ptdq.analysis.comparisons import Measured, read_measured
 from ptdq.analysis.tables import FigureRow
+from ptdq.statistics.multiplicity import holm
 from ptdq.statistics.noise import NoiseFloor, judge, noise_floor
-from ptdq.statistics.paired_quality import compare_predictions, holm
+from ptdq.statistics.paired_quality import compare_predictions
 from ptdq.statistics.ratios import speed_up, speed_up_of_medians
+from ptdq.statistics.resampling import Sampling
 from ptdq.store.rows import CellRow
 from ptdq.store.run import Run, cell_rows
 from ptdq.store.tables import read_table
@@ -414,7 +416,9 @@ def _quality(old: Run, new: Run, pair: Pair | None, seed: int) -> dict[str, Any]
         text = "no common documents: other data, or the rows of the documents were pruned"
         return {"quality_refused": text}
     a, b = pair
-    compared = compare_predictions(a.labels, a.predictions[0], b.predictions[0], seed=seed)
+    compared = compare_predictions(
+        a.labels, a.predictions[0], b.predictions[0], sampling=Sampling(seed=seed)
+    )
     return {
         "documents": compared.documents,
         "better": compared.gained,

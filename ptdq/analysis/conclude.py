@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ptdq.analysis import aggregate
-from ptdq.analysis.comparisons import Question, nondeterministic, write_comparisons
+from ptdq.analysis.comparisons import write_comparisons
+from ptdq.analysis.gates import Tables, judge_gates
+from ptdq.analysis.question import Question
 from ptdq.analysis.since import change_since
-from ptdq.analysis.verdict import Gates, decide, judge_gates
+from ptdq.analysis.stability import nondeterministic
+from ptdq.analysis.verdict import decide
 from ptdq.measure.design import Design
 from ptdq.store.disk import read_json, write_json
 from ptdq.store.layout import RunFiles
-from ptdq.store.rows import ComparisonRow, VariantRow
-from ptdq.store.run import load
+from ptdq.store.rows import BestRow, BucketRow, ComparisonRow, VariantRow
+from ptdq.store.run import Run, load
 from ptdq.variants.preparation import PreparedVariant
 
 
@@ -20,15 +23,8 @@ def conclude(
     files: RunFiles,
     design: Design,
     prepared: Mapping[str, PreparedVariant],
-    *,
-    max_lengths: Sequence[int],
-    class_names: Sequence[str],
-    claim_quality: bool,
-    batch_size: int,
-    margin: float,
-    seed: int,
-    gates: Gates,
-    baseline: str | None,
+    question: Question,
+    since: str | None,
 ) -> None:
     """Write the run's tables, and into ``run.json`` what follows from them.
 
@@ -36,39 +32,22 @@ def conclude(
         files: of the run, with its record; a cell without a file counts as failed.
         design: the cells that should be there.
         prepared: artifacts by variant, the baseline first.
-        max_lengths: those that were asked for.
-        class_names: by class id.
-        claim_quality: whether labels mean anything (not with random weights).
-        batch_size: documents in a batch.
-        margin: share of the baseline's weighted F1 to keep.
-        seed: of the resampling.
-        gates: thresholds.
-        baseline: run to compare with, ``none``, or None for the one that is marked.
+        question: what was asked.
+        since: run to compare with, ``none``, or None for the one that is marked.
     """
-    variants = list(prepared)
     aggregate.write_variants(files, dict(prepared))
-    facts = aggregate.CellFacts(class_names, batch_size, claim_quality)
-    aggregate.write_cell_tables(files, design, facts)
-    question = Question(variants, max_lengths, claim_quality, margin, seed, len(design.cores))
-    write_comparisons(files, question)
+    aggregate.write_cell_tables(files, design, question)
+    left_out = write_comparisons(files, question)
     run = load(files)
-    comparisons, failed = run.rows(ComparisonRow), run.failed
-    judged = judge_gates(gates, variants, max_lengths, comparisons, run.good, run.rows(VariantRow))
-    verdict = decide(
-        variants,
-        max_lengths,
-        comparisons,
-        judged,
-        claim_quality=claim_quality,
-        isolation=design.isolation,
-        failures=len(failed),
-    )
+    tables = tables_of(run)
+    gates = judge_gates(question, tables)
+    verdict = decide(question, tables, gates, alike=lambda names: as_fast(run, names))
+    unstable = nondeterministic(files, question.variants, question.max_lengths)
     record = read_json(files.record)
-    record["gates"] = [vars(gate) for gate in judged]
+    record["gates"] = [vars(gate) for gate in gates]
     record["verdict"] = verdict.as_json()
-    unstable = nondeterministic(files, variants, max_lengths)
-    record["notes"] = list(dict.fromkeys([*record["notes"], *unstable]))
-    record["baseline"] = change_since(files, baseline)
+    record["notes"] = list(dict.fromkeys([*record["notes"], *left_out, *unstable]))
+    record["baseline"] = change_since(files, since)
     record["failures"] = [
         {
             "variant": cell["variant"],
@@ -76,6 +55,25 @@ def conclude(
             "repeat": cell["repeat"],
             "error": cell["error"],
         }
-        for cell in failed
+        for cell in run.failed
     ]
     write_json(files.record, record)
+
+
+def tables_of(run: Run) -> Tables:
+    """What gates and verdict are decided on."""
+    return Tables(
+        comparisons=run.rows(ComparisonRow),
+        buckets=run.rows(BucketRow),
+        cells=run.good,
+        failed=run.failed,
+        variants=run.rows(VariantRow),
+    )
+
+
+def as_fast(run: Run, names: Sequence[str]) -> Collection[str]:
+    """Those of some variants that at every length can't be told from the fastest, by time per document."""
+    best = [row for row in run.rows(BestRow) if row["measure"] == "speedup_total"]
+    lengths = {row["max_length"] for row in best}
+    places = {(row["variant"], row["max_length"]) for row in best}
+    return [name for name in names if all((name, length) in places for length in lengths)]

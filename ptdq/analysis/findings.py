@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ptdq.analysis.gates import Question, Row, Tables, class_changes, class_name
+from ptdq import numbers
+from ptdq.analysis.gates import Tables, class_changes, class_name
+from ptdq.analysis.question import Question
 from ptdq.statistics.multiplicity import ALPHA
+from ptdq.store.rows import BucketRow, ComparisonRow
 
 
 @dataclass(frozen=True)
@@ -16,31 +19,37 @@ class Findings:
     open: list[str]
 
 
-def timing(tables: Tables, row: Row) -> Findings:
+def timing(tables: Tables, row: ComparisonRow) -> Findings:
     """What the times of a comparison with the baseline say; in doubt they say nothing."""
     doubt = tables.timing_doubt(row)
     if doubt:
         return Findings([], [doubt])
     at, against = f"at {row['max_length']} tokens", []
-    if row["latency_verdict"] == "slower":
-        against.append(f"{at} it is slower: {speedup_text(row)}")
+    if row["total_verdict"] == "slower":
+        against.append(f"{at} it is slower: {total_text(row)}")
     if row["p95_verdict"] == "slower":
-        against.append(f"{at} its p95 is slower: {speedup_text(row, 'speedup_p95')}")
-    key = ("baseline", "variant", "max_length")
+        tail = ratio_text(row["speedup_p95"], row["speedup_p95_low"], row["speedup_p95_high"])
+        against.append(f"{at} its p95 is slower: {tail}")
     for bucket in tables.buckets:
-        if all(bucket[k] == row[k] for k in key) and bucket["latency_verdict"] == "slower":
+        if _same_pair(bucket, row) and bucket["latency_verdict"] == "slower":
             tokens = f"{bucket['tokens_from']} to {bucket['tokens_to']}"
-            slow = speedup_text(bucket, "speedup")
+            slow = ratio_text(bucket["speedup"], bucket["speedup_low"], bucket["speedup_high"])
             against.append(f"{at} it is slower for documents of {tokens} tokens: {slow}")
-    if row["latency_verdict"] in ("faster", "slower", "the same"):
+    if row["total_verdict"] in ("faster", "slower", "the same"):
         return Findings(against, [])
-    text = f"{at} no difference in the time per document can be told: {speedup_text(row)}"
-    if row["speedup_total_low"] is None and row.get("speedup_total_refused"):
+    text = f"{at} one can't tell whether the time per document differs: {total_text(row)}"
+    if row["speedup_total_low"] is None and row["speedup_total_refused"]:
         text += f"; {row['speedup_total_refused']}"
     return Findings(against, [text])
 
 
-def quality(question: Question, row: Row) -> Findings:
+def _same_pair(bucket: BucketRow, row: ComparisonRow) -> bool:
+    return (bucket["baseline"], bucket["variant"], bucket["max_length"]) == (
+        row["baseline"], row["variant"], row["max_length"],
+    )  # fmt: skip
+
+
+def quality(question: Question, row: ComparisonRow) -> Findings:
     """What the predictions of a comparison with the baseline say."""
     if not question.claim_quality:
         return Findings([], [])
@@ -60,15 +69,15 @@ def quality(question: Question, row: Row) -> Findings:
         against.append(f"{at} it loses quality: {kept_text(row)}")
     elif row["non_inferiority"] != "non-inferior":
         text = f"{at} {row['documents']} documents do not decide the quality: {kept_text(row)}"
-        if row.get("documents_needed"):
+        if row["documents_needed"]:
             text += f"; about {row['documents_needed']} documents would"
         still_open.append(text)
     return Findings(against, still_open)
 
 
-def misfit(row: Row) -> str | None:
+def misfit(row: ComparisonRow) -> str | None:
     """Why the baseline's predictions cannot be judged by these labels; None where they can."""
-    p_value = row.get("chance_p")
+    p_value = row["chance_p"]
     if p_value is None or p_value <= ALPHA:
         return None
     return (
@@ -78,14 +87,19 @@ def misfit(row: Row) -> str | None:
     )
 
 
-def speedup_text(row: Row, name: str = "speedup_total") -> str:
+def total_text(row: ComparisonRow) -> str:
+    """The speed-up of the time per document."""
+    return ratio_text(row["speedup_total"], row["speedup_total_low"], row["speedup_total_high"])
+
+
+def ratio_text(ratio: float | None, low: float | None, high: float | None) -> str:
     """``2.41x [2.30, 2.52]``, or that there is no interval."""
-    if row[f"{name}_low"] is None:
-        return f"{row[name]:.2f}x (no interval)"
-    return f"{row[name]:.2f}x [{row[f'{name}_low']:.2f}, {row[f'{name}_high']:.2f}]"
+    if ratio is None or low is None or high is None:
+        return f"{numbers.ratio(ratio)} (no interval)"
+    return f"{ratio:.2f}x [{low:.2f}, {high:.2f}]"
 
 
-def kept_text(row: Row) -> str:
+def kept_text(row: ComparisonRow) -> str:
     """Shares of the baseline's F1 that are kept, with their bounds."""
     if row["f1_ratio"] is None:
         return "not decidable"

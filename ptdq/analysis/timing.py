@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ptdq.analysis.timing_table import LengthTimes, checked, length_times
 from ptdq.statistics.buckets import bucket_edges
 from ptdq.statistics.influence import MEAN_TIME, MEDIAN, P95, Statistic
 from ptdq.statistics.measured import Comparer
 from ptdq.statistics.uncertain import Estimate
 from ptdq.statistics.verdicts import MIN_EFFECT, verdicts
 from ptdq.statistics.winner import Winner, best_set, winner
-from ptdq.analysis.timing_table import LengthTimes, checked, length_times
 
 ONE = "one comparison"
 PICKED = "picked as fastest"

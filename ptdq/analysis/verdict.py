@@ -22,9 +22,13 @@ from dataclasses import asdict, dataclass
 from statistics import fmean, geometric_mean
 from typing import Any, Literal
 
-from ptdq.analysis.findings import kept_text, misfit, quality, speedup_text, timing
-from ptdq.analysis.gates import Gate, Question, Row, Tables, not_measured
+from ptdq import numbers
+from ptdq.analysis.findings import kept_text, misfit, quality, timing, total_text
+from ptdq.analysis.gates import Gate, Tables, not_measured
+from ptdq.analysis.question import Question
 from ptdq.statistics.conditions import Grade
+from ptdq.store.rows import ComparisonRow
+from ptdq.store.rows_beyond import MatrixRow
 
 Decision = Literal["ship", "don't ship", "can't tell"]
 
@@ -67,12 +71,13 @@ class _State:
 
     variant: str
     decision: Decision
-    rows: Sequence[Row]
+    rows: Sequence[ComparisonRow]
     reasons: list[str]
 
     @property
     def speedup(self) -> float:
-        return geometric_mean(row["speedup_total"] for row in self.rows)
+        known = [ratio for row in self.rows if (ratio := row["speedup_total"])]
+        return geometric_mean(known) if known else 0.0
 
 
 Alike = Callable[[Sequence[str]], Collection[str]]
@@ -111,7 +116,7 @@ def decide(
         return nothing("The baseline was not measured; see the failures.")
     shipped = [state for state in states if state.decision == "ship"]
     if shipped:
-        best, why = _recommend(shipped, tables, alike)
+        best, why = _recommend(question, shipped, tables, alike)
         reasons = [*best.reasons, *why]
     else:
         unsure = [state for state in states if state.decision == "can't tell"]
@@ -123,31 +128,33 @@ def decide(
     return Verdict(best.decision, best.variant, _headline(question, tables, best), reasons, conditions)
 
 
-def acceptable(row: Row) -> bool:
+def acceptable(row: ComparisonRow | MatrixRow) -> bool:
     """Whether a variant may be picked by a row of ``comparisons`` or ``matrix``.
 
     Only what is decided will do: neither undecided quality nor confounded timings. The baseline, which
     is compared with nothing, may always be picked.
     """
-    if row.get("confounded"):
+    if row["confounded"]:
         return False
-    compared = row.get("latency_verdict") is not None
-    return not compared or row.get("non_inferiority") == "non-inferior"
+    return row["latency_verdict"] is None or row["non_inferiority"] == "non-inferior"
 
 
 def _recommend(
-    shipped: Sequence[_State], tables: Tables, alike: Alike | None
+    question: Question, shipped: Sequence[_State], tables: Tables, alike: Alike | None
 ) -> tuple[_State, list[str]]:
     """The smallest of those as fast as the fastest, then the best in quality, then the fastest."""
     fastest = max(shipped, key=lambda state: state.speedup)
     names = set(alike([state.variant for state in shipped])) if alike else set()
     as_fast = [state for state in shipped if state.variant in names | {fastest.variant}]
-    sizes = {row["variant"]: row["artifact_bytes"] for row in tables.variants}
-    known = [sizes[state.variant] for state in as_fast if state.variant in sizes]
-    if len(known) == len(as_fast):
-        as_small = [s for s in as_fast if sizes[s.variant] <= (1 + ALIKE) * min(known)]
-    else:
-        as_small = as_fast
+    sizes = {
+        state.variant: size
+        for state in as_fast
+        if (size := tables.size_ratio(question, state.variant)) is not None
+    }
+    as_small = as_fast
+    if len(sizes) == len(as_fast):
+        smallest = min(sizes.values())
+        as_small = [s for s in as_fast if sizes[s.variant] <= (1 + ALIKE) * smallest]
     best = max(as_small, key=lambda s: (min(_or(r["f1_ratio"], 0.0) for r in s.rows), s.speedup))
     rest = [state.variant for state in as_fast if state is not best]
     if not rest:
@@ -157,25 +164,27 @@ def _recommend(
 
 
 def _state(
-    question: Question, tables: Tables, gates: Sequence[Gate], variant: str, rows: Sequence[Row]
+    question: Question,
+    tables: Tables,
+    gates: Sequence[Gate],
+    variant: str,
+    rows: Sequence[ComparisonRow],
 ) -> _State:
-    mine = [gate for gate in gates if gate.variant == variant]
-    found = [timing(tables, row) for row in rows]
-    found += [quality(question, row) for row in rows]
-    against = list(dict.fromkeys(text for each in found for text in each.against))
-    against += [f"gate {gate.name} failed: {gate.text}" for gate in mine if not gate.passed]
+    own_gates = [gate for gate in gates if gate.variant == variant]
+    findings = [timing(tables, row) for row in rows]
+    findings += [quality(question, row) for row in rows]
+    against = list(dict.fromkeys(text for each in findings for text in each.against))
+    against += [f"gate {gate.name} failed: {gate.text}" for gate in own_gates if not gate.passed]
     still_open = not_measured(question.max_lengths, rows)
     failed = [cell for cell in tables.failed if cell["variant"] == variant]
     if failed:
-        still_open.append(
-            f"{len(failed)} of its cells failed: {failed[0].get('error') or 'see failures'}"
-        )
+        still_open.append(f"{len(failed)} of its cells failed: {failed[0]['error'] or 'see failures'}")
     # Once each: some findings are those of the whole run.
-    still_open += dict.fromkeys(text for each in found for text in each.open)
+    still_open += dict.fromkeys(text for each in findings for text in each.open)
     if not question.claim_quality:
         still_open.append("quality is not known: the weights are random")
-    asked_for_size = any(gate.name == "max_size_ratio" and gate.passed for gate in mine)
-    if all(row["latency_verdict"] == "the same" for row in rows) and not asked_for_size:
+    asked_for_size = any(gate.name == "max_size_ratio" and gate.passed for gate in own_gates)
+    if all(row["total_verdict"] == "the same" for row in rows) and not asked_for_size:
         still_open.append(
             "it is as fast as the baseline, no faster; whether a smaller size is worth it is yours to "
             "say (--max-size-ratio)"
@@ -184,13 +193,13 @@ def _state(
         return _State(variant, "don't ship", rows, against + still_open)
     if still_open:
         return _State(variant, "can't tell", rows, still_open)
-    speeds = [f"{row['latency_verdict']} at {row['max_length']}" for row in rows]
+    speeds = [f"{row['total_verdict']} at {row['max_length']}" for row in rows]
     reasons = [
         f"time per document: {', '.join(speeds)} tokens; not found slower in p95 or for any bucket of lengths",
         f"keeps its F1 within the margin of {question.margin:g} at every length: "
         + "; ".join(f"{kept_text(row)} at {row['max_length']}" for row in rows),
     ]
-    if mine:
+    if own_gates:
         reasons.append("every gate passed")
     return _State(variant, "ship", rows, reasons)
 
@@ -199,40 +208,47 @@ def _headline(question: Question, tables: Tables, state: _State) -> str:
     """What a user gets first: time per document, then the rest, then under which conditions."""
     conditions, rows = tables.conditions, state.rows
     times = ", ".join(_time_text(question, tables, row) for row in rows)
-    medians, tails = (
-        ", ".join(f"{row[name]:.2f}x" for row in rows) for name in ("speedup", "speedup_p95")
-    )
+    medians = ", ".join(numbers.ratio(row["speedup"]) for row in rows)
+    tails = ", ".join(numbers.ratio(row["speedup_p95"]) for row in rows)
     text = (
         f"{state.variant} against {question.baseline}: time per document, tokenization included, {times} "
         f"(95 % intervals; {HOW[question.isolation]}); forward pass {medians} in the median, {tails} in "
         "p95"
     )
-    for name, said in (("f1_weighted", "weighted F1"), ("f1_macro", "macro F1")):
-        changes = [row[f"{name}_difference"] for row in rows]
-        if all(change is not None for change in changes):
-            lowest = min(row[f"{name}_difference_low"] for row in rows)
-            text += f"; {said} changes by {min(changes):+.4f} at worst (interval from {lowest:+.4f})"
+    weighted = [(row["f1_weighted_difference"], row["f1_weighted_difference_low"]) for row in rows]
+    macro = [(row["f1_macro_difference"], row["f1_macro_difference_low"]) for row in rows]
+    for said, changes in (("weighted F1", weighted), ("macro F1", macro)):
+        points = [point for point, _ in changes if point is not None]
+        lows = [low for _, low in changes if low is not None]
+        if len(points) == len(lows) == len(rows):
+            text += f"; {said} changes by {min(points):+.4f} at worst (interval from {min(lows):+.4f})"
     size = tables.size_ratio(question, state.variant)
-    if size:
-        text += f"; {size[0]['size_ratio']:.0%} of the size"
+    if size is not None:
+        text += f"; {size:.0%} of the size"
     text += f". Conditions: {conditions.grade} ({conditions.sentence})."
     if question.claim_quality and any(misfit(row) for row in rows):
         return f"Labels and model do not fit. {text}"
     return text
 
 
-def _time_text(question: Question, tables: Tables, row: Row) -> str:
+def _time_text(question: Question, tables: Tables, row: ComparisonRow) -> str:
     length = row["max_length"]
-    before, after = (
-        [
-            1e3 / cell["documents_per_second"]
-            for cell in tables.cells
-            if (cell["variant"], cell["max_length"]) == (variant, length)
-        ]
-        for variant in (question.baseline, row["variant"])
-    )
-    text = f"{speedup_text(row)} at {length} tokens"
-    return f"{fmean(before):.4g} to {fmean(after):.4g} ms, {text}" if before and after else text
+    text = f"{total_text(row)} at {length} tokens"
+    before = _time_per_document(tables, question.baseline, length)
+    after = _time_per_document(tables, row["variant"], length)
+    return text if before is None or after is None else f"{before:.4g} to {after:.4g} ms, {text}"
+
+
+def _time_per_document(tables: Tables, variant: str, length: int) -> float | None:
+    """Mean over the rounds, in ms."""
+    times = [
+        1e3 / rate
+        for cell in tables.cells
+        if (cell["variant"], cell["max_length"]) == (variant, length)
+        and cell["kind"] != "quality"
+        and (rate := cell["documents_per_second"])
+    ]
+    return fmean(times) if times else None
 
 
 def _or(value: float | None, default: float) -> float:

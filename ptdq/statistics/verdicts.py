@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from .paired_quality import holm
+from .multiplicity import holm
 from .uncertain import Estimate
 
 Floats = npt.NDArray[np.float64]

@@ -1,0 +1,62 @@
+"""What is asked of a run's figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ptdq.statistics.non_inferiority import MARGIN
+from ptdq.statistics.verdicts import MIN_EFFECT
+
+
+@dataclass(frozen=True)
+class Gates:
+    """Thresholds; None where there is none.
+
+    Attributes:
+        min_speedup: smallest speed-up of the time per document, end to end.
+        max_f1_drop: largest drop in weighted F1.
+        max_recall_drop: largest drop in recall of any class.
+        max_size_ratio: largest size as a share of the baseline's.
+        max_p95_ms: largest 95th percentile of forward latency, in ms.
+    """
+
+    min_speedup: float | None = None
+    max_f1_drop: float | None = None
+    max_recall_drop: float | None = None
+    max_size_ratio: float | None = None
+    max_p95_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """What was asked of a run.
+
+    Attributes:
+        variants: the first is the baseline.
+        max_lengths: those of the run, measured or not.
+        margin: share of the baseline's F1 to keep.
+        min_effect: smallest difference in time that matters, as a share.
+        claim_quality: whether labels mean anything (not with random weights).
+        isolation: ``parallel``, ``same`` or ``solo``.
+        gates: thresholds.
+        class_names: by class id; empty where classes have none.
+        batch_size: documents in a batch.
+        seed: of resampling and permutations.
+    """
+
+    variants: Sequence[str]
+    max_lengths: Sequence[int]
+    margin: float = MARGIN
+    min_effect: float = MIN_EFFECT
+    claim_quality: bool = True
+    isolation: str = "parallel"
+    gates: Gates = Gates()
+    class_names: Sequence[str] = ()
+    batch_size: int = 1
+    seed: int = 0
+
+    @property
+    def baseline(self) -> str:
+        """The first variant."""
+        return self.variants[0]
