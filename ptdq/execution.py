@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from ptdq.errors import GateFailed, RunFailed, UserError
-from ptdq.host.machine import choose_cores
-from ptdq.parameters import DEMO, Parameters, default_values
+from ptdq.parameters import DEMO, Parameters
 from ptdq.store.layout import RunFiles, open_run
-from ptdq.variants.choice import choose
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -60,27 +58,20 @@ def check_input(parameters: Parameters, resume: bool) -> None:
     Raises:
         UserError: something is wrong; nothing was written but the cache.
     """
-    from ptdq.inputs import load as inputs
-    from ptdq.store import published, record
-    from ptdq.variants.engines import choose_engine
+    from ptdq.inputs.load import read_data, read_model
+    from ptdq.measure.request import check_request
 
-    choose(parameters)
-    choose_engine(parameters.engine)
-    choose_cores(parameters.cores)
-    new = RunFiles(Path(parameters.results_dir) / (parameters.run_id or ".new"))
-    if record.check_target(new, None, resume):
-        record.check_same(new, parameters.model_dump(), default_values())
-    if parameters.publish_to is not None:
-        published.check(parameters.publish_to, new.run_id, resume)
+    files = RunFiles(Path(parameters.results_dir) / (parameters.run_id or ".new"))
+    check_request(parameters, files, resume=resume)
     if DEMO not in (parameters.model, parameters.data):
-        inputs.read_model(parameters, inputs.read_data(parameters))
+        read_model(parameters, read_data(parameters))
 
 
 def _broken_off(parameters: Parameters, started: float) -> Path | None:
     """The directory of the run that was just broken off, by its id or as the newest one begun since."""
     records = Path(parameters.results_dir).glob(f"{parameters.run_id or '*'}/run.json")
-    begun = [(path.stat().st_mtime, path.parent) for path in records]
-    return max((found for found in begun if found[0] >= started), default=(0.0, None))[1]
+    since = [(path.stat().st_mtime, path.parent) for path in records if path.stat().st_mtime >= started]
+    return max(since, default=(0.0, None))[1]
 
 
 def _directory(result: Any, parameters: Parameters) -> Path | None:

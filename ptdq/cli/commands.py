@@ -115,8 +115,8 @@ def prune(results_dir: str, older_than: float, cache: bool, dry_run: bool) -> No
     Runs of matrices and sharded evaluations are among them, and runs that were broken off as long ago. A
     run that is marked as the baseline, or that the parameters of another name as theirs, keeps its rows.
     """
+    from ptdq.host.cleaning import prune_cache
     from ptdq.store.prune import prune as drop
-    from ptdq.store.prune import prune_cache
     from ptdq.store.results import local
 
     age = timedelta(days=older_than)

@@ -52,10 +52,11 @@ def evaluate(
 
     With --run-id of an evaluation that was broken off, the missing shards only are done.
     """
-    from ptdq.flows.evaluate import with_runner
+    from ptdq.flows.evaluate import sharded_evaluation
     from ptdq.orchestration.ending import finish
+    from ptdq.orchestration.runners import make_runner
     from ptdq.parameters import make_parameters
 
-    chosen = with_runner(workers, scheduler)
+    chosen = sharded_evaluation.with_options(task_runner=make_runner(workers, scheduler))
     given = given_options(options) | {"variant": [variant], "max_length": [max_length]}
     finish(chosen(make_parameters(given), shard_documents, return_state=True))

@@ -78,7 +78,7 @@ def run(config: Path | None, resume: str | None, **options: Any) -> None:
 
     given = given_options(options)
     if resume is not None:
-        from ptdq.store.disk import read_json
+        from ptdq.store import record
         from ptdq.store.layout import open_run
         from ptdq.store.record import UNMEASURED
 
@@ -90,7 +90,7 @@ def run(config: Path | None, resume: str | None, **options: Any) -> None:
             )
 
         files = open_run(resume, Path(str(given.get("results_dir", "results"))))
-        values = read_json(files.record)["parameters"] | given
+        values = record.read(files).parameters | given
         values |= {"run_id": files.run_id, "results_dir": str(files.directory.parent)}
         execute(make_parameters(values), resume=True)
         return

@@ -32,7 +32,8 @@ def matrix(config: Path, price: tuple[str, ...], **options: Any) -> None:
     """
     from prefect.client.schemas.objects import State
 
-    from ptdq.flows.matrix import MatrixParameters, benchmark_matrix
+    from ptdq.flows.matrix import benchmark_matrix
+    from ptdq.matrix.parameters import MatrixParameters
     from ptdq.orchestration.ending import finish
     from ptdq.parameters import read_config, validated
 
