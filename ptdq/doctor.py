@@ -164,7 +164,7 @@ def check_governor(governors: set[str]) -> Check:
 def check_load(share: float, held_by: str | None) -> Check:
     """What others do with the cores now."""
     if held_by is not None:
-        text = f"this machine is measured on by {held_by}"
+        text = f"{held_by} is using this machine"
         return Check("load", "warn", text, "a run started now waits for it")
     text = f"up to {share:.0%} of a core is used by other programs"
     if share > _BUSY:
