@@ -34,7 +34,7 @@ from ptdq.orchestration.artifacts import publish
 from ptdq.report import build_report
 from ptdq.report.summary import write_summary
 from ptdq.store import published
-from ptdq.store.cache import cache_root
+from ptdq.store.cache import cache_root, private_cache
 from ptdq.store.layout import RunFiles
 from ptdq.store.run import load as load_run
 from ptdq.variants.base import Settings
@@ -78,7 +78,7 @@ def plain_failure(function: Callable[..., Any]) -> Callable[..., Any]:
 def make_demo() -> DemoFiles:
     """The embedded default: corpus, tokenizer and a small BERT trained on it, made or found."""
     get_run_logger().info("the embedded default: from the cache, or made now (under a minute)")
-    files = build.make_demo(cache_root() / "demo")
+    files = build.make_demo(private_cache() / "demo")
     get_run_logger().info("accuracy of its float32 model on held-out documents: %.3f", files.accuracy)
     return files
 

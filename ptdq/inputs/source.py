@@ -26,8 +26,8 @@ from torch import nn
 from ptdq.errors import UserError, line_of
 from ptdq.runtimes import rebuild
 from ptdq.store.cache import MANIFEST
-from ptdq.store.disk import read_json, write_json
-from ptdq.variants.base import Inputs, Predictor
+from ptdq.store.disk import write_json
+from ptdq.variants.base import Inputs, Predictor, Settings
 
 # transformers imports torchao where it is installed, which announces on import what it lacks.
 for _noisy in ("torchao", "torch.utils._pytree"):
@@ -60,12 +60,18 @@ class Source:
     trust_remote_code: bool = False
 
     @classmethod
-    def open(cls, directory: Path) -> Source:
-        """The source whose shape :meth:`copy_shape` put into ``directory``."""
-        return cls(directory, **read_json(directory / SHAPE))
+    def open(cls, directory: Path, settings: Settings) -> Source:
+        """The source whose shape :meth:`copy_shape` put into ``directory``.
+
+        Which code may run is the run's to say: what the directory asks for is not looked at.
+        """
+        return cls(directory, settings.loader, settings.trust_remote_code)
 
     def copy_shape(self, directory: Path) -> None:
-        """Copy all but the weights (configuration, tokenizer) so that :meth:`open` works there."""
+        """Copy all but the weights (configuration, tokenizer) so that :meth:`open` works there.
+
+        ``source.json`` is for the loader of an export, whose user trusts the directory as a whole.
+        """
         for file in self.directory.iterdir():
             if file.is_file() and file.name not in (WEIGHTS, SHAPE, MANIFEST):
                 shutil.copyfile(file, directory / file.name)
