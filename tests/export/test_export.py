@@ -23,13 +23,14 @@ from ptdq.store.disk import read_json, write_json
 from ptdq.store.layout import RunFiles
 from ptdq.store.tables import make_table, read_table, write_table
 from ptdq.variants import registry
-from ptdq.variants.artifact import Artifact, intact, make_artifact
+from ptdq.variants.artifact import Artifact, make_artifact
 from ptdq.variants.base import Settings
 from ptdq.variants.engines import choose_engine
 from ptdq.variants.fp32 import Fp32
 from tests.conftest import CLASSES
 from tests.report.test_markdown import NASTY, RENDERER
 from tests.support.architectures import save_own, save_tokenizer
+from tests.support.artifacts import whole
 from tests.support.runs import make_run
 
 VARIANT = "int8-dynamic"
@@ -82,7 +83,7 @@ def test_the_command(run: RunFiles, cached: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, [*words, "--results-dir", str(run.directory.parent)])
     assert done.exit_code == 0, done.output
     assert done.output == f"{out}\n"
-    assert intact(out / "artifact")
+    assert whole(out / "artifact")
     assert {path.name for path in out.iterdir()} == {
         "README.md", "artifact", "classifier.json", "eager.py", "load.py", "rebuild.py",
         "requirements.txt", "runtime.py",
@@ -99,7 +100,7 @@ def test_the_command(run: RunFiles, cached: Path, tmp_path: Path) -> None:
 def test_an_empty_directory_will_do(run: RunFiles, cached: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    assert intact(export(run, VARIANT, out) / "artifact")
+    assert whole(export(run, VARIANT, out) / "artifact")
 
 
 def test_the_card_has_the_figures(run: RunFiles, cached: Path, tmp_path: Path) -> None:
