@@ -70,6 +70,7 @@ def measure_cell(
         order=cell.order,
         core=cell.core if can_pin() else None,
         artifact=str(artifact.directory),
+        digest=artifact.digest,
         settings=asdict(artifact.settings),
         documents=str(documents),
         batch_size=batch_size,

@@ -31,6 +31,8 @@ class CellRequest:
     Attributes:
         seed: of the order of the documents, the same for all variants of a round.
         limit: documents to take from the start of that order; None for all.
+        digest: content that the artifact must have.
+        settings: what it was prepared with, as the run's parameters have it.
         core: core to pin to; None where the system cannot pin.
         spawned_at: seconds since the epoch when the parent started the process.
     """
@@ -43,6 +45,7 @@ class CellRequest:
     order: int
     core: int | None
     artifact: str
+    digest: str
     settings: dict[str, Any]
     documents: str
     batch_size: int
@@ -83,13 +86,15 @@ def measure(request: CellRequest, report: Callable[[int], None]) -> None:
     from ptdq.store.tables import write_table
     from ptdq.variants import registry
     from ptdq.variants.artifact import open_artifact
+    from ptdq.variants.base import Settings
 
     torch.set_num_threads(request.settings["threads"])
     torch.set_num_interop_threads(1)
     torch.backends.quantized.engine = request.settings["engine"]
 
     loading = time.perf_counter()
-    artifact = open_artifact(Path(request.artifact))
+    settings = Settings.from_json(request.settings)
+    artifact = open_artifact(Path(request.artifact), settings, request.digest)
     predict = registry.get(request.variant).load(artifact.directory, artifact.settings)
     load_seconds = time.perf_counter() - loading
     tokenizer = artifact.tokenizer()
