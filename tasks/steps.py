@@ -27,7 +27,7 @@ from ptdq.errors import RunFailed, UserError, disk_full
 from ptdq.inputs import load as inputs
 from ptdq.inputs.documents import RawDocuments
 from ptdq.inputs.load import Loaded
-from ptdq.measure.cell import Outcome, measure_cell
+from ptdq.measure.cell import Outcome, Work, measure_cell
 from ptdq.measure.design import Cell, Design
 from ptdq.measure.progress import Board
 from ptdq.orchestration.artifacts import publish
@@ -155,11 +155,13 @@ def evaluate(
         files,
         cell,
         prepared.artifact,
-        documents_path,
-        batch_size=parameters.batch_size,
-        warmup=parameters.warmup,
-        timeout=parameters.cell_timeout,
-        limit=limit,
+        Work(
+            documents_path,
+            batch_size=parameters.batch_size,
+            warmup=parameters.warmup,
+            timeout=parameters.cell_timeout,
+            limit=limit,
+        ),
         on_progress=board.reporter(cell.cell_id),
     )
     if outcome.error is not None:

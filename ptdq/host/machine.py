@@ -10,8 +10,6 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from ptdq.errors import UserError
 
 # Flags that decide how fast (and how exact, without VNNI) int8 arithmetic is.
@@ -119,6 +117,8 @@ def load_average() -> float | None:
 
 def describe(cores: list[int]) -> dict[str, object]:
     """The machine, for ``run.json``."""
+    import psutil  # a tenth of a second, which workers need not spend
+
     return {
         "cpu": cpu_model(),
         "flags": cpu_flags(),

@@ -7,8 +7,6 @@ one runtime and not all.
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
-import importlib.util
 from functools import cache
 
 from ptdq.errors import UserError, line_of
@@ -38,6 +36,8 @@ BUILT_IN: dict[str, str] = {
 @cache
 def _places() -> dict[str, str]:
     """Name of each variant to ``module:class``."""
+    import importlib.metadata  # with e-mail and more, which workers need not load
+
     found = importlib.metadata.entry_points(group=ENTRY_POINT)
     return {**{entry.name: entry.value for entry in found}, **BUILT_IN}
 
@@ -68,7 +68,8 @@ def get(name: str) -> Variant:
         UserError: there is none of this name (lists those there are), or it cannot be imported, or is
             no complete variant.
     """
-    place = _places().get(check_name(name), name)
+    # Without a look at what other packages add where it is not needed: that reads the metadata of all.
+    place = BUILT_IN.get(name) or _places().get(check_name(name), name)
     module, _, attribute = place.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)
@@ -88,6 +89,8 @@ def get(name: str) -> Variant:
 
 def missing_packages(variant: Variant) -> list[str]:
     """Distributions that the variant needs and that are not installed."""
+    import importlib.metadata
+
     missing = []
     for distribution in variant.requires:
         try:
