@@ -124,15 +124,9 @@ def _predict(request: ShardRequest, texts: list[str]) -> tuple[NDArray[np.float3
     # grouping would be another result.
     for first in range(0, len(texts), request.batch_size):
         rows = slice(first, first + request.batch_size)
-        encoding = tokenizer(
-            texts[rows],
-            max_length=request.max_length,
-            truncation=True,
-            padding=True,
-            return_tensors="np",
-        )
-        logits[rows] = predict(encoding)
-        tokens[rows] = encoding["attention_mask"].sum(axis=1)
+        encoded = tokenizer(texts[rows], request.max_length)
+        logits[rows] = predict(encoded.inputs)
+        tokens[rows] = encoded.lengths
     return logits, tokens
 
 

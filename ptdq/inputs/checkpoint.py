@@ -28,6 +28,7 @@ from ptdq.inputs.source import (
     read_weights,
     write_weights,
 )
+from ptdq.inputs.tokenizing import make_fast
 from ptdq.store.cache import build_entry, cache_entry, hash_file, mark_used, read_entry
 from ptdq.store.disk import digest_of, write_json
 
@@ -120,6 +121,7 @@ def open_checkpoint(
             "loader": loader,
             "trust": trust_remote_code,
             "transformers": importlib.metadata.version("transformers"),
+            "tokenizing": 1,
         }
     )
     target = cache_entry("models", key)
@@ -254,6 +256,7 @@ def _normalize(
         tokenizer = source.tokenizer()
     except Exception as error:
         raise UserError(f"model {name}: its tokenizer cannot be loaded ({_line(error)})") from error
+    make_fast(source)
     if source.loader is not None:
         check_forward(source.loader, model, tokenizer("a", return_tensors="np"))
     longest = int(getattr(tokenizer, "model_max_length", 0) or 0)

@@ -11,7 +11,9 @@ import importlib
 import inspect
 import logging
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -110,7 +112,8 @@ class Source:
     def _build(self) -> nn.Module:
         if self.loader is not None:
             return call_loader(self.loader, self.directory)
-        from transformers import AutoConfig, AutoModelForSequenceClassification
+        with only_needed():
+            from transformers import AutoConfig, AutoModelForSequenceClassification
 
         config = AutoConfig.from_pretrained(
             self.directory, local_files_only=True, trust_remote_code=self.trust_remote_code
@@ -119,6 +122,30 @@ class Source:
             config, dtype=torch.float32, trust_remote_code=self.trust_remote_code
         )
         return cast(nn.Module, model)
+
+
+_UNNEEDED = ("pandas", "scipy", "sklearn", "torchao")
+
+
+@contextmanager
+def only_needed() -> Iterator[None]:
+    """Inside, transformers does not import what it imports only because it is installed.
+
+    None of it is used to classify text, and it takes a worker more time than the artifact does. What
+    None stands for in ``sys.modules`` is documented: there is no such module.
+    """
+    hidden = [name for name in _UNNEEDED if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        from transformers.utils import import_utils
+
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+    for name in hidden:
+        # Whoever asks again is told the truth.
+        getattr(import_utils, f"is_{name}_available").cache_clear()
 
 
 def resolve_loader(loader: str) -> Callable[[str], nn.Module]:

@@ -13,16 +13,19 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from ptdq.errors import UserError, line_of
-from ptdq.inputs.source import CONVOLUTIONS, OF_CONVOLUTIONS, Source
+from ptdq.inputs.tokenizing import Tokenizer, open_tokenizer
 from ptdq.store.cache import put_in_place, replaceable, staging
 from ptdq.store.disk import digest_of, file_digest, read_json, write_json
 from ptdq.variants.base import Calibration, Inputs, Settings, Variant
+
+# Neither torch nor transformers at the top: workers of runtimes that need neither read artifacts too.
+if TYPE_CHECKING:
+    from ptdq.inputs.source import Source
 
 MANIFEST = "artifact.json"
 FORMAT = 2
@@ -58,9 +61,9 @@ class Artifact:
     prepare_seconds: float
     details: dict[str, Any]
 
-    def tokenizer(self) -> Any:
+    def tokenizer(self) -> Tokenizer:
         """The tokenizer that the artifact carries."""
-        return Source.open(self.directory, self.settings).tokenizer()
+        return open_tokenizer(self.directory, self.settings)
 
 
 def cache_key(model_digest: str, variant: Variant, settings: Settings, calibration: str) -> str:
@@ -119,6 +122,8 @@ def make_artifact(
             raise nothing_converted(variant, source, settings)
         state_dict_bytes = None
         if prepared.module is not None:
+            import torch
+
             buffer = io.BytesIO()
             torch.save(prepared.module.state_dict(), buffer)
             state_dict_bytes = buffer.tell()
@@ -148,6 +153,8 @@ def make_artifact(
 
 def nothing_converted(variant: Variant, source: Source, settings: Settings) -> UserError:
     """What to say where a variant that quantizes found nothing to quantize."""
+    from ptdq.inputs.source import CONVOLUTIONS, OF_CONVOLUTIONS
+
     names = ["modules", "keep_float", *(["keep_float_mixed"] if variant.takes_mixed else [])]
     given = ", ".join(f"`{name}` {list(getattr(settings, name))}" for name in names)
     text = f"variant {variant.name}: no module was converted with {given}"

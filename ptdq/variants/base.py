@@ -108,6 +108,8 @@ class Variant(ABC):
     """Most documents in a batch; None where there is no bound."""
     max_tokens: ClassVar[int | None] = None
     """Longest input where neither model nor tokenizer has a bound; None: as long as one likes."""
+    uses_torch: ClassVar[bool] = True
+    """Whether :meth:`load` runs on torch: the workers of others do not import it."""
     takes_mixed: ClassVar[bool] = False
     """Whether ``Settings.keep_float_mixed`` means anything to it."""
     version: ClassVar[int] = 1
@@ -120,8 +122,9 @@ class Variant(ABC):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # A loader repeats `load`: with that of its parent, a class would export something else.
         super().__init_subclass__(**kwargs)
-        if "load" in vars(cls) and "exported" not in vars(cls):
-            cls.exported = {}
+        if "load" in vars(cls):
+            cls.exported = vars(cls).get("exported", {})
+            cls.uses_torch = vars(cls).get("uses_torch", True)
 
     @abstractmethod
     def prepare(
