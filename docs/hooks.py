@@ -1,0 +1,37 @@
+"""Hooks of mkdocs: markers of pages, and pages that lie elsewhere in the repository."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+
+import generate  # noqa: E402
+
+ELSEWHERE = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+"""Pages that people look for at the root: file to page."""
+
+SAMPLE = ROOT / "results" / "sample"
+
+
+def on_files(files: Files, *, config: Any) -> Files:
+    """Add the sample report with all that it links to, and the pages of the root."""
+    found = {name: (ROOT / name) for name in ELSEWHERE}
+    for name, path in found.items():
+        text = path.read_text(encoding="utf-8").replace("](docs/", "](")
+        files.append(File.generated(config, ELSEWHERE[name], content=text))
+    for path in sorted(SAMPLE.rglob("*")):
+        if path.is_file():
+            place = f"sample/{path.relative_to(SAMPLE).as_posix()}"
+            files.append(File.generated(config, place, abs_src_path=str(path)))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Fill the markers of a page."""
+    return generate.fill(markdown)
