@@ -27,7 +27,7 @@ from ptdq.inputs.documents import read_label_map
 from ptdq.inputs.load import open_model
 from ptdq.inputs.stream import split_documents
 from ptdq.orchestration.artifacts import publish_evaluation
-from ptdq.parameters import ALL, DEMO, Parameters
+from ptdq.parameters import ALL, DEMO, Parameters, Purpose, default_values, names
 from ptdq.report.evaluation import document
 from ptdq.statistics.quality import Quality, measure_counts
 from ptdq.store.cache import cache_root
@@ -154,13 +154,12 @@ def begin(
     Raises:
         UserError: the directory is used by something else.
     """
-    asked = parameters.model_dump(include={
-        "model", "revision", "data", "text_column", "label_column", "label_map", "encoding", "variant",
-        "max_length", "batch_size", "engine", "modules", "keep_float", "keep_float_mixed", "granularity",
-    })  # fmt: skip
+    decisive = names(Purpose.EVALUATE, without=[Purpose.UNMEASURED])
+    asked = parameters.model_dump(include=set(decisive))
     asked |= {"shard_documents": shard_documents, "model_digest": checkpoint.digest}
     if files.record.is_file():
-        check_same(read_json(files.record)["asked"], asked, files.run_id)
+        # A record of an earlier version lacks the parameters that came later.
+        check_same(default_values() | read_json(files.record)["asked"], asked, files.run_id)
         return
     check_unused(files.directory)
     write_json(files.record, {"run_id": files.run_id, "asked": asked, "started_at": now()})

@@ -40,19 +40,19 @@ from ptdq.orchestration.artifacts import publish_matrix
 from ptdq.parameters import (
     MaxLength,
     Parameters,
+    Purpose,
     distinct,
     local_path,
     make_parameters,
+    names,
     plain_name,
 )
 from ptdq.report.machines import document, machine_rows
 from ptdq.store.disk import read_json, write_json, write_text
 from ptdq.store.layout import MatrixFiles, RunFiles
-from ptdq.store.record import UNMEASURED, now
+from ptdq.store.record import now
 
 BENCHMARK = "quantization-benchmark"
-OWN = ("model", "max_length", "results_dir", "run_id", "baseline")
-"""Parameters of a run that the matrix gives it."""
 PAGE = 200
 """Flow runs that the API gives at a time."""
 
@@ -172,7 +172,7 @@ def child_parameters(parameters: MatrixParameters, files: MatrixFiles, child: Ch
     Raises:
         UserError: they are wrong.
     """
-    given = [name for name in OWN if name in parameters.benchmark]
+    given = [name for name in names(Purpose.MATRIX) if name in parameters.benchmark]
     if given:
         raise UserError(f"benchmark: {', '.join(given)} is for the matrix to give to each run")
     own = {
@@ -200,7 +200,7 @@ def check_gone_on_with(parameters: MatrixParameters, files: MatrixFiles) -> None
 def _question(benchmark: dict[str, Any]) -> dict[str, Any]:
     """The parameters that the runs share, defaults too, as far as they have a say in what is found."""
     shared = make_parameters(benchmark | {"model": "any"}).model_dump()
-    return {name: value for name, value in shared.items() if name not in (*OWN, *UNMEASURED)}
+    return {name: shared[name] for name in names(without=[Purpose.MATRIX, Purpose.UNMEASURED])}
 
 
 def unfinished(client: SyncPrefectClient, name: str, values: Parameters) -> FlowRun | None:

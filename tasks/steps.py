@@ -31,6 +31,7 @@ from ptdq.measure.cell import Outcome, measure_cell
 from ptdq.measure.design import Cell, Design
 from ptdq.measure.progress import Board
 from ptdq.orchestration.artifacts import publish
+from ptdq.parameters import Parameters
 from ptdq.report import build_report
 from ptdq.report.summary import write_summary
 from ptdq.store import published
@@ -85,7 +86,7 @@ def make_demo() -> DemoFiles:
 
 @task(name="load_data", task_run_name="load_data", cache_policy=NO_CACHE)
 @plain_failure
-def load_data(parameters: Any) -> RawDocuments:
+def load_data(parameters: Parameters) -> RawDocuments:
     """Read and check the labelled documents."""
     raw = inputs.read_data(parameters)
     sampled = f", a stratified sample of {raw.sampled_from}" if raw.sampled_from else ""
@@ -95,7 +96,7 @@ def load_data(parameters: Any) -> RawDocuments:
 
 @task(name="load_model", task_run_name="load_model", cache_policy=NO_CACHE)
 @plain_failure
-def load_model(parameters: Any, raw: RawDocuments) -> Loaded:
+def load_model(parameters: Parameters, raw: RawDocuments) -> Loaded:
     """Find, check and normalize the model; match the labels of the data to its classes."""
     loaded = inputs.read_model(parameters, raw)
     checkpoint = loaded.checkpoint
@@ -146,7 +147,7 @@ def evaluate(
     files: RunFiles,
     prepared: PreparedVariant,
     documents_path: Path,
-    parameters: Any,
+    parameters: Parameters,
     board: Board,
     limit: int | None = None,
 ) -> Outcome:
@@ -175,7 +176,7 @@ def aggregate(
     variants: Sequence[str],
     prepared: dict[str, PreparedVariant],
     loaded: Loaded,
-    parameters: Any,
+    parameters: Parameters,
 ) -> None:
     """Tables, comparisons, gates and verdict from the files of the cells."""
     conclude.conclude(

@@ -15,6 +15,7 @@ from ptdq.host import machine
 from ptdq.inputs.checkpoint import Checkpoint, multiply_adds
 from ptdq.inputs.documents import Documents
 from ptdq.measure.design import Design
+from ptdq.parameters import Purpose, names
 from ptdq.store.disk import read_json, write_json
 from ptdq.store.layout import RunFiles
 from ptdq.store.schema import SCHEMA_VERSION
@@ -29,12 +30,6 @@ _MEASURING = (
     "ptdq", "torch", "transformers", "tokenizers", "safetensors", "numpy", "torchao", "onnx",
     "onnxruntime", "openvino", "nncf",
 )  # fmt: skip
-
-UNMEASURED = (
-    "cell_timeout", "run_timeout", "max_wait", "max_load", "load_wait", "no_cache", "results_dir",
-    "publish_to",
-)  # fmt: skip
-"""Parameters that decide no result: a run may go on with others than it began with."""
 
 _TEMPORARY = re.compile(r"\..+\.(json|parquet|md|png)\.[a-z0-9_]{8}")
 
@@ -214,7 +209,7 @@ def check_same(
     changes = [
         (name, kept.get(name), value)
         for name, value in parameters.items()
-        if name not in (*UNMEASURED, "run_id")
+        if name not in names(Purpose.UNMEASURED)
     ]
     if parameters.get("cores") is not None:
         del here["cores_usable"]  # the run's own are compared with its design
