@@ -21,9 +21,10 @@ SAMPLE = ROOT / "results" / "sample"
 
 def on_files(files: Files, *, config: Any) -> Files:
     """Add the sample report with all that it links to, and the pages of the root."""
-    found = {name: (ROOT / name) for name in ELSEWHERE}
-    for name, path in found.items():
-        text = path.read_text(encoding="utf-8").replace("](docs/", "](")
+    for name in ELSEWHERE:
+        text = (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](")
+        for other, page in ELSEWHERE.items():
+            text = text.replace(f"]({other}", f"]({page}")
         files.append(File.generated(config, ELSEWHERE[name], content=text))
     for path in sorted(SAMPLE.rglob("*")):
         if path.is_file():
