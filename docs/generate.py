@@ -26,7 +26,7 @@ from ptdq.variants import registry
 from tests.benchmarks import bench, growth, variants
 
 ROOT = Path(__file__).resolve().parents[1]
-_TABLES = getattr(schema, "TABLES", None) or schema._TABLES | schema._BEYOND_A_RUN
+TABLES = getattr(schema, "TABLES", None) or schema._TABLES | schema._BEYOND_A_RUN
 
 FIGURES = ROOT / "tests" / "benchmarks" / "results"
 
@@ -102,7 +102,7 @@ def _default(field: FieldInfo) -> str:
 def columns() -> str:
     """Every column of every table."""
     parts = []
-    for name in _TABLES:
+    for name in TABLES:
         fields = schema.schema(name)
         rows = [
             [f"`{field.name}`", f"`{field.type}`", field.metadata[b"description"].decode()]
@@ -182,9 +182,8 @@ def source(name: str) -> str:
 def shards() -> str:
     """The sharded evaluation of a million documents, in a sentence."""
     found = figures("growth")["in_shards"]
-    return (
-        f"{found['seconds'] / 60:.1f} minutes, {found['peak_rss_bytes'] / 1e6:.0f} MB at the peak of a worker."
-    )
+    minutes, peak = found["seconds"] / 60, found["peak_rss_bytes"] / 1e6
+    return f"{minutes:.1f} minutes, {peak:.0f} MB at the peak of a worker."
 
 
 def direct_table() -> str:
@@ -235,4 +234,3 @@ def fill(markdown: str) -> str:
         KeyError: a marker that there is no function for.
     """
     return re.sub(r"<!-- ptdq:(.+?) -->", lambda match: MARKERS[match[1]](), markdown)
-

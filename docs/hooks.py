@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -34,5 +35,12 @@ def on_files(files: Files, *, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Fill the markers of a page."""
+    """Fill the markers of a page, and have links to the root's pages lead to them."""
+    for name, page in ELSEWHERE.items():
+        markdown = markdown.replace(f"](../{name})", f"]({page})")
     return generate.fill(markdown)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Show names in docstrings as code: what stands before them is for another tool."""
+    return re.sub(r":(?:class|data|func|meth|mod|attr):(?=<code>)", "", html)
