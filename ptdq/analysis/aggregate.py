@@ -13,6 +13,7 @@ import pyarrow as pa
 from ptdq.analysis.question import Question
 from ptdq.measure.cell import read_failure
 from ptdq.measure.design import Cell, Design
+from ptdq.measure.watch import clock_flags
 from ptdq.statistics import drift, quality, summary
 from ptdq.store.layout import RunFiles
 from ptdq.store.rows import (
@@ -178,6 +179,7 @@ def flags(row: CellRow) -> list[str]:
     if row.get("step_at") is not None:
         ratio = row["step_ratio"]
         said.append(f"times shift by a factor of {ratio:.2f} at document {row['step_at']}")
+    said += clock_flags(row)
     if drifted := row.get("drift"):
         said.append(f"times still drift by {np.expm1(drifted):+.0%} at the end of the cell")
     return said

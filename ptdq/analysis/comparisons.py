@@ -153,7 +153,7 @@ def _rows(kind: type[R], frame: pd.DataFrame) -> list[R]:
     """The columns of a data frame that the rows of a table have; nan is None."""
     shared = [name for name in names(kind) if name in frame.columns]
     return [
-        merge(kind, {name: _plain(value) for name, value in row.items()})
+        merge(kind, {str(name): _plain(value) for name, value in row.items()})
         for row in frame[shared].to_dict(orient="records")
     ]
 

@@ -12,28 +12,24 @@ from ptdq.analysis.since import change_since
 from ptdq.analysis.stability import nondeterministic
 from ptdq.analysis.verdict import decide
 from ptdq.measure.design import Design
-from ptdq.store.disk import read_json, write_json
+from ptdq.store import record
 from ptdq.store.layout import RunFiles
+from ptdq.store.record_model import BaselineChange, FailedCell, GateRecord, VerdictRecord
 from ptdq.store.rows import BestRow, BucketRow, ComparisonRow, VariantRow
 from ptdq.store.run import Run, load
 from ptdq.variants.preparation import PreparedVariant
 
 
 def conclude(
-    files: RunFiles,
-    design: Design,
-    prepared: Mapping[str, PreparedVariant],
-    question: Question,
-    since: str | None,
+    files: RunFiles, design: Design, prepared: Mapping[str, PreparedVariant], question: Question
 ) -> None:
-    """Write the run's tables, and into ``run.json`` what follows from them.
+    """Write the run's tables, and into its record what follows from them.
 
     Args:
         files: of the run, with its record; a cell without a file counts as failed.
         design: the cells that should be there.
         prepared: artifacts by variant, the baseline first.
-        question: what was asked.
-        since: run to compare with, ``none``, or None for the one that is marked.
+        question: what is to be answered.
     """
     aggregate.write_variants(files, dict(prepared))
     aggregate.write_cell_tables(files, design, question)
@@ -43,21 +39,27 @@ def conclude(
     gates = judge_gates(question, tables)
     verdict = decide(question, tables, gates, alike=lambda names: as_fast(run, names))
     unstable = nondeterministic(files, question.variants, question.max_lengths)
-    record = read_json(files.record)
-    record["gates"] = [vars(gate) for gate in gates]
-    record["verdict"] = verdict.as_json()
-    record["notes"] = list(dict.fromkeys([*record["notes"], *left_out, *unstable]))
-    record["baseline"] = change_since(files, since)
-    record["failures"] = [
-        {
-            "variant": cell["variant"],
-            "max_length": cell["max_length"],
-            "repeat": cell["repeat"],
-            "error": cell["error"],
-        }
-        for cell in run.failed
-    ]
-    write_json(files.record, record)
+    conclusion = record.Conclusion(
+        verdict=VerdictRecord(**vars(verdict)),
+        gates=[GateRecord(**vars(gate)) for gate in gates],
+        failures=[
+            FailedCell(
+                variant=cell["variant"],
+                max_length=cell["max_length"],
+                repeat=cell["repeat"],
+                error=cell["error"] or "",
+            )
+            for cell in run.failed
+        ],
+        notes=[*left_out, *unstable],
+        baseline=_change_since(files, question.since),
+    )
+    record.conclude(files, conclusion)
+
+
+def _change_since(files: RunFiles, since: str | None) -> BaselineChange | None:
+    change = change_since(files, since)
+    return None if change is None else BaselineChange.model_validate(change)
 
 
 def tables_of(run: Run) -> Tables:
@@ -72,7 +74,7 @@ def tables_of(run: Run) -> Tables:
 
 
 def as_fast(run: Run, names: Sequence[str]) -> Collection[str]:
-    """Those of some variants that at every length can't be told from the fastest, by time per document."""
+    """Those of some variants that can't be told from the fastest at any length, by time per document."""
     best = [row for row in run.rows(BestRow) if row["measure"] == "speedup_total"]
     lengths = {row["max_length"] for row in best}
     places = {(row["variant"], row["max_length"]) for row in best}

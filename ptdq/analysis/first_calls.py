@@ -38,7 +38,7 @@ def first_calls(run_id: str, predictions: pa.Table) -> list[FirstCallRow]:
             {
                 "run_id": run_id,
                 "variant": str(variant),
-                "max_length": int(length),
+                "max_length": int(str(length)),
                 "calls": len(calls),
                 "first_ms": float(calls["forward_ns"].median()) / 1e6,
                 "later_ms": float(calls["forward_ns_later"].median()) / 1e6,

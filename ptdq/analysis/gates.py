@@ -6,7 +6,7 @@ A new gate is a field of ``Gates`` and a rule of the same name in ``RULES``.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -177,20 +177,6 @@ def judge_gates(question: Question, tables: Tables) -> list[Gate]:
                 doubts = [*missing, *(in_doubt if rule.timing else ())]
             decided.append(_decide(question, rule, variant, figures, doubts))
     return decided
-
-
-def failed_gates(gates: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Texts of the gates that fail the run: none where some variant passes all of its own.
-
-    Args:
-        gates: as ``run.json`` has them.
-    """
-    by_variant: dict[str, list[Mapping[str, Any]]] = {}
-    for gate in gates:
-        by_variant.setdefault(gate["variant"], []).append(gate)
-    if any(all(gate["passed"] for gate in own) for own in by_variant.values()):
-        return []
-    return [f"gate {gate['name']} failed: {gate['text']}" for gate in gates if not gate["passed"]]
 
 
 def class_changes(row: ComparisonRow) -> list[dict[str, Any]]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
+from ptdq.inputs.checkpoint import Checkpoint
+from ptdq.parameters import Parameters
 from ptdq.statistics.non_inferiority import MARGIN
 from ptdq.statistics.verdicts import MIN_EFFECT
 
@@ -43,6 +46,7 @@ class Question:
         class_names: by class id; empty where classes have none.
         batch_size: documents in a batch.
         seed: of resampling and permutations.
+        since: run to compare with, ``none``, or None for the one that is marked.
     """
 
     variants: Sequence[str]
@@ -55,6 +59,24 @@ class Question:
     class_names: Sequence[str] = ()
     batch_size: int = 1
     seed: int = 0
+    since: str | None = None
+
+    @classmethod
+    def asked(cls, parameters: Parameters, variants: Sequence[str], checkpoint: Checkpoint) -> Self:
+        """The question that the parameters ask of a model and the variants of it that could be made."""
+        return cls(
+            variants=tuple(variants),
+            max_lengths=tuple(parameters.max_length),
+            margin=parameters.margin,
+            min_effect=parameters.min_effect,
+            claim_quality=not checkpoint.random_weights,
+            isolation=parameters.isolation,
+            gates=Gates(**{name: getattr(parameters, name) for name in vars(Gates())}),
+            class_names=tuple(checkpoint.class_names),
+            batch_size=parameters.batch_size,
+            seed=parameters.seed,
+            since=parameters.baseline,
+        )
 
     @property
     def baseline(self) -> str:

@@ -195,7 +195,8 @@ def _state(
         return _State(variant, "can't tell", rows, still_open)
     speeds = [f"{row['total_verdict']} at {row['max_length']}" for row in rows]
     reasons = [
-        f"time per document: {', '.join(speeds)} tokens; not found slower in p95 or for any bucket of lengths",
+        f"time per document: {', '.join(speeds)} tokens; "
+        "not found slower in p95 or for any bucket of lengths",
         f"keeps its F1 within the margin of {question.margin:g} at every length: "
         + "; ".join(f"{kept_text(row)} at {row['max_length']}" for row in rows),
     ]

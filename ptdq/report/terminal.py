@@ -14,9 +14,9 @@ from rich.text import Text
 from ptdq.analysis import tables
 from ptdq.report import columns
 from ptdq.report.columns import Column
-from ptdq.report.markdown import plain
 from ptdq.store.layout import RunFiles
 from ptdq.store.run import load
+from ptdq.text import plain
 
 T = TypeVar("T")
 

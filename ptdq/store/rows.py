@@ -262,7 +262,7 @@ class PairTiming(TypedDict, total=False):
     confounded: Annotated[Text, "why the timings cannot be compared; null where they can"]
     speedup_total: Annotated[
         Float,
-        "speed-up: mean time per document, tokenization included, of the baseline over that of the variant",
+        "speed-up: mean time per document, tokenization included, baseline over variant",
     ]
     speedup_total_low: Annotated[Float, "lower end of its 95 % interval; null with too few rounds"]
     speedup_total_high: Annotated[Float, "upper end of its 95 % interval; null with too few rounds"]
@@ -334,6 +334,15 @@ class PairQuality(TypedDict, total=False):
     f1_weighted_difference: Annotated[Float, "variant minus baseline"]
     f1_weighted_difference_low: Annotated[Float, "lower end of its 95 % interval"]
     f1_weighted_difference_high: Annotated[Float, "upper end of its 95 % interval"]
+    texts: Annotated[Int, "groups of documents that were resampled: different texts, or the groups named"]
+    baseline_accuracy: Annotated[Float, "accuracy of the baseline"]
+    majority_share: Annotated[Float, "share of the largest class, which a constant answer would reach"]
+    chance_p: Annotated[Float, "p of the baseline agreeing with the labels by chance alone"]
+    f1_drop_bound: Annotated[
+        Float, "one-sided upper bound of the drop in weighted F1, at the gates' level"
+    ]
+    f1_macro_ratio: Annotated[Float, "macro F1 of the variant over that of the baseline"]
+    f1_macro_ratio_low: Annotated[Float, "one-sided lower bound of it, as of f1_ratio_low"]
     f1_ratio: Annotated[Float, "weighted F1 of the variant over that of the baseline"]
     f1_ratio_low: Annotated[
         Float,
@@ -356,6 +365,16 @@ class PairQuality(TypedDict, total=False):
     kappa: Annotated[Float, "Cohen's kappa of the two predictions"]
     largest_logit_difference: Annotated[Float, "over documents and classes"]
     class_changes: Annotated[Text, "JSON: per class, change of recall, p and Holm-corrected p"]
+    log_loss_baseline: Annotated[Float, "mean negative log probability of the true class, nats"]
+    log_loss_difference: Annotated[Float, "variant minus baseline; positive is worse"]
+    log_loss_difference_low: Annotated[Float, "lower end of its 95 % interval"]
+    log_loss_difference_high: Annotated[Float, "upper end of it"]
+    brier_baseline: Annotated[Float, "mean squared difference of probabilities and truth, over classes"]
+    brier_difference: Annotated[Float, "variant minus baseline; positive is worse"]
+    brier_difference_low: Annotated[Float, "lower end of its 95 % interval"]
+    brier_difference_high: Annotated[Float, "upper end of it"]
+    calibration_error_baseline: Annotated[Float, "expected calibration error of the baseline, a share"]
+    calibration_error: Annotated[Float, "the same of the variant"]
 
 
 class ComparisonRow(PairKey, _PairSize, Speedup, PairTiming, PairQuality, total=False):

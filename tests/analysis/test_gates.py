@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from ptdq.analysis.gates import RULES, Gate, Gates, Question, Tables, failed_gates, judge_gates
+from ptdq.analysis.gates import RULES, Gate, Tables, judge_gates
+from ptdq.analysis.outcome import failed_gates
+from ptdq.analysis.question import Gates, Question
+from ptdq.store.record_model import GateRecord
 from tests.test_verdict import CALM, SIZES, cell, change, comparison
 
 
@@ -122,7 +125,7 @@ def test_the_run_fails_only_where_no_variant_passes_all_of_its_gates(
     rows = [comparison(), comparison(variant="best", speedup_total=3.2, speedup_total_low=3.0)]
     found = judged(Gates(min_speedup=threshold), *rows)
     assert [gate.passed for gate in found] == [False, threshold < 3]
-    texts = failed_gates([vars(gate) for gate in found])
+    texts = failed_gates([GateRecord(**vars(gate)) for gate in found])
     assert len(texts) == failing
 
 
@@ -130,6 +133,7 @@ def test_a_gate_passed_by_one_variant_and_another_by_the_other_is_a_failure() ->
     rows = [comparison(), comparison(variant="best", speedup_total=3.2, speedup_total_low=3.0)]
     sizes = [*SIZES, {"variant": "best", "artifact_bytes": 300_000_000}]
     found = judged(Gates(min_speedup=2.5, max_size_ratio=0.5), *rows, variants=sizes)
-    assert [text.split(":")[0] for text in failed_gates([vars(gate) for gate in found])] == [
+    texts = failed_gates([GateRecord(**vars(gate)) for gate in found])
+    assert [text.split(":")[0] for text in texts] == [
         "gate min_speedup failed", "gate max_size_ratio failed",
     ]  # fmt: skip

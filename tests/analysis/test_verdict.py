@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from ptdq.analysis.gates import Gates, Question, Tables, judge_gates
+from ptdq.analysis.gates import Tables, judge_gates
+from ptdq.analysis.question import Gates, Question
 from ptdq.analysis.verdict import Verdict, acceptable, decide
 
 

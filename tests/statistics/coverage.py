@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from tasks.design import design_frame, make_design
-from tasks.timing_analysis import Analysis, analyse
-from tests.statistics.worlds import WORLDS, simulate
+from ptdq.analysis.timing import Analysis, analyse
+from ptdq.measure.design import design_frame, make_design
+from tests.support.worlds import WORLDS, simulate
 
 CORES = 2
 MEASURES = ("speedup", "speedup_p95", "speedup_total")
@@ -155,8 +155,12 @@ def at_least(share: float, runs: int, limit: float) -> bool:
 
 def table(settings: list[Setting], runs: int, jobs: int, write: Callable[[str], None]) -> None:
     """Write a row for each setting and measure, as Markdown."""
-    write("| world | variants | rounds | spread | measure | runs | coverage | any wrong verdict | winner covered | half-width |")
-    write("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    headings = (
+        "world", "variants", "rounds", "spread", "measure", "runs", "coverage", "any wrong verdict",
+        "winner covered", "half-width",
+    )  # fmt: skip
+    write(f"| {' | '.join(headings)} |")
+    write(f"|{' --- |' * len(headings)}")
     with ProcessPoolExecutor(jobs) as pool:
         for setting in settings:
             parts = [range(start, runs, jobs) for start in range(jobs)]
