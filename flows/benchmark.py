@@ -107,7 +107,7 @@ def run_benchmark(
     else:
         record.begin(files, beginning)
     with breaks_recorded(files):
-        stage = make_stage(files, prepared, loaded.documents, parameters)
+        stage = make_stage(files, prepared, loaded.documents, parameters, len(design.cores))
         note_conditions(files, design.cores, parameters, limit, log.warning)
         laps.lap("prepare")
         try:

@@ -125,8 +125,9 @@ def analyse(
         seed: of permutations.
 
     Returns:
-        An object whose ``comparisons`` is a data frame with a row for each variant and length: baseline,
-        variant, max_length, speedup (of the median), speedup_low, speedup_high, latency_verdict, and more.
+        An object whose ``comparisons`` is a data frame with a row for each variant and length:
+        baseline, variant, max_length, speedup (of the median), speedup_low, speedup_high,
+        latency_verdict, and more.
 
     Raises:
         ValueError: the table is not as described; names the column or row.

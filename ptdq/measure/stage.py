@@ -136,6 +136,7 @@ def make_stage(
     prepared: Mapping[str, PreparedVariant],
     documents: Documents,
     parameters: Parameters,
+    cores: int,
 ) -> Stage:
     """What the cells of a run have in common; the documents are copied beside the results.
 
@@ -144,6 +145,7 @@ def make_stage(
         prepared: artifacts by variant.
         documents: those that are evaluated.
         parameters: of the run.
+        cores: number of cores that the run uses.
     """
     files.keep_documents(documents.path)
     return Stage(
@@ -155,4 +157,5 @@ def make_stage(
         batch_size=parameters.batch_size,
         warmup=parameters.warmup,
         timeout=parameters.cell_timeout,
+        together=cores if parameters.isolation == "same" else 1,
     )

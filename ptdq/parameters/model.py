@@ -115,8 +115,8 @@ class Parameters(BaseModel):
     )
     isolation: Annotated[Literal["parallel", "solo", "same"], MEASUREMENT] = Field(
         "parallel",
-        description="A cell on every core at a time, one on the whole machine, or the same variant on all "
-        "cores at once, as replicas are deployed.",
+        description="A cell on every core at a time, one on the whole machine, or the same variant on "
+        "all cores at once, as replicas are deployed.",
     )
     control_documents: Annotated[int, MEASUREMENT] = Field(
         16,
