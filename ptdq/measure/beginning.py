@@ -22,19 +22,14 @@ def lay_out(
     Args:
         parameters: of the run.
         variants: those that are measured; the first is the baseline.
-        usable: cores to use; where none were asked for, those of them that give every comparison an
-            interval.
+        usable: cores to use; where none were asked for, as many of them as the rounds need.
         say: told what the design cannot do.
     """
     cores = usable
     if parameters.cores is None:
-        lengths, seed = len(parameters.max_length), parameters.seed
-        cores = cores_for(usable, len(variants), parameters.repeats, lengths, seed)
+        cores = cores_for(usable, parameters.repeats)
         if len(cores) < len(usable):
-            say(
-                f"{len(cores)} of {len(usable)} usable cores: with more, {parameters.repeats} repeats "
-                "would give no interval"
-            )
+            say(f"{len(cores)} of {len(usable)} usable cores: {parameters.repeats} rounds need no more")
     design = make_design(
         variants,
         parameters.max_length,

@@ -1,12 +1,14 @@
 """The design of a run: every cell with its round, its core and its place, before the first one runs.
 
-Rounds come in blocks, of as many rounds as there are cores. Within a block each variant visits
-each core once, and every second round runs backwards, against drift. From block to block all of it
-is drawn anew: which variants share a core, their order and their first core. A design that is drawn
-once and only turned round gives a variant the same neighbours for ever, and what they cost is a
-bias that no interval sees. Of some random draws of a block the one is taken that best evens out who
-runs beside whom and after whom (restricted randomization: R. A. Bailey, "Design of Comparative
-Experiments", 2008, chapters 6 and 12).
+A round is one pass over all variants and lengths on one core, and as many rounds as there are cores, a
+block, run side by side. So what is compared within a round shared its core, and each variant runs beside
+every variant, itself included, as neighbours come in a deployment: beside others only, a variant would
+never meet its own pressure on the neighbour, and of two variants each would always meet the other's.
+
+For each block all orders are drawn anew. A design that is drawn once and only turned round gives a
+variant the same neighbours for ever, and what they cost is a bias that no interval sees. Of some random
+draws of a block the one is taken that best evens out who runs beside whom, who after whom, and how early
+(restricted randomization: R. A. Bailey, "Design of Comparative Experiments", 2008, chapters 6 and 12).
 
 A block depends on the seed, its number and the blocks before it alone, so a design of more rounds
 begins with the cells of one of fewer, and a run can be extended.
@@ -17,13 +19,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import chain, combinations, count, pairwise
+from itertools import combinations, count, pairwise
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-
-from ptdq.statistics.rounds import MIN_ROUNDS, Layout
 
 CONTROL = "control-"
 """How the identifiers of the control's cells begin."""
@@ -71,7 +71,7 @@ class Design:
         queues: cells in order; a queue for each core, or a single one with ``solo``.
         control: each variant alone, order alternating from length to length.
         balanced: whether each variant is on each core equally often.
-        notes: what is not balanced, and which pairs get no interval, in words.
+        notes: what is not balanced, in words.
     """
 
     seed: int
@@ -164,7 +164,7 @@ def make_design(
                 named = cell_id(name, max_lengths[length], repeat, suffix=suffix)
                 cell = Cell(named, name, max_lengths[length], repeat, where, len(queue), documents)
                 queue.append(cell)
-    balanced = isolation == "same" or len(variants) < 2 or repeats % len(used) == 0
+    balanced = isolation == "same" or repeats % len(used) == 0
     design = Design(seed, isolation, used, tuple(map(tuple, queues)), (), balanced, ())
     return replace(design, notes=tuple(_notes(design, variants, repeats)))
 
@@ -193,33 +193,40 @@ Placed = list[list[tuple[Item, int]]]  # of one round: for each queue its items 
 
 
 class _Balance:
-    """How often two variants ran beside each other, and one after the other."""
+    """How often variants ran beside each other, one after the other, and how early."""
 
     def __init__(self, variants: int, queues: int) -> None:
         self.beside = np.zeros((variants, variants), dtype=np.int64)
         self.after = np.zeros((variants, variants), dtype=np.int64)
+        self.place = np.zeros(variants)
         self.last: list[int | None] = [None] * queues
 
-    def add(self, rounds: Sequence[Placed]) -> _Balance:
+    def add(self, block: Sequence[Placed]) -> _Balance:
         """With these rounds."""
         new = _Balance(len(self.beside), len(self.last))
         new.beside, new.after, new.last = self.beside.copy(), self.after.copy(), list(self.last)
-        for placed in rounds:
-            names = [[variant for (_, variant), _ in items] for items in placed]
-            for one, other in combinations(names, 2):
-                for a, b in zip(one, other, strict=False):
-                    new.beside[min(a, b), max(a, b)] += 1
-            for queue, mine in enumerate(names):
-                first = new.last[queue]
-                for a, b in pairwise(mine if first is None else [first, *mine]):
-                    new.after[a, b] += 1
-                new.last[queue] = mine[-1] if mine else first
+        new.place = self.place.copy()
+        names = [
+            [variant for placed in block for (_, variant), _ in placed[queue]]
+            for queue in range(len(self.last))
+        ]
+        for one, other in combinations(names, 2):
+            for a, b in zip(one, other, strict=False):
+                # Both ways, so that a variant beside itself counts twice: it is half as frequent.
+                new.beside[a, b] += 1
+                new.beside[b, a] += 1
+        for queue, own in enumerate(names):
+            first = new.last[queue]
+            for a, b in pairwise(own if first is None else [first, *own]):
+                new.after[a, b] += 1
+            np.add.at(new.place, own, np.linspace(-1, 1, len(own)))
+            new.last[queue] = own[-1] if own else first
         return new
 
     @property
-    def unevenness(self) -> int:
-        """Least where all pairs are equally frequent."""
-        return int((self.beside**2).sum() + (self.after**2).sum())
+    def unevenness(self) -> float:
+        """Least where all pairs are equally frequent, and all variants equally early."""
+        return float((self.beside**2).sum() + (self.after**2).sum() + (self.place**2).sum())
 
 
 def _rounds(variants: int, lengths: int, cores: int, seed: int, isolation: Isolation) -> Iterator[Placed]:
@@ -235,61 +242,36 @@ def _rounds(variants: int, lengths: int, cores: int, seed: int, isolation: Isola
         yield from drawn[best]
 
 
-def _deal(random: np.random.Generator, variants: int, lengths: int, hands: int) -> list[list[list[Item]]]:
-    """All items dealt like cards: for each hand and length some variants, in random order."""
-    dealt: list[list[list[Item]]] = [[] for _ in range(hands)]
-    place = 0
-    for length in random.permutation(lengths):
-        for hand in dealt:
-            hand.append([])
-        for variant in random.permutation(variants):
-            dealt[place % hands][-1].append((int(length), int(variant)))
-            place += 1
-    return dealt
+def _pass(random: np.random.Generator, variants: int, lengths: int) -> list[Item]:
+    """All variants at one length after the other, both in random order."""
+    return [
+        (int(length), int(variant))
+        for length in random.permutation(lengths)
+        for variant in random.permutation(variants)
+    ]
 
 
 def _parallel_block(random: np.random.Generator, variants: int, lengths: int, cores: int) -> list[Placed]:
-    """A round for each core, two for a single one; hands move from core to core."""
-    hands = _deal(random, variants, lengths, cores)
-    first = random.permutation(cores)
-    rounds: list[Placed] = []
-    for number in range(max(2, cores)):
-        if number % 2 == 0 and number:
-            hands = [
-                [[group[i] for i in random.permutation(len(group))] for group in hand] for hand in hands
-            ]
-        placed: Placed = [[] for _ in range(cores)]
-        for index, hand in enumerate(hands):
-            core = int(first[(index + number) % cores])
-            items = _backwards(hand, stagger=index % 2 == 1) if number % 2 else list(chain(*hand))
-            placed[core] = [(item, core) for item in items]
-        rounds.append(placed)
-    return rounds
-
-
-def _backwards(hand: list[list[Item]], stagger: bool) -> list[Item]:
-    """A hand in reverse; staggered, neighbours change places, so that others run beside them."""
-    items: list[Item] = []
-    for group in reversed(hand):
-        turned = group[::-1]
-        if stagger:
-            for i in range(0, len(turned) - 1, 2):
-                turned[i], turned[i + 1] = turned[i + 1], turned[i]
-        items += turned
-    return items
+    """A round for each core; on a single core one there, and one back."""
+    passes = [_pass(random, variants, lengths) for _ in range(cores)]
+    if cores == 1:
+        passes.append(passes[0][::-1])
+    return [
+        [[(item, core) for item in items] if core == number % cores else [] for core in range(cores)]
+        for number, items in enumerate(passes)
+    ]
 
 
 def _solo_block(random: np.random.Generator, variants: int, lengths: int, cores: int) -> list[Placed]:
     """One sequence over all cores, there and back."""
-    (hand,) = _deal(random, variants, lengths, 1)
     first = random.permutation(cores)
     rounds: list[Placed] = []
     for number in range(max(2, cores)):
-        if number % 2 == 0 and number:
-            hand = [[group[i] for i in random.permutation(len(group))] for group in hand]
+        if number % 2 == 0:
+            items = _pass(random, variants, lengths)
         placed = [
             ((length, variant), int(first[(variant + length + number) % cores]))
-            for length, variant in chain(*hand)
+            for length, variant in items
         ]
         rounds.append([placed[:: -1 if number % 2 else 1]])
     return rounds
@@ -297,105 +279,46 @@ def _solo_block(random: np.random.Generator, variants: int, lengths: int, cores:
 
 def _same_block(random: np.random.Generator, variants: int, lengths: int, cores: int) -> list[Placed]:
     """One sequence, there and back, on every core at once."""
-    (hand,) = _deal(random, variants, lengths, 1)
-    items = list(chain(*hand))
+    items = _pass(random, variants, lengths)
     return [[[(item, core) for item in turn] for core in range(cores)] for turn in (items, items[::-1])]
 
 
-def layouts(variants: int, lengths: int, repeats: int, cores: int, seed: int) -> list[Layout]:
-    """For each length, on which core [V, R] each variant runs, side by side with others."""
-    found = np.full((lengths, variants, repeats), -1, dtype=np.int64)
-    rounds = _rounds(variants, lengths, cores, seed, "parallel")
-    for repeat, placed in zip(range(repeats), rounds, strict=False):
-        for items in placed:
-            for (length, variant), core in items:
-                found[length, variant, repeat] = core
-    return [Layout(each) for each in found]
-
-
-def pairs_refused(variants: int, repeats: int, cores: int, lengths: int = 1, seed: int = 0) -> int:
-    """Of how many pairs of variants the speed-up gets no interval at some length on these cores."""
-    found = layouts(variants, lengths, repeats, cores, seed)
-    if all(layout.refused(0, other) is None for layout in found for other in range(1, variants)):
-        return 0  # what can be told from the baseline can be told from each other
-    return sum(
-        any(layout.refused(one, other) is not None for layout in found)
-        for one, other in combinations(range(variants), 2)
-    )
-
-
-def cores_for(
-    usable: Sequence[int], variants: int, repeats: int, lengths: int = 1, seed: int = 0
-) -> list[int]:
-    """The most of the usable cores with which every pair of variants gets an interval.
-
-    All of them where there are too few repeats for an interval on any.
+def cores_for(usable: Sequence[int], repeats: int) -> list[int]:
+    """The fewest of the usable cores with which the rounds take the least time: none idles at the end.
 
     Args:
         usable: cores, those to be taken first in front.
-        variants: number of variants.
-        repeats: number of rounds.
-        lengths: number of maximum lengths.
-        seed: that of the design.
+        repeats: number of rounds, each of which takes one core.
     """
-    if repeats < MIN_ROUNDS:
-        return list(usable)
-    # On a single core there are no core effects, and nothing is refused.
-    fits = (
-        n for n in range(len(usable), 0, -1) if not pairs_refused(variants, repeats, n, lengths, seed)
-    )
-    return list(usable[: next(fits)])
+    blocks = -(-repeats // len(usable))
+    return list(usable[: -(-repeats // blocks)])
 
 
 def _notes(design: Design, variants: Sequence[str], repeats: int) -> Iterator[str]:
     cores = len(design.cores)
     if not design.balanced:
         yield (
-            f"{repeats} repeats on {cores} cores: variants are not on each core equally often; "
-            f"a multiple of {cores} repeats is"
+            f"{repeats} repeats on {cores} cores: some cores have nothing to do at the end; "
+            f"a multiple of {cores} repeats uses all"
         )
-    if (refused := _no_interval(design, variants, repeats)) is not None:
-        yield refused
-    if design.isolation == "parallel" and cores > 1 and len(variants) == 2:
-        yield (
-            f"{variants[0]} and {variants[1]} run beside each other in every round; "
-            "`--isolation same` runs replicas of one variant instead"
-        )
-    elif (uneven := _uneven_neighbours(design, variants)) is not None:
+    if (uneven := _uneven_neighbours(design, variants)) is not None:
         yield uneven
 
 
 def _uneven_neighbours(design: Design, variants: Sequence[str]) -> str | None:
     """How unequal the chances to run beside each other came out."""
-    if design.isolation != "parallel" or len(design.queues) < 2 or len(variants) < 3:
+    if design.isolation != "parallel" or len(design.queues) < 2 or len(variants) < 2:
         return None
     beside = np.zeros((len(variants), len(variants)), dtype=np.int64)
     index = {name: i for i, name in enumerate(variants)}
     for one, other in combinations(design.queues, 2):
         for a, b in zip(one, other, strict=False):
-            i, j = sorted((index[a.variant], index[b.variant]))
-            beside[i, j] += 1
-    pairs = beside[np.triu_indices(len(variants), 1)]
-    if pairs.max() - pairs.min() <= 1:
+            beside[index[a.variant], index[b.variant]] += 1
+            beside[index[b.variant], index[a.variant]] += 1
+    least, most = int(beside.min()), int(beside.max())
+    if most - least <= 2:
         return None
-    return f"two variants run beside each other between {pairs.min()} and {pairs.max()} times"
-
-
-def _no_interval(design: Design, variants: Sequence[str], repeats: int) -> str | None:
-    """Which pairs the cores leave without an interval, and what would give one."""
-    if design.isolation != "parallel" or repeats < MIN_ROUNDS or len(variants) < 2:
-        return None
-    cores, lengths = len(design.cores), len({cell.max_length for cell in design.cells})
-    shape = {"lengths": lengths, "seed": design.seed}
-    refused = pairs_refused(len(variants), repeats, cores, **shape)
-    if not refused:
-        return None
-    pairs = len(variants) * (len(variants) - 1) // 2
-    which = "any pair of variants" if refused == pairs else f"{refused} of {pairs} pairs of variants"
-    # As many rounds as cores always do: each variant is on each core equally often.
-    more = next(n for n in count(repeats + 1) if not pairs_refused(len(variants), n, cores, **shape))
-    fewer = len(cores_for(design.cores, len(variants), repeats, **shape))
     return (
-        f"no interval for {which} with {repeats} repeats on {cores} cores: "
-        f"`--repeats {more}` or `--cores {fewer}` gives one"
+        f"of two variants (or one twice) some run beside each other {least} times and some {most} times: "
+        "what neighbours cost is part of the noise"
     )

@@ -11,7 +11,7 @@ from ptdq.analysis.gates import RULES, Gate, Tables, judge_gates
 from ptdq.analysis.outcome import failed_gates
 from ptdq.analysis.question import Gates, Question
 from ptdq.store.record_model import GateRecord
-from tests.test_verdict import CALM, SIZES, cell, change, comparison
+from tests.analysis.test_verdict import CALM, SIZES, cell, change, comparison
 
 
 def judged(gates: Gates, *rows: dict[str, Any], planned: Any = None, **tables: Any) -> list[Gate]:

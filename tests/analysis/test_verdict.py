@@ -27,7 +27,7 @@ def comparison(length: int = 128, **changes: Any) -> dict[str, Any]:
         "speedup_total_refused": None,
         "speedup": 2.4, "speedup_low": 2.3, "speedup_high": 2.5,
         "speedup_p95": 1.7, "speedup_p95_low": 1.6, "speedup_p95_high": 1.8,
-        "latency_verdict": "faster", "p95_verdict": "faster", "confounded": None,
+        "total_verdict": "faster", "p95_verdict": "faster", "confounded": None,
         "p95_ms": 100.0, "p95_ms_bound": 108.0, "p95_refused": None,
         "f1_ratio": 1.0, "f1_ratio_low": 0.995, "f1_macro_ratio": 1.0, "f1_macro_ratio_low": 0.992,
         "non_inferiority": "non-inferior", "documents_needed": None,
@@ -110,18 +110,18 @@ def test_the_headline_leads_with_the_time_per_document() -> None:
 @pytest.mark.parametrize(
     ("changes", "decision", "said"),
     [
-        ({"latency_verdict": "slower"}, "don't ship", "slower"),
+        ({"total_verdict": "slower"}, "don't ship", "slower"),
         ({"p95_verdict": "slower"}, "don't ship", "its p95 is slower: 1.70x [1.60, 1.80]"),
         ({"p95_verdict": "can't tell"}, "ship", "not found slower in p95"),
-        ({"latency_verdict": "the same"}, "ship", "the same at 256"),
+        ({"total_verdict": "the same"}, "ship", "the same at 256"),
         ({"non_inferiority": "inferior"}, "don't ship", "loses quality"),
         ({"non_inferiority": "undecided", "documents_needed": 900}, "can't tell", "about 900 documents"),
-        ({"latency_verdict": "can't tell"}, "can't tell", "no difference in the time per document"),
+        ({"total_verdict": "can't tell"}, "can't tell", "no difference in the time per document"),
         ({"confounded": "a step in one variant"}, "can't tell", "a step in one variant"),
-        ({"confounded": "a step in one variant", "latency_verdict": "slower", "p95_verdict": "slower"},
+        ({"confounded": "a step in one variant", "total_verdict": "slower", "p95_verdict": "slower"},
          "can't tell", "a step in one variant"),
         ({"confounded": "a step", "non_inferiority": "inferior"}, "don't ship", "loses quality"),
-        ({"latency_verdict": "can't tell", "speedup_total_low": None, "speedup_total_high": None,
+        ({"total_verdict": "can't tell", "speedup_total_low": None, "speedup_total_high": None,
           "speedup_total_refused": "fewer than 4 rounds"}, "can't tell", "fewer than 4 rounds"),
     ],
 )  # fmt: skip
@@ -162,7 +162,7 @@ def test_labels_that_the_model_does_not_predict_decide_nothing() -> None:
     assert "right for 20.3% of the documents, which is no better than guessing" in found.reasons[0]
     # Quality measured by such labels speaks against nothing; times still do.
     assert verdict(row | {"non_inferiority": "inferior"}).decision == "can't tell"
-    assert verdict(row | {"latency_verdict": "slower"}).decision == "don't ship"
+    assert verdict(row | {"total_verdict": "slower"}).decision == "don't ship"
 
 
 def test_random_weights_never_ship() -> None:
@@ -196,7 +196,7 @@ def test_a_sound_variant_is_shipped_though_a_faster_one_failed() -> None:
 
 
 def test_the_same_speed_is_shipped_only_for_a_size_that_was_asked_for() -> None:
-    row = comparison(latency_verdict="the same", p95_verdict="the same", speedup_total=1.0)
+    row = comparison(total_verdict="the same", p95_verdict="the same", speedup_total=1.0)
     found = verdict(row)
     assert found.decision == "can't tell"
     assert "as fast as the baseline, no faster" in found.reasons[0]
@@ -214,7 +214,7 @@ def test_a_disturbed_run_says_so_and_one_on_a_busy_machine_decides_nothing() -> 
     assert (found.decision, found.conditions) == ("can't tell", "unusable")
     assert "others used the cores for 50% of the time" in found.headline
     assert len([reason for reason in found.reasons if "too busy" in reason]) == 1
-    slower = verdict(comparison(latency_verdict="slower"), cells=busy)
+    slower = verdict(comparison(total_verdict="slower"), cells=busy)
     assert slower.decision == "can't tell"
     assert verdict(comparison(non_inferiority="inferior"), cells=busy).decision == "don't ship"
 
