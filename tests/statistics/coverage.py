@@ -36,6 +36,7 @@ class Setting:
         rounds: how many.
         spread: how many times as fast as the baseline the fastest is; 1 for identical variants.
         old: whether the order is that of a design that is drawn once and only turned round.
+        lockstep: whether cells of the same place start together, so that neighbours never shift.
     """
 
     world: str
@@ -43,6 +44,7 @@ class Setting:
     rounds: int
     spread: float = 1.0
     old: bool = False
+    lockstep: bool = False
 
     def seed(self, run: int) -> list[int]:
         """Of a run; another one for each setting."""
@@ -95,7 +97,7 @@ def one_run(setting: Setting, run: int) -> tuple[Analysis, dict[str, float]]:
         design = old_design(list(speeds), setting.rounds, seed)
     else:
         design = design_frame(make_design(list(speeds), [128], setting.rounds, CORES, seed))
-    times = simulate(design, WORLDS[setting.world], rng, speeds)
+    times = simulate(design, WORLDS[setting.world], rng, speeds, together=setting.lockstep)
     return analyse(times, "v0"), speeds
 
 
