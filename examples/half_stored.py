@@ -12,15 +12,20 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from ptdq.inputs.source import (
-    WEIGHTS,
+from ptdq.variants import (
+    Calibration,
+    Predictor,
+    Prepared,
+    Settings,
     Source,
+    Variant,
     assign_tensors,
     leaf_modules,
     torch_predictor,
     write_weights,
 )
-from ptdq.variants.base import Calibration, Predictor, Prepared, Settings, Variant
+
+WEIGHTS = "half.safetensors"
 
 
 class HalfStored(Variant):

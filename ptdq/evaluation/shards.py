@@ -19,7 +19,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ptdq.errors import UserError
 from ptdq.host.machine import peak_rss_bytes
 from ptdq.store.layout import ShardFiles
 from ptdq.store.tables import make_table_of_columns, table_metadata, write_table
@@ -138,12 +137,3 @@ def _load(directory: Path, variant: str) -> tuple[Any, Any]:
     torch.set_num_threads(artifact.settings.threads)
     torch.backends.quantized.engine = artifact.settings.engine
     return artifact.tokenizer(), registry.get(variant).load(directory, artifact.settings)
-
-
-def check_same(found: dict[str, Any], wanted: dict[str, Any], run_id: str) -> None:
-    """Raises UserError where a run would go on with another question than it began with."""
-    differ = [name for name, value in wanted.items() if found.get(name) != value]
-    if differ:
-        raise UserError(
-            f"run_id '{run_id}': its {', '.join(differ)} was another; take another id or ask for the same"
-        )

@@ -35,7 +35,7 @@ def measured_artifact(run: Run, name: str, variant: Variant) -> Artifact:
 
 def _measured(run: Run, name: str) -> Row:
     """What the run says of the variant."""
-    run_id, status = run.files.run_id, run.get("status")
+    run_id, status = run.files.run_id, run.record.status
     if status != "completed":
         raise UserError(
             f"run '{run_id}' is not finished (status: {status}); go on with it first "

@@ -89,11 +89,11 @@ class MachineLock:
             who = describe(found)
             if max_wait is not None and waited >= max_wait:
                 raise UserError(
-                    f"this machine is measured on by {who}; wait for it, or allow more time (max_wait)"
+                    f"{who} is using this machine; wait for it, or allow more time (max_wait)"
                 )
             if who != said or time.monotonic() - said_at > _REMINDER:
                 said, said_at = who, time.monotonic()
-                say(f"waiting: this machine is measured on by {who}")
+                say(f"waiting: {who} is using this machine")
             time.sleep(pause if max_wait is None else min(pause, max(0.0, max_wait - waited)))
         self._descriptor = descriptor
         _write(descriptor, run_id)

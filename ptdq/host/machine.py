@@ -115,25 +115,6 @@ def load_average() -> float | None:
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
-def describe(cores: list[int]) -> dict[str, object]:
-    """The machine, for ``run.json``."""
-    import psutil  # a tenth of a second, which workers need not spend
-
-    return {
-        "cpu": cpu_model(),
-        "flags": cpu_flags(),
-        "cores": cores,
-        "cores_usable": usable_cores(),
-        "can_pin": can_pin(),
-        "governor": governor(cores[0]),
-        "memory_bytes": psutil.virtual_memory().total,
-        "system": f"{platform.system()} {platform.release()}",
-        "architecture": platform.machine(),
-        "python": platform.python_version(),
-        "node": platform.node(),
-    }
-
-
 def peak_rss_bytes() -> int:
     """Largest resident set of this process.
 

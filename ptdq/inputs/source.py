@@ -26,10 +26,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ptdq.errors import UserError, line_of
+from ptdq.inputs.arrays import Inputs, Predictor
 from ptdq.runtimes import rebuild
 from ptdq.store.cache import MANIFEST
 from ptdq.store.disk import read_json, write_json
-from ptdq.variants.base import Inputs, Predictor
 
 # transformers imports torchao where it is installed, which announces on import what it lacks.
 for _noisy in ("torchao", "torch.utils._pytree"):

@@ -10,7 +10,7 @@ from pathlib import Path
 from ptdq.host.machine import can_pin
 from ptdq.host.process import run_child
 from ptdq.measure.design import Cell
-from ptdq.measure.request import CellRequest, Kind
+from ptdq.measure.cell_request import CellRequest, Kind
 from ptdq.store.disk import read_json, write_json
 from ptdq.store.layout import RunFiles
 from ptdq.variants.artifact import Artifact

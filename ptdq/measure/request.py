@@ -1,54 +1,86 @@
-"""What a worker is asked to do: the JSON file beside the results holds just this."""
+"""What a run is asked for, checked before it takes the machine: within seconds, and without Prefect."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any, Literal
+from dataclasses import dataclass
 
-Kind = Literal["quality", "timing"]
-"""Quality needs all documents, once; time needs some, in many rounds."""
+from ptdq.host import machine
+from ptdq.host.software import measuring_versions
+from ptdq.parameters import Parameters, Purpose, default_values, names
+from ptdq.store import baseline, published, record
+from ptdq.store.layout import RunFiles
+from ptdq.variants.base import Settings
+from ptdq.variants.choice import Chosen, choose
+from ptdq.variants.engines import choose_engine
 
 
 @dataclass(frozen=True)
-class CellRequest:
-    """One cell, for one worker.
+class Request:
+    """A run that can begin.
 
     Attributes:
-        kind: a ``timing`` cell first makes a call of each shape that its batches have; the times of a
-            ``quality`` cell are recorded and decide nothing.
-        documents: file of the schema ``documents``; the cell evaluates every row.
-        seed: of the order of the documents, the same for all variants of a round.
-        limit: documents to take from the start of that order; None for all.
-        core: core to pin to; None where the system cannot pin.
-        warmup: batches that are run before, and flagged.
-        meeting: directory where cells that are to run at once wait for each other; None: it runs alone.
-        together: how many meet there.
-        spawned_at: seconds since the epoch when the parent started the process.
-        spawned_ns: the same by the system's monotonic clock, which all processes share and nobody sets.
+        resuming: whether its directory is there already, with finished cells.
+        cores: those that it may use.
+        chosen: the variants that it measures.
+        settings: of their preparation.
     """
 
-    run_id: str
-    cell_id: str
-    kind: Kind
-    variant: str
-    max_length: int
-    repeat: int
-    order: int
-    core: int | None
-    artifact: str
-    settings: dict[str, Any]
-    documents: str
-    batch_size: int
-    warmup: int
-    seed: int
-    limit: int | None
-    meeting: str | None
-    together: int
-    result: str
-    spawned_at: float
-    spawned_ns: int
+    resuming: bool
+    cores: tuple[int, ...]
+    chosen: Chosen
+    settings: Settings
 
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> CellRequest:
-        """The request of a JSON object."""
-        return cls(**{field.name: values[field.name] for field in fields(cls)})
+
+def check_request(
+    parameters: Parameters, files: RunFiles, flow_run_id: str | None = None, resume: bool = False
+) -> Request:
+    """Check all that can be checked without reading the model and the data.
+
+    Args:
+        parameters: of the run.
+        files: where it will be.
+        flow_run_id: of Prefect; a retry of the same flow run resumes its run.
+        resume: whether a run that is there is to be resumed.
+
+    Raises:
+        UserError: something is wrong; nothing was written.
+    """
+    chosen = choose(parameters)
+    settings = choose_settings(parameters)
+    cores = machine.choose_cores(parameters.cores)
+    resuming = record.check_target(files, flow_run_id, resume)
+    if resuming:
+        check_same(parameters, files)
+    if parameters.publish_to is not None:
+        published.check(parameters.publish_to, files.run_id, resuming)
+    if parameters.baseline is not None:
+        baseline.choose(files.directory.parent, parameters.baseline)
+    return Request(resuming, tuple(cores), chosen, settings)
+
+
+def check_same(parameters: Parameters, files: RunFiles) -> None:
+    """That a run which was broken off would be resumed as it began.
+
+    Raises:
+        UserError: parameters, machine or versions are others; names them.
+    """
+    asked = parameters.model_dump(exclude=set(names(Purpose.UNMEASURED)))
+    here: dict[str, object] = {"cpu": machine.cpu_model(), "flags": machine.cpu_flags()}
+    if parameters.cores is None:  # else the run's own are compared with its design
+        here["cores_usable"] = machine.usable_cores()
+    record.check_same(files, asked, default_values(), here, measuring_versions())
+
+
+def choose_settings(parameters: Parameters) -> Settings:
+    """Settings of the preparation, with an engine that is supported here.
+
+    Raises:
+        UserError: the engine asked for is not.
+    """
+    return Settings(
+        engine=choose_engine(parameters.engine),
+        modules=tuple(parameters.modules),
+        keep_float=tuple(parameters.keep_float),
+        keep_float_mixed=tuple(parameters.keep_float_mixed),
+        granularity=parameters.granularity,
+    )

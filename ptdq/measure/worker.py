@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ptdq.host.child import absent, die_with_parent, meet, read_request
 from ptdq.host.machine import affinity_of_threads, pin
-from ptdq.measure.request import CellRequest
+from ptdq.measure.cell_request import CellRequest
 
 if TYPE_CHECKING:
     import numpy as np

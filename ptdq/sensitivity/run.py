@@ -11,7 +11,9 @@ from tqdm import tqdm
 
 from ptdq.errors import UserError
 from ptdq.host import machine
+from ptdq.host.facts import machine_facts
 from ptdq.host.lock import MachineLock
+from ptdq.host.software import git_commit, package_versions
 from ptdq.inputs import load as inputs
 from ptdq.inputs.calibration import check_apart
 from ptdq.parameters import DEMO, Parameters, with_demo
@@ -22,6 +24,7 @@ from ptdq.sensitivity.words import Subject
 from ptdq.store import record
 from ptdq.store.cache import cache_root
 from ptdq.store.layout import RunFiles
+from ptdq.store.record_file import now
 from ptdq.variants.base import Settings
 from ptdq.variants.engines import choose_engine
 
@@ -84,10 +87,10 @@ def run_sensitivity(
         "documents_digest": loaded.documents.digest,
         "by": by,
         "settings": {"engine": settings.engine, "granularity": settings.granularity},
-        "machine": machine.describe([core]),
-        "versions": record.package_versions(),
-        "git_commit": record.git_commit(),
-        "ended_at": record.now(),
+        "machine": machine_facts([core]).model_dump(),
+        "versions": package_versions(),
+        "git_commit": git_commit(),
+        "ended_at": now(),
     }
     write_files(directory, found, subject, facts, run)
     return found, subject, directory

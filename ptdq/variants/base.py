@@ -9,19 +9,18 @@ A variant has two halves that run in two different processes:
 
 What is common to all variants (the cache, the proof that the artifact survives a reload, sizes,
 hashes, the record of versions) is in :mod:`ptdq.variants.artifact`, so that a new variant is one
-new file and one line in :mod:`ptdq.variants.registry`.
+new file and one line in :mod:`ptdq.variant_names`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+from ptdq.inputs.arrays import Calibration, Inputs, Predictor
 
 if TYPE_CHECKING:
     import torch
@@ -30,12 +29,6 @@ if TYPE_CHECKING:
 
 UNKNOWN_POSITIONS = 512
 """What compiled variants take for the longest input where neither model nor tokenizer has a bound."""
-
-Inputs = Mapping[str, NDArray[np.int64]]
-"""What a tokenizer gives: name (``input_ids``, ``attention_mask``, …) to ids, [batch, tokens]."""
-
-Predictor = Callable[[Inputs], NDArray[np.float32]]
-"""From token ids to logits, float32 [batch, classes]."""
 
 
 @dataclass(frozen=True)
@@ -65,16 +58,6 @@ class Settings:
         for name in ("modules", "keep_float", "keep_float_mixed"):
             plain[name] = tuple(plain.get(name, ()))
         return cls(**plain)
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Token ids that static variants take ranges from; never documents of the test set."""
-
-    inputs: Sequence[Inputs]
-    """Documents of different lengths, each with batch 1."""
-    origin: str
-    """What they are, in words, for the report."""
 
 
 @dataclass(frozen=True)
@@ -159,3 +142,15 @@ class Variant(ABC):
         Runs in the worker, which has pinned itself and set torch's threads and engine before. Must
         not import what it does not need: the worker's start is part of every cell.
         """
+
+
+__all__ = [
+    "UNKNOWN_POSITIONS",
+    "Calibration",
+    "Inputs",
+    "Predictor",
+    "Prepared",
+    "Settings",
+    "Variant",
+    "is_kept",
+]

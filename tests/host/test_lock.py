@@ -76,7 +76,7 @@ def test_waits_says_for_whom_and_goes_on_when_the_holder_dies(
     assert line(first) == "held"
     second = machine.start(WAIT)
     said = line(second)
-    assert said.startswith(f"waiting: this machine is measured on by run first (pid {first.pid} ")
+    assert said.startswith(f"waiting: run first (pid {first.pid} ")
     assert "since 2" in said
     first.send_signal(end)
     assert line(second).startswith("the machine is free")
