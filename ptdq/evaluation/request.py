@@ -90,6 +90,8 @@ def prepare(
     return ShardRequest(
         directory=files.directory,
         artifact=prepared.artifact.directory,
+        digest=prepared.artifact.digest,
+        settings=prepared.artifact.settings,
         variant=variant,
         max_length=max_length,
         batch_size=parameters.batch_size,

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ from ptdq.errors import UserError, line_of
 from ptdq.inputs.arrays import Inputs, Predictor
 from ptdq.runtimes import rebuild
 from ptdq.store.cache import MANIFEST
-from ptdq.store.disk import read_json, write_json
+from ptdq.store.disk import write_json
 
 # transformers imports torchao where it is installed, which announces on import what it lacks.
 for _noisy in ("torchao", "torch.utils._pytree"):
@@ -43,6 +43,16 @@ OF_CONVOLUTIONS = (
     "(over one dimension, those that an nn.ReLU follows)"
 )
 """What to use for a model that dynamic quantization does little for."""
+
+
+class CodeAllowed(Protocol):
+    """What the run's parameters say of code: :class:`ptdq.variants.base.Settings` does."""
+
+    @property
+    def loader(self) -> str | None: ...
+
+    @property
+    def trust_remote_code(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -62,12 +72,18 @@ class Source:
     trust_remote_code: bool = False
 
     @classmethod
-    def open(cls, directory: Path) -> Source:
-        """The source whose shape :meth:`copy_shape` put into ``directory``."""
-        return cls(directory, **read_json(directory / SHAPE))
+    def open(cls, directory: Path, settings: CodeAllowed) -> Source:
+        """The source whose shape :meth:`copy_shape` put into ``directory``.
+
+        Which code may run is the run's to say: what the directory asks for is not looked at.
+        """
+        return cls(directory, settings.loader, settings.trust_remote_code)
 
     def copy_shape(self, directory: Path) -> None:
-        """Copy all but the weights (configuration, tokenizer) so that :meth:`open` works there."""
+        """Copy all but the weights (configuration, tokenizer) so that :meth:`open` works there.
+
+        ``source.json`` is for the loader of an export, whose user trusts the directory as a whole.
+        """
         for file in self.directory.iterdir():
             if file.is_file() and file.name not in (WEIGHTS, SHAPE, MANIFEST):
                 shutil.copyfile(file, directory / file.name)
@@ -121,16 +137,15 @@ def only_needed() -> Iterator[None]:
     hidden = [name for name in _UNNEEDED if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
-        import transformers.modeling_utils
-        from transformers.utils import import_utils
-
+        importlib.import_module("transformers.modeling_utils")  # what all models need, and imports most
         yield
     finally:
         for name in hidden:
             del sys.modules[name]
+    found = importlib.import_module("transformers.utils.import_utils")
     for name in hidden:
         # Whoever asks again is told the truth.
-        getattr(import_utils, f"is_{name}_available").cache_clear()
+        getattr(found, f"is_{name}_available").cache_clear()
 
 
 def resolve_loader(loader: str) -> Callable[[str], nn.Module]:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ptdq.host.machine import can_pin
 from ptdq.host.process import run_child
-from ptdq.measure.design import Cell
 from ptdq.measure.cell_request import CellRequest, Kind
+from ptdq.measure.design import Cell
 from ptdq.store.disk import read_json, write_json
 from ptdq.store.layout import RunFiles
 from ptdq.variants.artifact import Artifact
@@ -89,6 +89,7 @@ def measure_cell(
         order=cell.order,
         core=cell.core if can_pin() else None,
         artifact=str(artifact.directory),
+        digest=artifact.digest,
         settings=asdict(artifact.settings),
         documents=str(work.documents),
         batch_size=work.batch_size,

@@ -19,6 +19,8 @@ class CellRequest:
         documents: file of the schema ``documents``; the cell evaluates every row.
         seed: of the order of the documents, the same for all variants of a round.
         limit: documents to take from the start of that order; None for all.
+        digest: content that the artifact must have.
+        settings: what it was prepared with, as the run's parameters have it.
         core: core to pin to; None where the system cannot pin.
         warmup: batches that are run before, and flagged.
         meeting: directory where cells that are to run at once wait for each other; None: it runs alone.
@@ -36,6 +38,7 @@ class CellRequest:
     order: int
     core: int | None
     artifact: str
+    digest: str
     settings: dict[str, Any]
     documents: str
     batch_size: int

@@ -83,4 +83,6 @@ def choose_settings(parameters: Parameters) -> Settings:
         keep_float=tuple(parameters.keep_float),
         keep_float_mixed=tuple(parameters.keep_float_mixed),
         granularity=parameters.granularity,
+        loader=parameters.model_loader,
+        trust_remote_code=parameters.trust_remote_code,
     )

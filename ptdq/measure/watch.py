@@ -1,8 +1,8 @@
 """What happened to a worker, its core and its clocks while it measured.
 
-A worker that stands still (stopped by a signal, frozen, on a suspended machine), a parent that does, and a
-clock that is set all leave times that look like any other. Each is told here from what the system
-counts, between the timed regions.
+A worker that stands still (stopped by a signal, frozen, on a suspended machine), a parent that does,
+and a clock that is set all leave times that look like any other. Each is told here from what the
+system counts, between the timed regions.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Watch:
     def look(self) -> None:
         """Note whether the process stood still since the last look: about two microseconds.
 
-        Others on the core cost wall time as well, but in many turns; who is stopped is away once, for long.
+        Others on the core cost wall time too, but in many turns; who is stopped is away once, for long.
         """
         now, usage = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
         away = now - self._last - (_cpu(usage) - _cpu(self._last_usage))
@@ -100,13 +100,17 @@ def clock_flags(row: Mapping[str, Any]) -> list[str]:
     """
     found = []
     if still := row.get("still_seconds"):
-        found.append(f"the worker stood still for {still:.1f} s: it was stopped, frozen or waited for a disk")
+        found.append(
+            f"the worker stood still for {still:.1f} s: it was stopped, frozen or waited for a disk"
+        )
     if (suspended := row.get("suspended_seconds") or 0.0) >= CLOCK_SECONDS:
         found.append(f"the machine was suspended for {suspended:.1f} s")
     if jump := row.get("clock_jump_seconds"):
         found.append(f"the clock was set by {jump:+.1f} s; times are of another clock, which nobody sets")
     if row.get("parent_stopped"):
-        found.append("the run's own process was stopped meanwhile: what ran beside the cell is not by design")
+        found.append(
+            "the run's own process was stopped meanwhile: what ran beside the cell is not by design"
+        )
     return found
 
 

@@ -37,7 +37,5 @@ def open_model(artifact: Path, threads: int) -> Model:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return Model(
-        onnxruntime.InferenceSession(
-            artifact / "model.onnx", options, providers=["CPUExecutionProvider"]
-        )
+        onnxruntime.InferenceSession(artifact / "model.onnx", options, providers=["CPUExecutionProvider"])
     )

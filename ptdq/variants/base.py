@@ -42,6 +42,9 @@ class Settings:
         keep_float_mixed: what ``int8-dynamic-mixed`` keeps besides; other variants ignore it.
         granularity: one scale for a weight tensor, or one for each output channel.
         threads: threads that the artifact will be run with (compiled variants fix it).
+        loader: ``package.module:function`` that builds the module, for models that transformers does
+            not know; from the run's parameters, never from a file.
+        trust_remote_code: whether code that comes with the checkpoint may run; likewise.
     """
 
     engine: str
@@ -50,6 +53,8 @@ class Settings:
     granularity: Literal["per-tensor", "per-channel"] = "per-tensor"
     threads: int = 1
     keep_float_mixed: tuple[str, ...] = ()
+    loader: str | None = None
+    trust_remote_code: bool = False
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Settings:

@@ -10,7 +10,7 @@ import sys
 import textwrap
 import threading
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +20,26 @@ import pytest
 from ptdq.host.machine import usable_cores
 from ptdq.host.process import child_environment
 from ptdq.measure.cell import Work, measure_cell
+from ptdq.measure.cell_request import CellRequest
 from ptdq.measure.watch import clock_flags
+from ptdq.measure.worker import Refused, check_process
+from ptdq.runtimes.onnx_runtime import open_model
 from ptdq.runtimes.tokenizing import FastTokenizer
 from ptdq.store.disk import read_json
 from ptdq.store.layout import RunFiles
 from ptdq.variants.artifact import Artifact
 from tests.support.cells import a_cell, artifact_of, columns, write_documents
 
-TEXTS = ["球", "球队", "球队今", "胜负", "新车油耗", "球", "医生建议多走少坐新车油耗更低学校放假部队演习", "坐"]
+TEXTS = [
+    "球",
+    "球队",
+    "球队今",
+    "胜负",
+    "新车油耗",
+    "球",
+    "医生建议多走少坐新车油耗更低学校放假部队演习",
+    "坐",
+]
 # With [CLS] and [SEP], cut to 16.
 TOKENS = [3, 4, 5, 4, 6, 3, 16, 3]
 
@@ -139,11 +151,19 @@ def test_other_threads_than_asked_for_are_refused(
     artifacts: dict[str, Artifact], files: RunFiles, tmp_path: Path
 ) -> None:
     work = Work(write_documents(tmp_path / "documents.parquet", TEXTS), warmup=0)
-    artifact = artifacts["onnx-fp32"]
-    # What loads with one thread, although the cell is of two.
-    two = replace(artifact, settings=replace(artifact.settings, threads=2))
-    outcome = measure_cell(files, a_cell("onnx-fp32"), two, work)
-    assert outcome.error == "refused: runtime_threads is 1, asked for 2"
+    cell = a_cell("onnx-fp32")
+    assert measure_cell(files, cell, artifacts["onnx-fp32"], work).error is None
+    request = files.requests / "cell.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "ptdq.measure.worker", str(request)],
+        env=child_environment(2),  # the request says one
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "refused: OMP_NUM_THREADS was 2 when the runtime was imported"
+    )
 
 
 def test_a_worker_that_stood_still_says_so(
@@ -197,32 +217,33 @@ def test_a_stopped_parent_is_told(
         from ptdq.measure.cell import Work, measure_cell
         from ptdq.store.layout import RunFiles
         from ptdq.variants.artifact import open_artifact
+        from ptdq.variants.base import Settings
         from tests.support.cells import a_cell
         work = Work(Path({str(documents)!r}), "quality", warmup=0)
-        artifact = open_artifact(Path({str(artifact.directory)!r}))
+        settings = Settings(engine={artifact.settings.engine!r})
+        artifact = open_artifact(Path({str(artifact.directory)!r}), settings)
         report = lambda done: print(done, flush=True)
-        measure_cell(RunFiles(Path({str(files.directory)!r})), a_cell("onnx-fp32"), artifact, work, report)
+        files = RunFiles(Path({str(files.directory)!r}))
+        measure_cell(files, a_cell("onnx-fp32"), artifact, work, report)
     """)
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     try:
         assert parent.stdout is not None
-        parent.stdout.readline()  # its worker is at work
+        assert parent.stdout.readline()  # its worker is at work
         parent.send_signal(signal.SIGSTOP)
         end = time.monotonic() + 60
         while not files.cell("cell").is_file() and time.monotonic() < end:
             time.sleep(0.1)
     finally:
         parent.send_signal(signal.SIGCONT)
-        parent.wait(timeout=60)
+        parent.communicate(timeout=60)
     _, facts = columns(files.cell("cell"))
     assert facts["parent_stopped"]
     assert facts["still_seconds"] == 0
     assert len(clock_flags(facts)) == 1
 
 
-def test_replicas_begin_at_once(
-    artifacts: dict[str, Artifact], files: RunFiles, tmp_path: Path
-) -> None:
+def test_replicas_begin_at_once(artifacts: dict[str, Artifact], files: RunFiles, tmp_path: Path) -> None:
     documents = write_documents(tmp_path / "documents.parquet", TEXTS * 20)
     work = Work(documents, warmup=0, together=2)
     errors: list[str | None] = []
@@ -256,3 +277,14 @@ def test_a_request_can_be_run_again_by_hand(
     request = read_json(files.requests / "cell.json")
     assert request["settings"] == json.loads(json.dumps(asdict(artifacts["onnx-fp32"].settings)))
     assert request["documents"] == os.fspath(work.documents)
+
+
+def test_a_runtime_with_other_threads_is_refused(
+    artifacts: dict[str, Artifact], files: RunFiles, tmp_path: Path
+) -> None:
+    work = Work(write_documents(tmp_path / "documents.parquet", TEXTS), warmup=0)
+    assert measure_cell(files, a_cell("onnx-fp32"), artifacts["onnx-fp32"], work).error is None
+    request = CellRequest.from_json(read_json(files.requests / "cell.json") | {"core": None})
+    predict = open_model(artifacts["onnx-fp32"].directory, threads=2)
+    with pytest.raises(Refused, match="runtime_threads is 2, asked for 1"):
+        check_process(request, predict)
