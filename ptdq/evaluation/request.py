@@ -9,7 +9,7 @@ from ptdq.inputs.checkpoint import Checkpoint
 from ptdq.inputs.documents import read_label_map
 from ptdq.inputs.load import open_model
 from ptdq.inputs.stream import split_documents
-from ptdq.measure.request import choose_settings
+from ptdq.measure.run_request import choose_settings
 from ptdq.parameters import ALL, DEMO, Parameters, Purpose, names
 from ptdq.store import evaluation_record
 from ptdq.store.layout import ShardFiles

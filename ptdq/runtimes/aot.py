@@ -22,7 +22,7 @@ def open_model(
     torch.set_num_threads(threads)
     names = json.loads((artifact / "inputs.json").read_text(encoding="utf-8"))["inputs"]
     # What torch._inductor.aoti_load_package calls, by which one would import the compiler too: seconds.
-    loader: Any = torch._C._aoti.AOTIModelPackageLoader  # type: ignore[attr-defined]
+    loader: Any = torch._C._aoti.AOTIModelPackageLoader
     run_single_threaded, runners, device_index = True, 1, -1
     model = loader(str(artifact / "model.pt2"), "model", run_single_threaded, runners, device_index)
 
