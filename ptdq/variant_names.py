@@ -5,7 +5,6 @@ Below the parameters, which know the names and nothing else of a variant.
 
 from __future__ import annotations
 
-import importlib.metadata
 from functools import cache
 
 from ptdq.errors import UserError
@@ -35,6 +34,8 @@ BUILT_IN: dict[str, str] = {
 @cache
 def places() -> dict[str, str]:
     """Name of each variant to ``module:class``, built-in ones first."""
+    import importlib.metadata  # with e-mail and more, which workers need not load
+
     added = {entry.name: entry.value for entry in importlib.metadata.entry_points(group=ENTRY_POINT)}
     return {**BUILT_IN, **added, **BUILT_IN}
 

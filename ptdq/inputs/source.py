@@ -137,15 +137,15 @@ def only_needed() -> Iterator[None]:
     hidden = [name for name in _UNNEEDED if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
-        from transformers.utils import import_utils
-
+        importlib.import_module("transformers.modeling_utils")  # what all models need, and imports most
         yield
     finally:
         for name in hidden:
             del sys.modules[name]
+    found = importlib.import_module("transformers.utils.import_utils")
     for name in hidden:
         # Whoever asks again is told the truth.
-        getattr(import_utils, f"is_{name}_available").cache_clear()
+        getattr(found, f"is_{name}_available").cache_clear()
 
 
 def resolve_loader(loader: str) -> Callable[[str], nn.Module]:

@@ -76,13 +76,13 @@ class TransformersTokenizer:
         return ask
 
 
-def open_tokenizer(directory: Path, allowed: CodeAllowed) -> Tokenizer:
-    """The tokenizer of a source's or an artifact's directory."""
+def open_tokenizer(directory: Path, settings: CodeAllowed) -> Tokenizer:
+    """The tokenizer of a source's or an artifact's directory; ``settings`` say which code may run."""
     if (directory / SETTINGS).is_file():
         return FastTokenizer(directory)
     from ptdq.inputs.source import Source
 
-    return TransformersTokenizer(Source.open(directory, allowed).tokenizer())
+    return TransformersTokenizer(Source.open(directory, settings).tokenizer())
 
 
 def make_fast(source: Source) -> bool:
@@ -94,6 +94,8 @@ def make_fast(source: Source) -> bool:
     Returns:
         Whether workers can do without transformers.
     """
+    path, settings = source.directory / TOKENIZER, source.directory / SETTINGS
+    settings.unlink(missing_ok=True)  # a checkpoint may bring one, which nobody proved
     tokenizer = source.tokenizer()
     if not getattr(tokenizer, "is_fast", False) or tokenizer.pad_token_id is None:
         return False
@@ -101,7 +103,6 @@ def make_fast(source: Source) -> bool:
         return False  # code of the checkpoint's own may do anything
     names = [name for name in ("input_ids", "token_type_ids", "attention_mask")
              if name == "input_ids" or name in tokenizer.model_input_names]  # fmt: skip
-    path, settings = source.directory / TOKENIZER, source.directory / SETTINGS
     if made := not path.is_file():
         tokenizer.backend_tokenizer.save(str(path))
     write_json(

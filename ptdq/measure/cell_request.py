@@ -18,9 +18,9 @@ class CellRequest:
             ``quality`` cell are recorded and decide nothing.
         documents: file of the schema ``documents``; the cell evaluates every row.
         seed: of the order of the documents, the same for all variants of a round.
+        limit: documents to take from the start of that order; None for all.
         digest: content that the artifact must have.
         settings: what it was prepared with, as the run's parameters have it.
-        limit: documents to take from the start of that order; None for all.
         core: core to pin to; None where the system cannot pin.
         warmup: batches that are run before, and flagged.
         meeting: directory where cells that are to run at once wait for each other; None: it runs alone.

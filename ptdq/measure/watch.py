@@ -1,8 +1,8 @@
 """What happened to a worker, its core and its clocks while it measured.
 
 A worker that stands still (stopped by a signal, frozen, on a suspended machine), a parent that does,
-and a clock that is set all leave times that look like any other. Each is told here from what the system
-counts, between the timed regions.
+and a clock that is set all leave times that look like any other. Each is told here from what the
+system counts, between the timed regions.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Watch:
     def look(self) -> None:
         """Note whether the process stood still since the last look: about two microseconds.
 
-        Others on the core cost wall time as well, but in many turns; who is stopped is away once.
+        Others on the core cost wall time too, but in many turns; who is stopped is away once, for long.
         """
         now, usage = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
         away = now - self._last - (_cpu(usage) - _cpu(self._last_usage))

@@ -57,9 +57,7 @@ def measure(request: CellRequest, report: Callable[[int], None]) -> None:
     from ptdq.measure.watch import Watch
     from ptdq.store.tables import write_table
 
-    loading = time.perf_counter()
-    predict, tokenizer = load(request)
-    load_seconds = time.perf_counter() - loading
+    predict, tokenizer, load_seconds = load(request)
     documents = read_documents(request)
     evaluation = Evaluation(request, predict, tokenizer, documents.texts)
 
@@ -101,22 +99,24 @@ def measure(request: CellRequest, report: Callable[[int], None]) -> None:
     report(done)
 
 
-def load(request: CellRequest) -> tuple[Predictor, Tokenizer]:
-    """The variant's artifact as a callable, and its tokenizer."""
+def load(request: CellRequest) -> tuple[Predictor, Tokenizer, float]:
+    """The variant's artifact as a callable, its tokenizer, and the seconds that it took."""
     from ptdq.variants import registry
     from ptdq.variants.artifact import open_artifact
     from ptdq.variants.base import Settings
 
+    settings = Settings.from_json(request.settings)
     variant = registry.get(request.variant)
     if variant.uses_torch:
         import torch
 
-        torch.set_num_threads(request.settings["threads"])
+        torch.set_num_threads(settings.threads)
         torch.set_num_interop_threads(1)
-        torch.backends.quantized.engine = request.settings["engine"]
-    settings = Settings.from_json(request.settings)
+        torch.backends.quantized.engine = settings.engine
+    loading = time.perf_counter()
     artifact = open_artifact(Path(request.artifact), settings, request.digest)
-    return variant.load(artifact.directory, artifact.settings), artifact.tokenizer()
+    predict = variant.load(artifact.directory, settings)
+    return predict, artifact.tokenizer(), time.perf_counter() - loading
 
 
 class Documents(NamedTuple):

@@ -41,7 +41,7 @@ def get(name: str) -> Variant:
 
 def missing_packages(variant: Variant) -> list[str]:
     """Distributions that the variant needs and that are not installed."""
-    import importlib.metadata
+    import importlib.metadata  # with e-mail and more, which workers need not load
 
     missing = []
     for distribution in variant.requires:

@@ -8,30 +8,24 @@ import numpy as np
 import pytest
 
 from ptdq.measure.rows import Rows
+from ptdq.runtimes.tokenizing import Encoded
 from ptdq.store.tables import make_table, make_table_of_columns, table_metadata
 
 
 def test_batches_become_the_table_of_their_rows() -> None:
-    documents = make_table(
-        "documents", [{"doc_id": f"d{i}", "text": "…", "label": i % 2} for i in range(3)]
-    )
-    key = {"run_id": "r", "variant": "fp32", "max_length": 8, "repeat": 0, "core": 1, "order": 2}
+    ids, labels = ["d0", "d1", "d2"], np.array([0, 1, 0])
+    key = {"run_id": "r", "kind": "timing", "variant": "fp32", "max_length": 8, "repeat": 0}
+    key |= {"core": 1, "order": 2}
     logits = np.array([[0.5, -1.0], [0.25, 2.0]], np.float32)
     rows = Rows()
     expected: list[dict[str, Any]] = []
-    for number, (batch, warmup) in enumerate(
-        [(range(0, 2), True), (range(0, 2), False), (range(2, 3), False)]
-    ):
-        rows.add(
-            batch,
-            number=number,
-            lengths=np.array([4, 8])[: len(batch)],
-            truncated=[False, True][: len(batch)],
-            logits=logits[: len(batch)],
-            tokenize_ns=7 + number,
-            forward_ns=11 * 10**9,
-            warmup=warmup,
-        )
+    calls = [(range(0, 2), True, False), (range(1, 2), True, True), (range(0, 2), False, False)]
+    for number, (batch, warmup, first) in enumerate(calls):
+        size = len(batch)
+        mask = np.array([[1] * 4 + [0] * 4, [1] * 8])[:size]
+        encoded = Encoded({"input_ids": mask, "attention_mask": mask}, lambda n=size: [False, True][:n])
+        times = (7 + number, 11 * 10**9)
+        rows.add(batch, encoded, logits[:size], times, warmup=warmup, first_of_shape=first)
         for row, index in enumerate(batch):
             expected.append(
                 {
@@ -47,9 +41,10 @@ def test_batches_become_the_table_of_their_rows() -> None:
                     "tokenize_ns": 7 + number,
                     "forward_ns": 11 * 10**9,
                     "warmup": warmup,
+                    "first_of_shape": first,
                 }
             )
-    found = rows.table(documents, key, {"facts": {"a": 1}})
+    found = rows.table(ids, labels, key, {"facts": {"a": 1}})
     assert found.equals(make_table("predictions", expected))
     assert table_metadata(found) == {"facts": {"a": 1}}
 
