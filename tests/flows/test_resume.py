@@ -12,7 +12,7 @@ import pytest
 
 from ptdq.errors import UserError
 from ptdq.host import machine
-from ptdq.parameters import Parameters, default_values, make_parameters
+from ptdq.parameters import Parameters, Purpose, default_values, make_parameters, names
 from ptdq.store import record
 from ptdq.store.disk import write_json
 from ptdq.store.layout import RunFiles
@@ -49,7 +49,7 @@ def test_the_same_and_what_decides_no_result_may_go_on(tmp_path: Path) -> None:
         "cell_timeout": 5.0, "run_timeout": 5.0, "max_wait": 0.0, "max_load": 1.0, "load_wait": 0.0,
         "no_cache": True, "results_dir": "elsewhere", "publish_to": "memory://copies",
     }  # fmt: skip
-    assert set(free) == set(record.UNMEASURED)
+    assert {*free, "run_id"} == set(names(Purpose.UNMEASURED))
     check(files, ASKED.model_copy(update=free))
 
 
