@@ -22,8 +22,8 @@ from tests.support.runs import make_run
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("results")
     for day, (run_id, machine) in enumerate([("b", {}), ("a", {}), ("c", {"cpu": "Another CPU"})]):
-        record = {"started_at": f"2026-11-2{day}T02:00:00+00:00"}
-        make_run(path, run_id, seed=day, record=record, machine=machine, slower={"fp32": 1 + day / 10})
+        record = {"started_at": f"2026-11-2{day}T02:00:00+00:00", "machine": machine}
+        make_run(path, run_id, seed=day, record=record, slower={"fp32": 1 + day / 10})
     (path / "died").mkdir()
     (path / "died" / "run.json").write_text('{"schema_version": 1, "status": "running"}')
     (path / "newer").mkdir()
