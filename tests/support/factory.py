@@ -44,7 +44,7 @@ class Factory:
 
     def __post_init__(self) -> None:
         self.files = RunFiles(self.directory)
-        self.variants, self.lengths, self.names = map(list, (self.variants, self.lengths, self.names))
+        self.variants, self.lengths, self.names = [*self.variants], [*self.lengths], [*self.names]
         self.rng = np.random.default_rng(self.seed)
         self.ids = [f"{i}-{i:08x}" for i in range(self.documents)]
         self.tokens = np.clip(self.rng.lognormal(5.2, 0.7, self.documents).astype(int), 12, 2000)
