@@ -17,9 +17,9 @@ from typing import Any, Literal
 
 from pydantic.fields import FieldInfo
 
-from ptdq.flows.matrix import MatrixParameters
 from ptdq.orchestration import artifacts
 from ptdq.parameters import Group, Parameters
+from ptdq.parameters.matrix import MatrixParameters
 from ptdq.store import schema
 from ptdq.store.disk import read_json
 from ptdq.variants import registry
@@ -83,7 +83,8 @@ def _words(kind: Any) -> str:
         return f"list of {_words(arguments[0])}"
     if origin is dict:
         return "mapping"
-    return {str: "text", int: "integer", float: "number", bool: "yes or no"}.get(kind, kind.__name__)
+    words = {str: "text", int: "integer", float: "number", bool: "yes or no"}
+    return words.get(kind) or str(kind.__name__)
 
 
 def _default(field: FieldInfo) -> str:

@@ -53,7 +53,7 @@ def newest(client: SyncPrefectClient, model: str | None, deployment: str | None)
     key = ArtifactFilterKey(any_=["ptdq-verdict"])
     for artifact in versions(client, ArtifactFilter(key=key)):
         (verdict,) = rows(artifact)
-        if matches(verdict, model, deployment):
+        if artifact.flow_run_id is not None and matches(verdict, model, deployment):
             of_its_run = ArtifactFilter(
                 key=ArtifactFilterKey(any_=["ptdq-comparisons"]),
                 flow_run_id=ArtifactFilterFlowRunId(any_=[artifact.flow_run_id]),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -289,20 +289,7 @@ def _by_transformers(
     except Exception as error:
         raise UserError(f"model {name}: its config.json cannot be used ({_line(error)})") from error
     if random_weights:
-        unnamed = all(str(label).startswith("LABEL_") for label in config.id2label.values())
-        if unnamed:
-            count = max(int(c) for c in classes) + 1 if _all_ids(classes) else len(classes)
-            names = [str(i) for i in range(count)] if _all_ids(classes) else classes
-            config.id2label = dict(enumerate(names))
-            config.label2id = {label: i for i, label in enumerate(names)}
-        torch.manual_seed(seed)
-        try:
-            model = AutoModelForSequenceClassification.from_config(
-                config, dtype=torch.float32, trust_remote_code=source.trust_remote_code
-            )
-        except ValueError as error:
-            raise UserError(f"model {name}: {_line(error)}") from error
-        return model.eval()
+        return _random(name, config, source.trust_remote_code, classes, seed)
     declared = ", ".join(config.architectures or ["none named"])
     known_head = any("SequenceClassification" in a for a in config.architectures or [])
     if config.architectures and not known_head and not source.trust_remote_code:
@@ -321,6 +308,43 @@ def _by_transformers(
         )
     except Exception as error:
         raise UserError(f"model {name}: it cannot be loaded ({_line(error)})") from error
+    _check_fit(name, model.base_model_prefix, info, declared)
+    if config.num_labels < 2 or config.problem_type not in (None, "single_label_classification"):
+        raise UserError(
+            f"model {name}: it is no single-label classifier (num_labels {config.num_labels}, "
+            f"problem_type {config.problem_type})"
+        )
+    return model.eval()
+
+
+def _random(name: str, config: Any, trust_remote_code: bool, classes: list[str], seed: int) -> Any:
+    """A model of the configuration's shape, with the classes of the data where it names none."""
+    from transformers import AutoModelForSequenceClassification
+
+    if all(str(label).startswith("LABEL_") for label in config.id2label.values()):
+        count = max(int(c) for c in classes) + 1 if _all_ids(classes) else len(classes)
+        names = [str(i) for i in range(count)] if _all_ids(classes) else classes
+        config.id2label = dict(enumerate(names))
+        config.label2id = {label: i for i, label in enumerate(names)}
+    torch.manual_seed(seed)
+    try:
+        model = AutoModelForSequenceClassification.from_config(
+            config, dtype=torch.float32, trust_remote_code=trust_remote_code
+        )
+    except ValueError as error:
+        raise UserError(f"model {name}: {_line(error)}") from error
+    return model.eval()
+
+
+def _check_fit(name: str, base: str, info: Mapping[str, Any], declared: str) -> None:
+    """Raises UserError where transformers did not find a weight for everything, or a place for one.
+
+    Args:
+        name: of the model, for the message.
+        base: prefix of the names of weights that are not the head's.
+        info: what transformers says of loading it.
+        declared: the architectures that its configuration names.
+    """
     problems = [str(key) for key in info["missing_keys"]]
     mismatched = [str(key[0] if isinstance(key, tuple) else key) for key in info["mismatched_keys"]]
     if mismatched:
@@ -343,7 +367,7 @@ def _by_transformers(
     extra = [
         str(key)
         for key in info["unexpected_keys"]
-        if str(key).startswith(f"{model.base_model_prefix}.")
+        if str(key).startswith(f"{base}.")
         and ".pooler." not in str(key)
         and not str(key).endswith("_ids")
     ]
@@ -352,12 +376,6 @@ def _by_transformers(
             f"model {name}: its weights do not fit its configuration: config.json has no place for "
             f"{', '.join(extra[:3])} ({len(extra)} in all)"
         )
-    if config.num_labels < 2 or config.problem_type not in (None, "single_label_classification"):
-        raise UserError(
-            f"model {name}: it is no single-label classifier (num_labels {config.num_labels}, "
-            f"problem_type {config.problem_type})"
-        )
-    return model.eval()
 
 
 def _by_loader(

@@ -9,16 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ptdq.errors import RunFailed, UserError
-from ptdq.host.machine import can_pin
 from ptdq.host.process import run_child
-from ptdq.inputs.checkpoint import Checkpoint
-from ptdq.inputs.documents import Documents
 from ptdq.sensitivity.child import USER_ERROR_STATUS
-from ptdq.sensitivity.request import By, StudyRequest
+from ptdq.sensitivity.request import StudyRequest
 from ptdq.store.cache import cache_root
 from ptdq.store.rows_beyond import SensitivityRow
 from ptdq.store.tables import read_table, table_metadata
-from ptdq.variants.base import Settings
 
 TABLE = "sensitivity.parquet"
 
@@ -50,36 +46,15 @@ class Found:
 
 
 def find_sensitivity(
-    directory: Path,
-    checkpoint: Checkpoint,
-    documents: Documents,
-    settings: Settings,
-    *,
-    max_length: int,
-    by: By,
-    margin: float,
-    core: int,
-    timeout: float,
-    on_progress: Callable[[int], None] = lambda done: None,
+    request: StudyRequest, timeout: float, on_progress: Callable[[int], None] = lambda done: None
 ) -> Found:
-    """Study a model; its table is then in ``directory``, whose name is the id of the study.
+    """Study a model in a process of its own; its table is then where the request asks for it.
 
     Raises:
         UserError: nothing can be quantized, or there is no F1 to keep a share of.
         RunFailed: the process died or exceeded its time limit; nothing is written.
     """
-    request = StudyRequest(
-        sensitivity_id=directory.name,
-        source=str(checkpoint.directory),
-        settings=asdict(settings),
-        documents=str(documents.path),
-        max_length=max_length,
-        by=by,
-        margin=margin,
-        core=core if can_pin() else None,
-        result=str(directory / TABLE),
-    )
-    log = cache_root() / "logs" / f"{directory.name}.log"
+    log = cache_root() / "logs" / f"{request.sensitivity_id}.log"
     with tempfile.TemporaryDirectory(prefix="ptdq-") as scratch:
         ended = run_child(
             "ptdq.sensitivity.child",
@@ -94,7 +69,7 @@ def find_sensitivity(
         raise UserError(ended.reason)
     if ended.reason:
         raise RunFailed(f"sensitivity: {ended.reason}; its log is {log}")
-    return read_found(directory)
+    return read_found(Path(request.result).parent)
 
 
 def read_found(directory: Path) -> Found:

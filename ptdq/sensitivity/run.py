@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ from ptdq.host.software import git_commit, package_versions
 from ptdq.inputs import load as inputs
 from ptdq.inputs.calibration import check_apart
 from ptdq.parameters import DEMO, Parameters, with_demo
-from ptdq.sensitivity.find import Found, find_sensitivity
+from ptdq.sensitivity.find import TABLE, Found, find_sensitivity
 from ptdq.sensitivity.report import write_files
-from ptdq.sensitivity.request import WHOLE, By
+from ptdq.sensitivity.request import WHOLE, By, StudyRequest
 from ptdq.sensitivity.words import Subject
 from ptdq.store import record
 from ptdq.store.cache import private_cache
@@ -70,18 +71,18 @@ def run_sensitivity(
         lock.acquire(name, say, parameters.max_wait)
         progress = _Progress()
         try:
-            found = find_sensitivity(
-                directory,
-                loaded.checkpoint,
-                loaded.documents,
-                settings,
+            request = StudyRequest(
+                sensitivity_id=name,
+                source=str(loaded.checkpoint.directory),
+                settings=asdict(settings),
+                documents=str(loaded.documents.path),
                 max_length=subject.max_length,
                 by=by,
                 margin=subject.margin,
-                core=core,
-                timeout=parameters.run_timeout or _WEEK,
-                on_progress=progress.show,
+                core=core if machine.can_pin() else None,
+                result=str(directory / TABLE),
             )
+            found = find_sensitivity(request, parameters.run_timeout or _WEEK, progress.show)
         finally:
             progress.close()
     facts = {

@@ -20,7 +20,7 @@ from ptdq.store.disk import read_json, write_json
 from ptdq.store.layout import RunFiles
 from ptdq.store.run import load
 from ptdq.store.tables import read_table, write_table
-from tests.support.runs import make_run
+from tests.support.runs import confound, make_run, swap_cores
 
 
 def compared(old: RunFiles, new: RunFiles) -> Comparison:
@@ -133,18 +133,19 @@ def test_a_baseline_variant_alone_is_compared_with_itself(tmp_path: Path) -> Non
 
 def test_cores_of_another_seed_do_not_hide_the_machine(results: Path, tmp_path: Path) -> None:
     swapped = {"int8-dynamic": 1.3, "fp32": 1.3}
-    new = make_run(tmp_path, "new", slower=swapped, swap_cores=True)
+    new = make_run(tmp_path, "new", slower=swapped, change=swap_cores)
     found = compared(run(results, "old"), new)
     assert all(c.machine for c in found.changes)
 
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_confounded_timings_are_no_regression(tmp_path: Path, which: int) -> None:
+    changes: list[dict[str, Any]] = [{}, {}]
+    changes[which] = {"change": confound("a step")}
     pair = [
-        make_run(tmp_path, "old", confounded="a step" if which == 0 else None),
-        make_run(tmp_path, "new", confounded="a step" if which == 1 else None, seed=1,
-                 slower={"int8-dynamic": 1.3}),
-    ]  # fmt: skip
+        make_run(tmp_path, "old", **changes[0]),
+        make_run(tmp_path, "new", **changes[1], seed=1, slower={"int8-dynamic": 1.3}),
+    ]
     found = compared(*pair)
     by_length = {c.max_length: c for c in rows(found, "int8-dynamic")}
     assert by_length[128].latency_verdict is None
@@ -181,7 +182,9 @@ def test_a_planted_drop_in_quality_is_found(results: Path) -> None:
 def test_timings_of_other_machines_are_refused_and_quality_is_not(
     results: Path, tmp_path: Path, machine: dict[str, Any], text: str
 ) -> None:
-    other = make_run(tmp_path, "other", slower={"int8-dynamic": 9}, wrong={"fp32": 15}, machine=machine)
+    other = make_run(
+        tmp_path, "other", slower={"int8-dynamic": 9}, wrong={"fp32": 15}, record={"machine": machine}
+    )
     found = compared(run(results, "old"), other)
     assert found.timings_refused == text
     assert {c.latency_verdict for c in found.changes} == {None}

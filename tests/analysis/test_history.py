@@ -22,8 +22,8 @@ from tests.support.runs import make_run
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("results")
     for day, (run_id, machine) in enumerate([("b", {}), ("a", {}), ("c", {"cpu": "Another CPU"})]):
-        record = {"started_at": f"2026-11-2{day}T02:00:00+00:00"}
-        make_run(path, run_id, seed=day, record=record, machine=machine, slower={"fp32": 1 + day / 10})
+        record = {"started_at": f"2026-11-2{day}T02:00:00+00:00", "machine": machine}
+        make_run(path, run_id, seed=day, record=record, slower={"fp32": 1 + day / 10})
     (path / "died").mkdir()
     (path / "died" / "run.json").write_text('{"schema_version": 1, "status": "running"}')
     (path / "newer").mkdir()
@@ -38,7 +38,7 @@ def ptdq(*arguments: object) -> Any:
 
 @pytest.mark.parametrize("table", ["cells", "comparisons", "predictions"])
 def test_pandas_reads_the_data_set_as_it_lies(results: Path, table: str) -> None:
-    frame = pd.read_parquet(list(results.glob(f"*/{table}.parquet")))
+    frame = pd.concat(map(pd.read_parquet, results.glob(f"*/{table}.parquet")))
     assert set(frame["run_id"]) == {"a", "b", "c"}
 
 
@@ -47,7 +47,7 @@ def test_duckdb_reads_the_data_set_as_it_lies(results: Path) -> None:
 
     for table in SUMMARIES:
         query = f"select distinct run_id from '{results}/*/{table}.parquet' order by 1"
-        assert duckdb.sql(query).fetchall() == [("a",), ("b",), ("c",)]
+        assert duckdb.connect().execute(query).fetchall() == [("a",), ("b",), ("c",)]
 
 
 def test_runs_come_in_the_order_of_time_and_the_others_are_named(results: Path) -> None:

@@ -18,7 +18,7 @@ import jsonschema
 import pytest
 import yaml
 from prefect.events.schemas.automations import EventTrigger
-from prefect.events.schemas.events import Resource
+from prefect.events.schemas.events import Resource, ResourceSpecification
 
 from deployments import automations
 from ptdq.parameters import Parameters
@@ -294,12 +294,14 @@ def test_automations_are_of_every_flow() -> None:
     for automation in (automations.zombies(30), automations.notice(uuid4())):
         trigger = automation.trigger
         assert isinstance(trigger, EventTrigger)
+        asked = trigger.match_related
+        assert isinstance(asked, ResourceSpecification)
         for name in flows:
             run = {"prefect.resource.role": "flow", "prefect.resource.name": name}
             related = Resource({"prefect.resource.id": "prefect.flow.1", **run})
-            assert trigger.match_related.matches(related), name
+            assert asked.matches(related), name
         other = {"prefect.resource.role": "flow", "prefect.resource.name": "somebody-else's"}
-        assert not trigger.match_related.matches(Resource({"prefect.resource.id": "f", **other}))
+        assert not asked.matches(Resource({"prefect.resource.id": "f", **other}))
 
 
 @pytest.mark.parametrize("file", [DOCKER / "prefect.yaml", KUBERNETES / "prefect.yaml"])

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import pytest
@@ -16,12 +16,12 @@ import yaml
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from ptdq.matrix.parameters import MatrixParameters
 
 from ptdq.errors import UserError
 from ptdq.flows.matrix import benchmark_matrix
 from ptdq.host.machine import usable_cores
 from ptdq.matrix.plan import Child
+from ptdq.parameters.matrix import MatrixParameters
 from ptdq.store.disk import read_json
 from ptdq.store.layout import MatrixFiles, RunFiles
 from ptdq.store.tables import read_table
@@ -159,8 +159,7 @@ def go(installation: Installation, **values: Any) -> State[Any]:
     """The flow in this process: what it does with its runs does not depend on how it is started."""
     parameters = MatrixParameters(**values, run_id="rent", poll_interval=1)
     with temporary_settings({PREFECT_API_URL: installation.api}):
-        state: State[Any] = benchmark_matrix(parameters, return_state=True)
-        return state
+        return cast(State[Any], benchmark_matrix(parameters, return_state=True))
 
 
 def test_what_is_there_is_not_run_again(

@@ -106,10 +106,13 @@ def test_load_of_others_is_in_record_and_report(good: RunFiles, tonight: RunFile
 
 
 def test_artifacts_are_what_is_documented(tonight: RunFiles) -> None:
-    def rows(key: str) -> list[dict[str, Any]]:
+    def data(key: str) -> str:
         artifact = Artifact.get(key)
-        assert artifact is not None
-        found: list[dict[str, Any]] = json.loads(str(artifact.data))
+        assert isinstance(artifact, Artifact)
+        return str(artifact.data)
+
+    def rows(key: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(data(key))
         return found
 
     verdict, *rest = rows(prefect_artifacts.VERDICT)
@@ -138,13 +141,10 @@ def test_artifacts_are_what_is_documented(tonight: RunFiles) -> None:
     assert [(r["variant"], r["speedup"]) for r in compared] == [
         (r["variant"], r["speedup"]) for r in against_baseline(run)
     ]
-    report = Artifact.get(prefect_artifacts.REPORT)
-    assert report is not None
-    assert "# Quantization benchmark `tonight`" in str(report.data)
-    assert "data:image/png;base64," in str(report.data)
-    progress = Artifact.get(prefect_artifacts.PROGRESS)
-    assert progress is not None
-    assert float(str(progress.data)) == 100
+    report = data(prefect_artifacts.REPORT)
+    assert "# Quantization benchmark `tonight`" in report
+    assert "data:image/png;base64," in report
+    assert float(data(prefect_artifacts.PROGRESS)) == 100
     for key in ("REPORT", "VERDICT", "FIGURES", "COMPARISONS", "FILES", "PROGRESS"):
         assert f"``{getattr(prefect_artifacts, key)}``" in str(prefect_artifacts.__doc__)
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -50,8 +50,7 @@ def evaluate(prefect_server: str, tiny_model: Path, tiny_data: Path) -> Evaluate
             "run_id": "sharded",
         }
         flow = sharded_evaluation.with_options(task_runner=make_runner(workers))
-        state: State[Any] = flow(Parameters(**given | values), SHARD, return_state=True)
-        return state
+        return cast(State[Any], flow(Parameters(**given | values), SHARD, return_state=True))
 
     return run
 
@@ -84,7 +83,7 @@ def test_predictions_are_those_without_shards(sharded: ShardFiles, run_tiny: Cal
     whole = whole.loc[parts.index]
     for column in ("label", "prediction", "tokens"):
         assert (parts[column] == whole[column]).all()
-    assert np.array_equal(np.stack(parts["logits"]), np.stack(whole["logits"]))
+    assert np.array_equal(np.stack([*parts["logits"]]), np.stack([*whole["logits"]]))
 
 
 def test_quality_is_that_of_all_rows(sharded: ShardFiles) -> None:

@@ -141,7 +141,7 @@ class Scene:
             return WAITS in log_of(self.files, HELD_CELL) and self.files.cell(DONE_CELL).is_file()
 
         wait_for("run in the middle", in_the_middle)
-        children = psutil.Process(process.pid).children(recursive=True)
+        children: list[psutil.Process] = psutil.Process(process.pid).children(recursive=True)
         assert worker(self.files, HELD_CELL) in children
         assert self.cells() == {DONE_CELL}
         return children
@@ -206,7 +206,7 @@ def complete(scene: Scene, resumed: int) -> None:
 
 def gone(processes: list[psutil.Process]) -> bool:
     _, alive = psutil.wait_procs(processes, timeout=60)
-    return alive == []
+    return not alive
 
 
 def test_a_killed_run_goes_on_where_it_was(scene: Scene) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import pytest
+from prefect.client.schemas.objects import State
 
 from ptdq.errors import RunFailed
 from ptdq.flows.benchmark import quantization_benchmark
@@ -88,7 +89,7 @@ def test_what_was_finished_is_reported_and_the_run_goes_on(
     assert broken_files(files.directory) == []
 
     monkeypatch.setenv(HOLD, str(tmp_path / "released"))
-    state = quantization_benchmark(Parameters(**asked), resume=True, return_state=True)
+    state = cast(State[Any], quantization_benchmark(Parameters(**asked), resume=True, return_state=True))
     assert state.is_completed(), state.message
     record = read_json(files.record)
     assert (record["status"], record["broken_off"], record["failures"]) == ("completed", None, [])

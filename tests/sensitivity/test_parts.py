@@ -41,7 +41,7 @@ def test_a_shift_of_all_classes_is_no_divergence() -> None:
 
 
 def test_harm_counts_predictions_and_f1() -> None:
-    found = harm(LABELS, LOGITS, LOGITS * [[1], [1], [-1], [1]])
+    found = harm(LABELS, LOGITS, LOGITS * np.array([[1], [1], [-1], [1]], np.float32))
     assert found.changed == 1
     assert found.f1_weighted_difference < 0 < found.divergence
 
@@ -63,7 +63,7 @@ def test_the_interval_of_the_gain_covers_it() -> None:
 
 def test_the_same_code_gains_nothing() -> None:
     def work() -> float:
-        return sum(np.sqrt(number) for number in range(50))
+        return float(sum(np.sqrt(number) for number in range(50)))
 
     found = time_pair(work, work, seconds=0.05)
     assert found.pairs >= 12

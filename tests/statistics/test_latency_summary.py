@@ -9,7 +9,7 @@ from ptdq.statistics.summary import summarize
 
 
 def test_by_hand() -> None:
-    found = summarize(np.arange(1, 102) * 1e6)
+    found = summarize(np.arange(1, 102, dtype=np.float64) * 1e6)
     assert found.documents == 101
     assert (found.mean_ms, found.p50_ms, found.max_ms) == (51.0, 51.0, 101.0)
     assert (found.p90_ms, found.p95_ms, found.p99_ms) == (91.0, 96.0, 100.0)

@@ -35,7 +35,8 @@ def test_truncated_documents_share_a_bucket() -> None:
 def test_ratio_of_each_bucket_follows_the_gain() -> None:
     """The gain shrinks with length; each bucket is what ``speed_up`` gives on its documents."""
     made = simulate(CLEAN, np.random.default_rng(1), documents=300, fade=0.5)
-    buckets = ratios_by_length(*made.times, *made.cores, made.tokens)
+    (old, new), cores = made.times, (made.cores[0], made.cores[1])
+    buckets = ratios_by_length(old, new, *cores, made.tokens)
     points = [bucket.ratio.point for bucket in buckets]
     assert len(buckets) == 4
     assert points == sorted(points, reverse=True)
@@ -46,7 +47,8 @@ def test_ratio_of_each_bucket_follows_the_gain() -> None:
 
 def test_given_edges_are_used_and_empty_buckets_left_out() -> None:
     made = simulate(CLEAN, np.random.default_rng(2), documents=100)
-    buckets = ratios_by_length(*made.times, *made.cores, made.tokens, edges=(128, 1000))
+    (old, new), cores = made.times, (made.cores[0], made.cores[1])
+    buckets = ratios_by_length(old, new, *cores, made.tokens, edges=(128, 1000))
     assert [bucket.documents for bucket in buckets] == [
         int((made.tokens < 128).sum()),
         int((made.tokens >= 128).sum()),

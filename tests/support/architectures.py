@@ -93,7 +93,8 @@ class Recurrent(nn.Module):
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         states, _ = self.recurrence(self.embedding(input_ids))
         weights = attention_mask.unsqueeze(-1)
-        return self.head((states * weights).sum(1) / weights.sum(1))
+        logits: torch.Tensor = self.head((states * weights).sum(1) / weights.sum(1))
+        return logits
 
 
 class Convolutional(nn.Module):
@@ -113,7 +114,8 @@ class Convolutional(nn.Module):
         words = (self.embedding(input_ids) * attention_mask.unsqueeze(-1)).transpose(1, 2)
         pairs = zip(self.convolutions, self.activations, strict=True)
         maxima = [activation(convolution(words)).amax(2) for convolution, activation in pairs]
-        return self.head(torch.cat(maxima, 1))
+        logits: torch.Tensor = self.head(torch.cat(maxima, 1))
+        return logits
 
 
 class FullyConvolutional(Convolutional):
@@ -137,7 +139,8 @@ class TwoDimensional(FullyConvolutional):
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         words = (self.embedding(input_ids) * attention_mask.unsqueeze(-1)).unsqueeze(1)
         maxima = [convolution(words).squeeze(3).amax(2) for convolution in self.convolutions]
-        return self.head(torch.cat(maxima, 1))
+        logits: torch.Tensor = self.head(torch.cat(maxima, 1))
+        return logits
 
 
 def lstm(directory: str) -> nn.Module:

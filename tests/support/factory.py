@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from itertools import product
+from dataclasses import dataclass, field
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ptdq.store.layout import RunFiles
 from ptdq.store.tables import make_table, write_table
 from tests.support.record import record
 
-CLASSES = ["体育", "健康", "军事", "教育", "汽车"]
+CLASSES = ("体育", "健康", "军事", "教育", "汽车")
 SPEED = {"fp32": 1.0, "int8-dynamic": 2.4, "int8-pt2e-static": 3.6, "onnx-int8-dynamic": 2.2}
 MB = {"fp32": 409.2, "int8-dynamic": 152.6, "int8-pt2e-static": 104.0, "onnx-int8-dynamic": 102.5}
 WARMUP = 3
@@ -24,37 +25,35 @@ WARMUP = 3
 Rows = list[dict[str, Any]]
 
 
+@dataclass
 class Factory:
     """Makes a run; attributes may be changed before :meth:`write`."""
 
-    def __init__(
-        self,
-        directory: Path,
-        variants: Sequence[str] = ("fp32", "int8-dynamic"),
-        lengths: Sequence[int] = (128, 256),
-        repeats: int = 4,
-        documents: int = 60,
-        random_weights: bool = False,
-        synthetic: bool = False,
-        texts: Sequence[str] | None = None,
-        names: Sequence[str] = CLASSES,
-        seed: int = 0,
-    ) -> None:
-        self.files = RunFiles(directory)
-        self.variants, self.lengths, self.repeats = list(variants), list(lengths), repeats
-        self.random_weights = random_weights
-        self.rng = np.random.default_rng(seed)
-        self.ids = [f"{i}-{i:08x}" for i in range(documents)]
-        self.tokens = np.clip(self.rng.lognormal(5.2, 0.7, documents).astype(int), 12, 2000)
-        self.labels = self.rng.integers(0, len(names), documents)
-        self.names = list(names)
-        texts = texts or [f"第{i}篇 document about things" for i in range(documents)]
-        self.texts = [texts[i % len(texts)] for i in range(documents)]
-        self.tables: dict[str, Rows] = {"documents": self._documents()}
+    directory: Path
+    variants: Sequence[str] = ("fp32", "int8-dynamic")
+    lengths: Sequence[int] = (128, 256)
+    repeats: int = 4
+    documents: int = 60
+    random_weights: bool = False
+    synthetic: bool = False
+    texts: Sequence[str] | None = None
+    names: Sequence[str] = CLASSES
+    seed: int = 0
+    tables: dict[str, Rows] = field(default_factory=dict)
+    record: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.files = RunFiles(self.directory)
+        self.variants, self.lengths, self.names = [*self.variants], [*self.lengths], [*self.names]
+        self.rng = np.random.default_rng(self.seed)
+        self.ids = [f"{i}-{i:08x}" for i in range(self.documents)]
+        self.tokens = np.clip(self.rng.lognormal(5.2, 0.7, self.documents).astype(int), 12, 2000)
+        self.labels = self.rng.integers(0, len(self.names), self.documents)
+        self.tables["documents"] = self._documents()
         self._cells()
         self.tables["variants"] = [self._variant(name) for name in self.variants]
         self._pairs()
-        self.record = record(self, synthetic)
+        self.record = record(self, self.synthetic)
 
     def write(self) -> RunFiles:
         for name, rows in self.tables.items():
@@ -67,9 +66,10 @@ class Factory:
         return self.files.run_id
 
     def _documents(self) -> Rows:
+        texts = self.texts or [f"第{i}篇 document about things" for i in range(self.documents)]
         return [
             {"doc_id": i, "text": text, "label": int(label)}
-            for i, text, label in zip(self.ids, self.texts, self.labels, strict=True)
+            for i, text, label in zip(self.ids, cycle(texts), self.labels, strict=False)
         ]
 
     def _cells(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,7 @@ def make_run(
     slower: Mapping[str, float] | None = None,
     wrong: Mapping[str, int] | None = None,
     record: Mapping[str, Any] | None = None,
-    machine: Mapping[str, Any] | None = None,
-    swap_cores: bool = False,
-    confounded: str | None = None,
+    change: Callable[[Factory], None] = lambda factory: None,
     **shape: Any,
 ) -> RunFiles:
     """A run of the same documents and labels as every other, with noise of its own in the times.
@@ -35,20 +33,15 @@ def make_run(
         seed: of the noise.
         slower: variant to the factor by which its times grow.
         wrong: variant to the number of documents that it now puts in a wrong class.
-        record: changes of ``run.json``.
-        machine: changes of its machine.
-        swap_cores: whether variants are where the others are in every other run.
-        confounded: why the timings of the first comparison are.
+        record: changes of ``run.json``; of its machine, what differs.
+        change: changes the tables first.
         shape: of :class:`Factory`.
     """
     factory = Factory(results / run_id, **shape)
     rng = np.random.default_rng(seed)
     slower, wrong = slower or {}, wrong or {}
     spoiled = {name: set(factory.ids[:count]) for name, count in wrong.items()}
-    if confounded:
-        factory.tables["comparisons"][0]["confounded"] = confounded
-    for row in factory.tables["cells"] + factory.tables["predictions"]:
-        row["core"] = 1 - row["core"] if swap_cores else row["core"]
+    change(factory)
     for row in factory.tables["predictions"]:
         row["forward_ns"] = int(row["forward_ns"] * rng.lognormal(0, 0.02))
         row["forward_ns"] = int(row["forward_ns"] * slower.get(row["variant"], 1))
@@ -62,9 +55,25 @@ def make_run(
             and all(row[key] == cell[key] for key in ("variant", "max_length", "repeat"))
         ]
         cell["forward_p50_ms"] = float(np.median(mine))
-    factory.record |= {**ORDINARY, **(record or {})}
-    factory.record["machine"] |= {"cores_usable": [0, 1], **(machine or {})}
+    changes = {**ORDINARY, **(record or {})}
+    machine = factory.record["machine"] | {"cores_usable": [0, 1]} | changes.pop("machine", {})
+    factory.record |= {**changes, "machine": machine}
     files = factory.write()
     files.cells.mkdir(exist_ok=True)
     (files.cells / "a-cell.parquet").write_bytes(b"rows of a cell")
     return files
+
+
+def swap_cores(factory: Factory) -> None:
+    """Every variant is where the other one is in every other run."""
+    for row in factory.tables["cells"] + factory.tables["predictions"]:
+        row["core"] = 1 - row["core"]
+
+
+def confound(why: str) -> Callable[[Factory], None]:
+    """The timings of the first comparison are confounded."""
+
+    def change(factory: Factory) -> None:
+        factory.tables["comparisons"][0]["confounded"] = why
+
+    return change

@@ -103,7 +103,7 @@ def wander(rng: np.random.Generator, clock: Floats, size: float) -> Floats:
     """A random walk over the wall clock (0 to 1), sd ``size`` at its end."""
     grid = np.linspace(0.0, 1.0, 1001)
     walk = np.concatenate([[0.0], np.cumsum(rng.normal(0.0, size / np.sqrt(1000), 1000))])
-    return np.interp(clock, grid, walk)
+    return np.asarray(np.interp(clock, grid, walk), np.float64)
 
 
 def simulate(
