@@ -83,7 +83,8 @@ def _words(kind: Any) -> str:
         return f"list of {_words(arguments[0])}"
     if origin is dict:
         return "mapping"
-    return {str: "text", int: "integer", float: "number", bool: "yes or no"}.get(kind, kind.__name__)
+    plain = {str: "text", int: "integer", float: "number", bool: "yes or no"}
+    return plain.get(kind) or str(kind.__name__)
 
 
 def _default(field: FieldInfo) -> str:
