@@ -22,6 +22,7 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 
+from ptdq.analysis.outcome import failed_gates
 from ptdq.errors import GateFailed, RunFailed, UserError, disk_full
 from ptdq.host import machine
 from ptdq.host.lock import MachineLock
@@ -402,16 +403,6 @@ def broken_off(error: RunFailed | OSError, files: RunFiles) -> RunFailed | None:
         return problem
     line = f"{problem}; finished cells are kept: ptdq run --resume {files.directory}"
     return RunFailed(line, problem.directory)
-
-
-def failed_gates(gates: Sequence[dict[str, Any]]) -> list[str]:
-    """Texts of the gates that fail the run: none where some variant passes all of its own."""
-    by_variant: dict[str, list[dict[str, Any]]] = {}
-    for gate in gates:
-        by_variant.setdefault(gate["variant"], []).append(gate)
-    if any(all(gate["passed"] for gate in mine) for mine in by_variant.values()):
-        return []
-    return [f"gate {g['name']} failed: {g['text']}" for g in gates if not g["passed"]]
 
 
 def update(files: RunFiles, load_after: float | None = None, **values: Any) -> None:

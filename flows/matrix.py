@@ -30,23 +30,14 @@ from prefect.context import get_run_context
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling, Completed, Failed
-from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ptdq.errors import RunFailed, UserError
 from ptdq.evaluation.shards import check_same
 from ptdq.flows.benchmark import default_run_id, problems
 from ptdq.matrix.collect import Child, collect, plan, status
 from ptdq.orchestration.artifacts import publish_matrix
-from ptdq.parameters import (
-    MaxLength,
-    Parameters,
-    Purpose,
-    distinct,
-    local_path,
-    make_parameters,
-    names,
-    plain_name,
-)
+from ptdq.parameters import Parameters, Purpose, make_parameters, names
+from ptdq.parameters.matrix import MatrixParameters
 from ptdq.report.machines import document, machine_rows
 from ptdq.store.disk import read_json, write_json, write_text
 from ptdq.store.layout import MatrixFiles, RunFiles
@@ -55,42 +46,6 @@ from ptdq.store.record import now
 BENCHMARK = "quantization-benchmark"
 PAGE = 200
 """Flow runs that the API gives at a time."""
-
-
-class MatrixParameters(BaseModel):
-    """Parameters of the flow ``benchmark-matrix``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-    machine: list[str] = Field(
-        description="Machines: deployments of quantization-benchmark, one for each kind of machine.",
-        min_length=1,
-    )
-    model: list[str] = Field(description="Models, as each machine finds them.", min_length=1)
-    max_length: list[MaxLength] = Field(
-        [128], description="Documents are truncated to this many tokens.", min_length=1
-    )
-    benchmark: dict[str, Any] = Field(
-        description="The other parameters of every run (`ptdq run --help`): data, variant, repeats, …"
-    )
-    price: dict[str, float] = Field({}, description="Price of an hour of each machine, in any currency.")
-    timeout: float | None = Field(
-        None,
-        gt=0,
-        description="Seconds that the matrix may take; then what has not ended is cancelled, and the "
-        "rest is reported. One run is limited by its own run_timeout.",
-    )
-    poll_interval: float = Field(5, gt=0, description="Seconds between two looks at the runs.")
-    results_dir: str = Field("results", description="Directory that all machines see.")
-    run_id: str | None = Field(
-        None,
-        description="Name of the matrix; made from the time by default. With that of an earlier one, "
-        "only the runs that are missing in it are run, with the same parameters.",
-    )
-
-    _distinct = field_validator("machine", "model", "max_length")(distinct)
-    _plain_name = field_validator("run_id")(plain_name)
-    _local_path = field_validator("results_dir")(local_path)
 
 
 @flow(name="benchmark-matrix", validate_parameters=True)

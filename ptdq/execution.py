@@ -1,16 +1,17 @@
-"""A run from the command line: its input checked, then the flow, then its tables on the terminal."""
+"""A run as a function: its input checked before Prefect starts, the flow, and how it ended."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import click
-
 from ptdq.errors import GateFailed, RunFailed, UserError
 from ptdq.host.machine import choose_cores
-from ptdq.parameters import DEMO, Parameters, default_values
+from ptdq.parameters import DEMO, Parameters, Purpose, default_values, make_parameters, names
+from ptdq.store.disk import read_json
 from ptdq.store.layout import RunFiles, open_run
 from ptdq.variants.choice import choose
 
@@ -18,15 +19,29 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
 
-def execute(parameters: Parameters, resume: bool = False) -> None:
-    """Run the flow and raise what it failed with; print the run's directory last.
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended.
+
+    Attributes:
+        directory: of its files, where there is a report.
+        error: what it failed with; None where all went well.
+    """
+
+    directory: Path | None
+    error: RunFailed | GateFailed | None
+
+
+def execute(parameters: Parameters, resume: bool = False) -> Ended:
+    """Check the input, and run the flow to its end.
 
     Raises:
-        UserError, RunFailed, GateFailed: as the flow ended.
+        UserError: the input is wrong; nothing was measured.
+        RunFailed: the run was cancelled.
+        Exception: what Prefect failed with, with a note on how to resume the run.
     """
     check_input(parameters, resume)
     from ptdq.flows.benchmark import quantization_benchmark
-    from ptdq.report.terminal import console, show
 
     started = time.time()
     try:
@@ -41,14 +56,35 @@ def execute(parameters: Parameters, resume: bool = False) -> None:
     result = state.result(raise_on_failure=False)
     if isinstance(result, UserError):
         raise result
-    directory = _directory(result, parameters)
-    if directory is not None:
-        show(open_run(directory), console())
-        click.echo(str(directory))
     if isinstance(result, RunFailed | GateFailed):
-        raise result
+        return Ended(Path(result.directory) if result.directory is not None else None, result)
     if isinstance(result, BaseException):
-        raise RunFailed(f"{type(result).__name__}: {result}") from result
+        error = RunFailed(f"{type(result).__name__}: {result}")
+        error.__cause__ = result
+        return Ended(None, error)
+    return Ended(Path(result), None)
+
+
+def fixed(asked: Iterable[str]) -> list[str]:
+    """Those of the parameters that a run which continues cannot change."""
+    free = set(names(Purpose.UNMEASURED)) - {"run_id"}
+    return [name for name in asked if name not in free]
+
+
+def resumed(run: str | Path, given: Mapping[str, Any]) -> Parameters:
+    """The parameters of a run that was broken off, with those that it may change.
+
+    Args:
+        run: its directory, or its id in the results directory.
+        given: parameters that decide no result.
+
+    Raises:
+        UserError: there is no such run, or a parameter is wrong.
+    """
+    files = open_run(run, Path(str(given.get("results_dir", default_values()["results_dir"]))))
+    values = read_json(files.record)["parameters"] | given
+    place = {"run_id": files.run_id, "results_dir": str(files.directory.parent)}
+    return make_parameters(values | place)
 
 
 def check_input(parameters: Parameters, resume: bool) -> None:
@@ -80,12 +116,4 @@ def _broken_off(parameters: Parameters, started: float) -> Path | None:
     """The directory of the run that was just broken off, by its id or as the newest one begun since."""
     records = Path(parameters.results_dir).glob(f"{parameters.run_id or '*'}/run.json")
     begun = [(path.stat().st_mtime, path.parent) for path in records]
-    return max((found for found in begun if found[0] >= started), default=(0.0, None))[1]
-
-
-def _directory(result: Any, parameters: Parameters) -> Path | None:
-    if isinstance(result, str):
-        return Path(result)
-    if isinstance(result, RunFailed | GateFailed) and result.directory is not None:
-        return Path(result.directory)
-    return None
+    return max((run for run in begun if run[0] >= started), default=(0.0, None))[1]
