@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+import tomllib
 import types
 import typing
 from collections.abc import Callable, Iterable, Sequence
@@ -204,12 +205,22 @@ def direct_table() -> str:
     )
 
 
+def layers() -> str:
+    """The order in which the rooms may import each other, as it is declared and checked."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    (ordered,) = (contract for contract in contracts if contract["type"] == "layers")
+    lines = [re.sub(r"[()]", "", layer).replace(" | ", ", ") for layer in ordered["layers"]]
+    return "```text\n" + "\n".join(lines) + "\n```"
+
+
 def _figures_alone(text: str) -> str:
     """The table of a benchmark's own Markdown, without the line on where it comes from."""
     return "\n".join(line for line in text.splitlines() if line.startswith("|"))
 
 
 MARKERS: dict[str, Callable[[], str]] = {
+    "layers": layers,
     "parameters": parameters,
     "matrix-parameters": matrix_parameters,
     "columns": columns,

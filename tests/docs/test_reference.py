@@ -60,3 +60,12 @@ def test_markers_are_those_there_are() -> None:
 
 def test_a_cell_of_a_table_does_not_end_early() -> None:
     assert generate.table(["a"], [["x | y"]]).splitlines()[-1] == "| x \\| y |"
+
+
+def test_files_that_pages_name_exist() -> None:
+    named = re.compile(r"`((?:ptdq|flows|tasks|tests|deployments|examples|docs|results)/[\w./-]+)`")
+    for page in pages():
+        for name in named.findall(page.read_text(encoding="utf-8")):
+            # What a run leaves is named as well.
+            if not name.startswith("results/") or name == "results/README.md":
+                assert (ROOT / name).exists(), f"{page.name}: {name}"
