@@ -44,7 +44,7 @@ class HalfStored(Variant):
         return Prepared(predict, converted=names, kept_float=[], module=module)
 
     def load(self, directory: Path, settings: Settings) -> Predictor:
-        module = Source.open(directory).skeleton()
+        module = Source.open(directory, settings).skeleton()
         tensors = {name: tensor.float() for name, tensor in load_file(directory / WEIGHTS).items()}
         assign_tensors(module, tensors, directory / WEIGHTS)
         return torch_predictor(module)

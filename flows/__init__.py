@@ -1,1 +1,1 @@
-"""What runs, in which order: the benchmark flow, the demo, the parameters, the command line."""
+"""What runs, in which order: one file for each flow."""

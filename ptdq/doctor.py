@@ -164,7 +164,7 @@ def check_governor(governors: set[str]) -> Check:
 def check_load(share: float, held_by: str | None) -> Check:
     """What others do with the cores now."""
     if held_by is not None:
-        text = f"this machine is measured on by {held_by}"
+        text = f"{held_by} is using this machine"
         return Check("load", "warn", text, "a run started now waits for it")
     text = f"up to {share:.0%} of a core is used by other programs"
     if share > _BUSY:
@@ -266,7 +266,9 @@ def examine(model: str | None, results: Path) -> list[Check]:
         str(found.metadata["Name"]).lower(): found.version for found in importlib.metadata.distributions()
     }
     checks += check_versions(importlib.metadata.requires("ptdq") or [], installed)
-    checks.append(check_prefect(*_prefect()))
+    from ptdq.orchestration.api import check_server
+
+    checks.append(check_prefect(*check_server()))
     checks.append(check_governor({g for core in usable if (g := machine.governor(core)) is not None}))
     who = lock.describe(held) if held is not None else None
     checks.append(check_load(busiest(usable, 1.0), who))
@@ -299,19 +301,3 @@ def _siblings(cores: Sequence[int]) -> dict[int, frozenset[int]]:
                 threads |= set(range(int(first), int(last or first) + 1))
             found[core] = frozenset(threads)
     return found
-
-
-def _prefect() -> tuple[str | None, str | None]:
-    """Address of Prefect's API and why it does not answer."""
-    import httpx
-    from prefect.settings import PREFECT_API_URL
-
-    url = PREFECT_API_URL.value()
-    if not url:
-        return None, None
-    try:
-        code = httpx.get(f"{url.rstrip('/')}/health", timeout=5, follow_redirects=True).status_code
-    except httpx.HTTPError as error:
-        return url, str(error) or type(error).__name__
-    # An API with authentication refuses this question, and is there.
-    return url, None if code in (200, 401, 403) else f"answers with status {code}"

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ptdq.errors import GateFailed, RunFailed, UserError
-from ptdq.host.machine import choose_cores
 from ptdq.parameters import DEMO, Parameters, Purpose, default_values, make_parameters, names
-from ptdq.store.disk import read_json
+from ptdq.store import record
 from ptdq.store.layout import RunFiles, open_run
-from ptdq.variants.choice import choose
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -42,10 +40,12 @@ def execute(parameters: Parameters, resume: bool = False) -> Ended:
     """
     check_input(parameters, resume)
     from ptdq.flows.benchmark import quantization_benchmark
+    from ptdq.orchestration.server import api
 
     started = time.time()
     try:
-        state = cast("State[Any]", quantization_benchmark(parameters, resume=resume, return_state=True))
+        with api():
+            state = cast("State[Any]", quantization_benchmark(parameters, resume, return_state=True))
     except Exception as error:
         directory = _broken_off(parameters, started)
         if directory is not None:
@@ -59,9 +59,9 @@ def execute(parameters: Parameters, resume: bool = False) -> Ended:
     if isinstance(result, RunFailed | GateFailed):
         return Ended(Path(result.directory) if result.directory is not None else None, result)
     if isinstance(result, BaseException):
-        error = RunFailed(f"{type(result).__name__}: {result}")
-        error.__cause__ = result
-        return Ended(None, error)
+        failed = RunFailed(f"{type(result).__name__}: {result}")
+        failed.__cause__ = result
+        return Ended(None, failed)
     return Ended(Path(result), None)
 
 
@@ -82,7 +82,7 @@ def resumed(run: str | Path, given: Mapping[str, Any]) -> Parameters:
         UserError: there is no such run, or a parameter is wrong.
     """
     files = open_run(run, Path(str(given.get("results_dir", default_values()["results_dir"]))))
-    values = read_json(files.record)["parameters"] | given
+    values = {**record.read(files).parameters, **given}
     place = {"run_id": files.run_id, "results_dir": str(files.directory.parent)}
     return make_parameters(values | place)
 
@@ -96,20 +96,13 @@ def check_input(parameters: Parameters, resume: bool) -> None:
     Raises:
         UserError: something is wrong; nothing was written but the cache.
     """
-    from ptdq.inputs import load as inputs
-    from ptdq.store import published, record
-    from ptdq.variants.engines import choose_engine
+    from ptdq.inputs.load import read_data, read_model
+    from ptdq.measure.run_request import check_request
 
-    choose(parameters)
-    choose_engine(parameters.engine)
-    choose_cores(parameters.cores)
-    new = RunFiles(Path(parameters.results_dir) / (parameters.run_id or ".new"))
-    if record.check_target(new, None, resume):
-        record.check_same(new, parameters.model_dump(), default_values())
-    if parameters.publish_to is not None:
-        published.check(parameters.publish_to, new.run_id, resume)
+    files = RunFiles(Path(parameters.results_dir) / (parameters.run_id or ".new"))
+    check_request(parameters, files, resume=resume)
     if DEMO not in (parameters.model, parameters.data):
-        inputs.read_model(parameters, inputs.read_data(parameters))
+        read_model(parameters, read_data(parameters))
 
 
 def _broken_off(parameters: Parameters, started: float) -> Path | None:

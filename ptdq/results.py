@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ptdq.analysis.verdict import Verdict
     from ptdq.store.layout import RunFiles
+    from ptdq.store.record_model import RunRecord
     from ptdq.store.run import Run as StoredRun
 
 
@@ -39,7 +39,7 @@ class Run:
         return self._stored.files.report
 
     @property
-    def record(self) -> Mapping[str, Any]:
+    def record(self) -> RunRecord:
         """``run.json``: parameters, model, data, machine, versions, design, verdict, gates."""
         return self._stored.record
 
@@ -56,7 +56,7 @@ class Run:
         """The gates that fail the run, in words; empty where some variant passes all of its gates."""
         from ptdq.analysis.outcome import failed_gates
 
-        return failed_gates(self._stored.get("gates", default=[]))
+        return failed_gates(self._stored.record.gates)
 
     @cached_property
     def comparisons(self) -> pd.DataFrame:

@@ -1,1 +1,1 @@
-"""The steps of a benchmark, as plain functions, and thin Prefect shells over them (``steps``)."""
+"""Prefect's view of the steps of a flow: one file for each, a thin shell over plain functions."""

@@ -135,7 +135,7 @@ def test_load_finds_a_run_by_directory_and_by_id(tmp_path: Path) -> None:
     files = Factory(tmp_path / "made").write()
     for run in (ptdq.load(files.directory), ptdq.load("made", tmp_path)):
         assert run.directory == files.directory
-        assert run.record["run_id"] == "made"
+        assert run.record.run_id == "made"
     with pytest.raises(ptdq.UserError, match=r"'none': no run.json"):
         ptdq.load("none", tmp_path)
 

@@ -229,7 +229,6 @@ def differences(old: Run, new: Run) -> list[str]:
     paths = {
         "model": ("model", "digest"),
         "data": ("data", "digest"),
-        "code of ptdq": ("git_commit",),
         "CPU flags": ("machine", "flags"),
         "system": ("machine", "system"),
         "governor": ("machine", "governor"),
@@ -237,11 +236,22 @@ def differences(old: Run, new: Run) -> list[str]:
     paths |= {name: ("parameters", name) for name in names(Purpose.EXPLAINS)}
     packages = {*old.get("versions", default={}), *new.get("versions", default={})}
     paths |= {name: ("versions", name) for name in sorted(packages)}
-    return [
+    return _code_differences(old, new) + [
         f"{what}: {_short(old.get(*path))} before, {_short(new.get(*path))} now"
         for what, path in paths.items()
         if old.get(*path) != new.get(*path)
     ]
+
+
+def _code_differences(old: Run, new: Run) -> list[str]:
+    """What is known of ptdq's own code: a commit that was not recorded may be any other."""
+    before, after = old.record.git_commit, new.record.git_commit
+    if before is None and after is None:
+        return ["code of ptdq: neither run knows its commit, so it may differ"]
+    if before == after:
+        return []
+    texts = ("unknown" if commit is None else _short(commit) for commit in (before, after))
+    return ["code of ptdq: {} before, {} now".format(*texts)]
 
 
 def _short(value: object) -> str:
@@ -455,7 +465,8 @@ def _blame_machine(
     """Changes with the slow-downs marked that are the machine's, by the rule of this module."""
     paths = [("model", "digest"), ("git_commit",), ("versions",)]
     same = all(old.get(*path) == new.get(*path) for path in paths)
-    if not same or old.baseline != new.baseline:
+    # A commit that is not known may be any other.
+    if not same or new.record.git_commit is None or old.baseline != new.baseline:
         return changes
 
     def timed(change: Change) -> _Timed:

@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
 
 from ptdq.analysis import aggregate
 from ptdq.analysis.comparisons import nondeterministic, write_comparisons
 from ptdq.analysis.since import change_since
 from ptdq.analysis.verdict import Gates, decide, judge_gates
+from ptdq.inputs.checkpoint import Checkpoint
 from ptdq.measure.design import Design
-from ptdq.store.disk import read_json, write_json
+from ptdq.parameters import Parameters
+from ptdq.store import record
 from ptdq.store.layout import RunFiles
+from ptdq.store.record_model import BaselineChange, FailedCell, GateRecord, VerdictRecord
 from ptdq.store.run import load
 from ptdq.variants.preparation import PreparedVariant
 
 
-def conclude(
-    files: RunFiles,
-    design: Design,
-    prepared: Mapping[str, PreparedVariant],
-    *,
-    max_lengths: Sequence[int],
-    class_names: Sequence[str],
-    claim_quality: bool,
-    batch_size: int,
-    margin: float,
-    seed: int,
-    gates: Gates,
-    baseline: str | None,
-) -> None:
-    """Write the run's tables, and into ``run.json`` what follows from them.
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What the figures are to answer.
 
-    Args:
-        files: of the run, with its record; a cell without a file counts as failed.
-        design: the cells that should be there.
-        prepared: artifacts by variant, the baseline first.
+    Attributes:
         max_lengths: those that were asked for.
         class_names: by class id.
         claim_quality: whether labels mean anything (not with random weights).
@@ -44,37 +34,85 @@ def conclude(
         gates: thresholds.
         baseline: run to compare with, ``none``, or None for the one that is marked.
     """
-    variants = list(prepared)
+
+    max_lengths: tuple[int, ...]
+    class_names: tuple[str, ...]
+    claim_quality: bool
+    batch_size: int
+    margin: float
+    seed: int
+    gates: Gates
+    baseline: str | None
+
+    @classmethod
+    def asked(cls, parameters: Parameters, checkpoint: Checkpoint) -> Self:
+        """The question that the parameters ask of a model."""
+        return cls(
+            max_lengths=tuple(parameters.max_length),
+            class_names=tuple(checkpoint.class_names),
+            claim_quality=not checkpoint.random_weights,
+            batch_size=parameters.batch_size,
+            margin=parameters.margin,
+            seed=parameters.seed,
+            gates=Gates(
+                min_speedup=parameters.min_speedup,
+                max_f1_drop=parameters.max_f1_drop,
+                max_size_ratio=parameters.max_size_ratio,
+                max_p95_ms=parameters.max_p95_ms,
+            ),
+            baseline=parameters.baseline,
+        )
+
+
+def conclude(
+    files: RunFiles, design: Design, prepared: Mapping[str, PreparedVariant], question: Question
+) -> None:
+    """Write the run's tables, and into its record what follows from them.
+
+    Args:
+        files: of the run, with its record; a cell without a file counts as failed.
+        design: the cells that should be there.
+        prepared: artifacts by variant, the baseline first.
+        question: what is to be answered.
+    """
+    variants, lengths = list(prepared), question.max_lengths
     aggregate.write_variants(files, dict(prepared))
-    aggregate.write_cell_tables(files, design, class_names, batch_size, claim_quality)
+    aggregate.write_cell_tables(
+        files, design, question.class_names, question.batch_size, question.claim_quality
+    )
     write_comparisons(
         files,
         variants,
-        max_lengths,
-        claim_quality=claim_quality,
-        margin=margin,
-        seed=seed,
+        lengths,
+        claim_quality=question.claim_quality,
+        margin=question.margin,
+        seed=question.seed,
         cores=len(design.cores),
     )
     run = load(files)
     comparisons, failed = run.rows("comparisons"), run.failed
-    judged = judge_gates(gates, variants, max_lengths, comparisons, run.good, run.rows("variants"))
+    gates = judge_gates(question.gates, variants, lengths, comparisons, run.good, run.rows("variants"))
     verdict = decide(
         variants,
-        max_lengths,
+        lengths,
         comparisons,
-        judged,
-        claim_quality=claim_quality,
+        gates,
+        claim_quality=question.claim_quality,
         isolation=design.isolation,
         failures=len(failed),
     )
-    record = read_json(files.record)
-    record["gates"] = [vars(gate) for gate in judged]
-    record["verdict"] = verdict.as_json()
-    found = nondeterministic(files, variants, max_lengths)
-    record["notes"] = list(dict.fromkeys([*record["notes"], *found]))
-    record["baseline"] = change_since(files, baseline)
-    record["failures"] = [
-        {name: cell[name] for name in ("variant", "max_length", "repeat", "error")} for cell in failed
-    ]
-    write_json(files.record, record)
+    conclusion = record.Conclusion(
+        verdict=VerdictRecord(**vars(verdict)),
+        gates=[GateRecord(**vars(gate)) for gate in gates],
+        failures=[
+            FailedCell(**{name: cell[name] for name in FailedCell.model_fields}) for cell in failed
+        ],
+        notes=nondeterministic(files, variants, lengths),
+        baseline=_change_since(files, question.baseline),
+    )
+    record.conclude(files, conclusion)
+
+
+def _change_since(files: RunFiles, baseline: str | None) -> BaselineChange | None:
+    change = change_since(files, baseline)
+    return None if change is None else BaselineChange.model_validate(change)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -39,10 +39,16 @@ def command(shard_documents: int, workers: int | None, scheduler: str | None, **
 
     With the --run-id of an evaluation that was broken off, only the missing shards are done.
     """
-    from ptdq.flows.evaluate import with_runner
-    from ptdq.orchestration.ending import finish
+    from prefect.client.schemas.objects import State
 
-    chosen = with_runner(workers, scheduler)
+    from ptdq.flows.evaluate import sharded_evaluation
+    from ptdq.orchestration.ending import finish
+    from ptdq.orchestration.runners import make_runner
+    from ptdq.orchestration.server import api
+
+    chosen = sharded_evaluation.with_options(task_runner=make_runner(workers, scheduler))
     given = given_options(options)
     given |= {name: [given[name]] for name in ("variant", "max_length")}
-    finish(chosen(make_parameters(given), shard_documents, return_state=True))
+    with api():
+        state = chosen(make_parameters(given), shard_documents, return_state=True)
+    finish(cast(State[Any], state))

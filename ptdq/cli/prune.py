@@ -25,12 +25,13 @@ def command(results_dir: str, older_than: float, cache: bool, dry_run: bool) -> 
     This includes runs of matrices, sharded evaluations, and runs that were broken off as long ago. A run
     that is marked as the baseline, or that the parameters of another name as theirs, keeps its rows.
     """
-    from ptdq.store import prune
+    from ptdq.host.cleaning import prune_cache
+    from ptdq.store.prune import prune
     from ptdq.store.results import local
 
     age = timedelta(days=older_than)
-    pruned = prune.prune_cache(age, dry_run=dry_run) if cache else []
-    pruned += prune.prune(local(results_dir), age, dry_run=dry_run)
+    pruned = prune_cache(age, dry_run=dry_run) if cache else []
+    pruned += prune(local(results_dir), age, dry_run=dry_run)
     for run in pruned:
         if run.kept is None:
             click.echo(f"{run.run_id}: {run.freed / 1e6:.1f} MB")

@@ -10,8 +10,6 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from ptdq.errors import UserError
 
 # Flags that decide how fast (and how exact, without VNNI) int8 arithmetic is.
@@ -115,23 +113,6 @@ def governor(core: int) -> str | None:
 def load_average() -> float | None:
     """One-minute load average; None where the system has none."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-
-
-def describe(cores: list[int]) -> dict[str, object]:
-    """The machine, for ``run.json``."""
-    return {
-        "cpu": cpu_model(),
-        "flags": cpu_flags(),
-        "cores": cores,
-        "cores_usable": usable_cores(),
-        "can_pin": can_pin(),
-        "governor": governor(cores[0]),
-        "memory_bytes": psutil.virtual_memory().total,
-        "system": f"{platform.system()} {platform.release()}",
-        "architecture": platform.machine(),
-        "python": platform.python_version(),
-        "node": platform.node(),
-    }
 
 
 def peak_rss_bytes() -> int:

@@ -1,4 +1,4 @@
-"""A matrix of runs, models × lengths × machines: which runs it takes, and one table of what they left.
+"""What the runs of a matrix left, as one table.
 
 A machine is a deployment of the benchmark: all workers of its work pool are to be alike, and the report
 says where they are not (:mod:`ptdq.report.machines`).
@@ -6,16 +6,11 @@ says where they are not (:mod:`ptdq.report.machines`).
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
 
 from ptdq.analysis import tables
-from ptdq.errors import UserError
-from ptdq.store.disk import digest_of, read_json
+from ptdq.errors import RunFailed, UserError
+from ptdq.matrix.plan import Child
 from ptdq.store.layout import MatrixFiles, RunFiles
 from ptdq.store.run import Row, Run, load
 from ptdq.store.tables import make_table, write_table
@@ -28,31 +23,6 @@ _COMPARED = (
 _MEASURED = (
     "variant", "rounds", "forward_p50_ms", "forward_p95_ms", "total_mean_ms", "documents_per_second",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Child:
-    """One run of the matrix: every variant of a model, at one length, on one machine."""
-
-    machine: str
-    model: str
-    max_length: int
-
-    @property
-    def run_id(self) -> str:
-        """The same whenever the matrix is run again, so that it can be gone on with."""
-        slug = re.sub(r"[^A-Za-z0-9_-]+", "-", f"{self.machine[:30]}-{Path(self.model).name[-40:]}")
-        return f"{slug.strip('-_')}-L{self.max_length}-{digest_of([self.machine, self.model])[:6]}"
-
-
-def plan(machines: Sequence[str], models: Sequence[str], lengths: Sequence[int]) -> list[Child]:
-    """All runs; each machine gets its own in the same order."""
-    return [Child(*found) for found in product(machines, models, lengths)]
-
-
-def status(files: RunFiles) -> str | None:
-    """How far a run has come, from its record; None where there is none."""
-    return str(read_json(files.record)["status"]) if files.record.is_file() else None
 
 
 def collect(files: MatrixFiles, errors: Mapping[Child, str | None]) -> list[Row]:
@@ -86,15 +56,30 @@ def collect(files: MatrixFiles, errors: Mapping[Child, str | None]) -> list[Row]
     return make_table("matrix", rows).to_pylist()  # type: ignore[no-any-return]
 
 
+def check_runs(files: MatrixFiles, errors: Mapping[Child, str | None]) -> None:
+    """Raises RunFailed where runs failed; the report has them, and the others."""
+    failed = {child: error for child, error in errors.items() if error is not None}
+    if failed:
+        child, first = next(iter(failed.items()))
+        raise RunFailed(
+            f"{len(failed)} of {len(errors)} runs failed, first {child}: {first}; "
+            f"the others are in {files.report}",
+            str(files.directory),
+        )
+
+
 def _facts(run: Run) -> Row:
     """The machine, as the run has found it."""
-    machine: Mapping[str, Any] = run.get("machine", default={})
-    names = ("cpu", "flags", "memory_bytes", "system", "node")
+    machine = run.record.machine
     return {
-        **{name: machine.get(name) for name in names},
-        "cores": len(machine.get("cores") or []) or None,
-        "cores_usable": len(machine.get("cores_usable") or []) or None,
-        "isolation": run.get("design", "isolation"),
+        "cpu": machine.cpu,
+        "flags": machine.flags,
+        "memory_bytes": machine.memory_bytes,
+        "system": machine.system,
+        "node": machine.node,
+        "cores": len(machine.cores or []) or None,
+        "cores_usable": len(machine.cores_usable or []) or None,
+        "isolation": run.record.design.isolation,
         "cells_flagged": sum(bool(cell["flags"]) for cell in run.good),
     }
 

@@ -26,6 +26,22 @@ def not_answering(error: BaseException) -> str | None:
     )
 
 
+def check_server() -> tuple[str | None, str | None]:
+    """Address of Prefect's API, None without one; and why it does not answer, None where it does."""
+    import httpx
+    from prefect.settings import PREFECT_API_URL
+
+    url = PREFECT_API_URL.value()
+    if not url:
+        return None, None
+    try:
+        code = httpx.get(f"{url.rstrip('/')}/health", timeout=5, follow_redirects=True).status_code
+    except httpx.HTTPError as error:
+        return url, str(error) or type(error).__name__
+    # An API with authentication refuses this question, and is there.
+    return url, None if code in (200, 401, 403) else f"answers with status {code}"
+
+
 def silence() -> None:
     """Let the line just written be the last: until the process ends, Prefect's threads would go on to
     say what they cannot send. The descriptor is closed to them, since a record may be on its way already.

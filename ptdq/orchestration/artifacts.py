@@ -40,7 +40,10 @@ from prefect.artifacts import (
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import deployment
 
+from ptdq.analysis import tables
 from ptdq.measure.progress import Progress
+from ptdq.store.layout import RunFiles
+from ptdq.store.run import Run, load
 from ptdq.store.schema import SCHEMA_VERSION, schema
 
 REPORT = "ptdq-report"
@@ -108,47 +111,44 @@ COLUMNS: dict[str, dict[str, str]] = {
 """Column to meaning, of each artifact that is a table."""
 
 
-def publish(
-    run_id: str,
-    directory: Path,
-    markdown: str,
-    record: Mapping[str, Any],
-    figures: Sequence[Mapping[str, Any]],
-    comparisons: Sequence[Mapping[str, Any]],
-) -> None:
+def publish_run(files: RunFiles, markdown: str) -> None:
     """Make the artifacts of a finished run.
 
     Args:
-        run_id: the run.
-        directory: of the run.
+        files: of the run, with its tables.
         markdown: the report.
-        record: ``run.json``.
-        figures: a row for each variant and length.
-        comparisons: a row for each variant and length, against the baseline.
     """
-    create_markdown_artifact(markdown, key=REPORT, description=f"Report of run {run_id}")
-    common = {"schema_version": SCHEMA_VERSION, "run_id": run_id}
-    verdict = {
-        **common,
-        "model": record["model"]["name"],
-        "model_digest": record["model"]["digest"],
-        "data": record["data"]["path"],
-        "data_digest": record["data"]["digest"],
-        "deployment": _deployment(),
-        **{name: record["verdict"][name] for name in ("decision", "variant", "headline")},
-        "directory": str(directory.resolve()),
-    }
+    run = load(files)
+    create_markdown_artifact(markdown, key=REPORT, description=f"Report of run {files.run_id}")
+    common = {"schema_version": SCHEMA_VERSION, "run_id": files.run_id}
     for key, rows, what in (
-        (VERDICT, [verdict], "Verdict"),
-        (FIGURES, figures, "Latency, quality and size"),
-        (COMPARISONS, comparisons, "Comparisons with the baseline"),
+        (VERDICT, [_verdict_row(run)], "Verdict"),
+        (FIGURES, tables.figures(run), "Latency, quality and size"),
+        (COMPARISONS, tables.against_baseline(run), "Comparisons with the baseline"),
     ):
         plain = [{**common, **row} for row in rows]
-        create_table_artifact(plain, key=key, description=f"{what} of run {run_id}")
+        create_table_artifact(plain, key=key, description=f"{what} of run {files.run_id}")
     create_link_artifact(
-        directory.resolve().as_uri(), key=FILES, link_text=str(directory),
-        description=f"Files of run {run_id}",
+        files.directory.resolve().as_uri(), key=FILES, link_text=str(files.directory),
+        description=f"Files of run {files.run_id}",
     )  # fmt: skip
+
+
+def _verdict_row(run: Run) -> dict[str, Any]:
+    record = run.record
+    if record.verdict is None:
+        raise ValueError(f"run {run.files.run_id} has no verdict")  # it is published when it has one
+    return {
+        "model": record.model.name,
+        "model_digest": record.model.digest,
+        "data": record.data.path,
+        "data_digest": record.data.digest,
+        "deployment": _deployment(),
+        "decision": record.verdict.decision,
+        "variant": record.verdict.variant,
+        "headline": record.verdict.headline,
+        "directory": str(run.files.directory.resolve()),
+    }
 
 
 def _deployment() -> str | None:

@@ -11,9 +11,9 @@ import pandas as pd
 from ptdq.analysis import tables
 from ptdq.report import columns
 from ptdq.report.columns import Column
-from ptdq.report.markdown import plain
 from ptdq.report.sections.opening import RANDOM, SYNTHETIC
 from ptdq.store.run import Row, Run
+from ptdq.text import plain
 
 PLOTS = ("ratios", "latency")
 """Of these, the first that the run has is shown."""

@@ -11,7 +11,9 @@ from tqdm import tqdm
 
 from ptdq.errors import UserError
 from ptdq.host import machine
+from ptdq.host.facts import machine_facts
 from ptdq.host.lock import MachineLock
+from ptdq.host.software import git_commit, package_versions
 from ptdq.inputs import load as inputs
 from ptdq.inputs.calibration import check_apart
 from ptdq.parameters import DEMO, Parameters, with_demo
@@ -20,8 +22,9 @@ from ptdq.sensitivity.report import write_files
 from ptdq.sensitivity.request import WHOLE, By
 from ptdq.sensitivity.words import Subject
 from ptdq.store import record
-from ptdq.store.cache import cache_root
+from ptdq.store.cache import private_cache
 from ptdq.store.layout import RunFiles
+from ptdq.store.record_file import now
 from ptdq.variants.base import Settings
 from ptdq.variants.engines import choose_engine
 
@@ -54,6 +57,8 @@ def run_sensitivity(
         modules=tuple(parameters.modules),
         keep_float=tuple(parameters.keep_float),
         granularity=parameters.granularity,
+        loader=parameters.model_loader,
+        trust_remote_code=parameters.trust_remote_code,
     )
     name = parameters.run_id or f"sensitivity-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     directory = Path(parameters.results_dir) / name
@@ -84,10 +89,10 @@ def run_sensitivity(
         "documents_digest": loaded.documents.digest,
         "by": by,
         "settings": {"engine": settings.engine, "granularity": settings.granularity},
-        "machine": machine.describe([core]),
-        "versions": record.package_versions(),
-        "git_commit": record.git_commit(),
-        "ended_at": record.now(),
+        "machine": machine_facts([core]).model_dump(),
+        "versions": package_versions(),
+        "git_commit": git_commit(),
+        "ended_at": now(),
     }
     write_files(directory, found, subject, facts, run)
     return found, subject, directory
@@ -97,7 +102,7 @@ def _load(asked: Parameters) -> tuple[inputs.Loaded, Subject]:
     """The model with the documents to choose on: the data, or those that are given for it."""
     from ptdq.demo.build import make_demo
 
-    parameters = with_demo(asked, lambda: make_demo(cache_root() / "demo"))
+    parameters = with_demo(asked, lambda: make_demo(private_cache() / "demo"))
     apart = parameters.calibration_data is not None
     if apart:
         # Read whole: a run may report on other documents than a sample has.

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ptdq.errors import UserError
+from ptdq.store import record
 from ptdq.store.disk import read_json, write_json
 from ptdq.store.layout import RunFiles, open_run
 from ptdq.store.schema import SCHEMA_VERSION
@@ -28,11 +29,9 @@ def mark(results: Path, run: str) -> RunFiles:
     files = open_run(run, results)
     if files.directory.resolve().parent != results.resolve():
         raise UserError(f"run '{run}': {files.directory} is not in {results}; give its --results-dir")
-    record = read_json(files.record)
-    if record.get("status") != "completed":
-        raise UserError(
-            f"run '{files.run_id}' is not complete (status: {record.get('status')}); mark one that is"
-        )
+    status = record.read(files).status
+    if status != "completed":
+        raise UserError(f"run '{files.run_id}' is not complete (status: {status}); mark one that is")
     if not files.table("predictions").is_file():
         raise UserError(f"run '{files.run_id}' was pruned; mark one that has its predictions")
     moment = datetime.now(UTC).isoformat(timespec="seconds")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ptdq.errors import UserError
-from ptdq.store.disk import read_json, replacing
-from ptdq.store.tables import check_version
+from ptdq.store.disk import replacing
+from ptdq.store.record_file import read_record
+from ptdq.store.record_model import RunRecord
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,12 @@ class RunFiles:
         """``run.json``: parameters, hashes, machine, design, verdict."""
         return self.directory / "run.json"
 
+    def check_links(self) -> None:
+        """Raises UserError where a directory of the run is a link: it would be written through."""
+        for path in (self.cells, self.requests, self.logs, self.plot("").parent):
+            if path.is_symlink():
+                raise UserError(f"run '{self.run_id}': {path} is a link; a run's directory holds none")
+
     @property
     def report(self) -> Path:
         return self.directory / "report.md"
@@ -130,11 +137,12 @@ def open_run(run: str | Path, results: Path = Path("results")) -> RunFiles:
     """The files of a run that exists, named by its directory or by its id under ``results``.
 
     Raises:
-        UserError: there is no such run, or it is of a newer schema version.
+        UserError: there is no such run, its record is damaged, or of a newer schema version.
     """
     for directory in (Path(run), results / str(run)):
         if (directory / "run.json").is_file():
             files = RunFiles(directory)
-            check_version(files.record, int(read_json(files.record).get("schema_version", 0)))
+            files.check_links()
+            read_record(RunRecord, files.record)
             return files
     raise UserError(f"run '{run}': no run.json in {run} or {results / str(run)}")

@@ -9,26 +9,24 @@ compare says so. The runs of a matrix are runs like others.
 A run that was broken off has nothing but its cells: they go once nothing was written in it for as long,
 and for a day at least, since it may still run on another machine that sees the directory.
 
-The cache is another matter (:func:`prune_cache`): what no run has used for as long is made anew when one
+The cache is another matter (:func:`drop_unused`): what no run has used for as long is made anew when one
 needs it.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from ptdq.errors import UserError
-from ptdq.host.lock import MachineLock
+from ptdq.store import evaluation_record, record
 from ptdq.store.baseline import NONE, marked
 from ptdq.store.cache import CONTENT, cache_root
-from ptdq.store.disk import read_json, write_json
 from ptdq.store.layout import MatrixFiles, RunFiles, ShardFiles
-from ptdq.store.tables import check_version
+from ptdq.store.record_model import EvaluationRecord, RunRecord
 
 _TABLES = ("predictions", "control", "documents")
 _LEAST = timedelta(days=1)
@@ -88,9 +86,7 @@ def prune(
         size = sum(_size(path) for path in droppable)
         why = baselines.get(files.directory.resolve())
         try:
-            record = read_json(files.record)
-            check_version(files.record, int(record.get("schema_version", 0)))
-            reason = why or _keep(record, files.directory, older_than, now)
+            reason = why or _keep(_read(files), files.directory, older_than, now)
         except UserError as error:
             reason = str(error)
         if reason is None and not dry_run:
@@ -100,27 +96,21 @@ def prune(
     return found
 
 
-def prune_cache(
+def drop_unused(
     older_than: timedelta, *, dry_run: bool = False, now: datetime | None = None
 ) -> list[Pruned]:
-    """Drop models, documents and artifacts that no run has used for so long, and for a day at least.
+    """Drop what no run has used for so long, and for a day at least, from the cache.
 
-    The machine's lock is held meanwhile, so that no run of this machine is in the middle of using one;
-    an evaluation on a cluster does not take it, and may find an entry gone that it has used for longer.
-
-    Raises:
-        UserError: a run has the machine.
+    Call it where no run can be using one: :func:`ptdq.host.cleaning.prune_cache` does.
     """
     before = (now or datetime.now(UTC)) - max(older_than, _LEAST)
-    found = []
-    with MachineLock() as lock:
-        lock.acquire("ptdq prune --cache", max_wait=0)
-        for path in sorted(path for kind in CONTENT for path in (cache_root() / kind).glob("*")):
-            if datetime.fromtimestamp(path.stat().st_mtime, UTC) < before:
-                found.append(Pruned(str(path.relative_to(cache_root())), _size(path)))
-                if not dry_run:
-                    _remove(path)
-    return found
+    dropped = []
+    for path in sorted(path for kind in CONTENT for path in (cache_root() / kind).glob("*")):
+        if datetime.fromtimestamp(path.stat().st_mtime, UTC) < before:
+            dropped.append(Pruned(str(path.relative_to(cache_root())), _size(path)))
+            if not dry_run:
+                _remove(path)
+    return dropped
 
 
 def _baselines(results: Path) -> dict[Path, str]:
@@ -128,7 +118,7 @@ def _baselines(results: Path) -> dict[Path, str]:
     found = {}
     for path in results.glob("*/run.json"):
         try:
-            name = (read_json(path).get("parameters") or {}).get("baseline")
+            name = record.baseline_of(path)
         except UserError:
             continue  # it says so itself
         if name is not None and name != NONE:
@@ -138,10 +128,17 @@ def _baselines(results: Path) -> dict[Path, str]:
     return found if name is None else found | {(results / name).resolve(): "it is the baseline"}
 
 
-def _keep(record: Mapping[str, Any], directory: Path, older_than: timedelta, now: datetime) -> str | None:
+def _read(files: RunFiles | ShardFiles) -> RunRecord | EvaluationRecord:
+    return evaluation_record.read(files) if isinstance(files, ShardFiles) else record.read(files)
+
+
+def _keep(
+    found: RunRecord | EvaluationRecord, directory: Path, older_than: timedelta, now: datetime
+) -> str | None:
     """Why a run keeps its rows; None where it does not."""
-    ended = record.get("ended_at") or ""
-    status = record.get("status", "completed" if ended else "running")  # an evaluation has none
+    ended = found.ended_at or ""
+    status = found.status if isinstance(found, RunRecord) else None
+    status = status or ("completed" if ended else "running")  # an evaluation has none
     if status != "completed":
         last = max(path.stat().st_mtime for path in directory.rglob("*") if path.is_file())
         if datetime.fromtimestamp(last, UTC) < now - max(older_than, _LEAST):
@@ -176,16 +173,15 @@ def _size(path: Path) -> int:
 
 
 def _drop(files: RunFiles | ShardFiles, droppable: list[Path], size: int) -> None:
-    record = read_json(files.record)
-    moment = datetime.now(UTC).isoformat(timespec="seconds")
-    earlier = (record.get("pruned") or {}).get("freed_bytes", 0)
-    record["pruned"] = {"at": moment, "freed_bytes": earlier + size}
-    if record.get("ended_at"):
+    if _read(files).ended_at:
         note = "the rows of its documents were pruned: a report built since lacks what needs them"
     else:
-        note = f"it was broken off, and the cells that it had finished were pruned on {moment[:10]}"
-    record["notes"] = list(dict.fromkeys([*(record.get("notes") or []), note]))
-    write_json(files.record, record)
+        today = f"{datetime.now(UTC):%Y-%m-%d}"
+        note = f"it was broken off, and the cells that it had finished were pruned on {today}"
+    if isinstance(files, ShardFiles):
+        evaluation_record.mark_pruned(files, size, note)
+    else:
+        record.mark_pruned(files, size, note)
     for path in droppable:
         _remove(path)
 

@@ -1,89 +1,222 @@
-"""The run's record, ``run.json``: what was asked, of what, on which machine, and how it ended."""
+"""The record of a run, ``run.json``: read here, and changed by these functions only.
+
+A run is begun, or resumed when it was broken off; facts are added while it goes on; then it is broken
+off, or concluded and completed. What a record holds is in :mod:`ptdq.store.record_model`.
+"""
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
-import subprocess
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ptdq.errors import UserError
-from ptdq.host import machine
-from ptdq.inputs.checkpoint import Checkpoint, multiply_adds
-from ptdq.inputs.documents import Documents
-from ptdq.measure.design import Design
-from ptdq.parameters import Purpose, names
-from ptdq.store.disk import read_json, write_json
+from ptdq.store.disk import read_json
 from ptdq.store.layout import RunFiles
+from ptdq.store.record_file import now, read_record, with_pruning, write_record
+from ptdq.store.record_model import (
+    BaselineChange,
+    DataFacts,
+    DesignPlan,
+    FailedCell,
+    GateRecord,
+    Limits,
+    MachineFacts,
+    ModelFacts,
+    RunRecord,
+    Status,
+    VerdictRecord,
+)
 from ptdq.store.schema import SCHEMA_VERSION
-
-_PACKAGES = (
-    "ptdq", "torch", "transformers", "tokenizers", "safetensors", "prefect", "numpy", "scipy",
-    "scikit-learn", "pandas", "pyarrow", "torchao", "onnx", "onnxruntime", "openvino", "nncf",
-)  # fmt: skip
-
-# Of these, the ones that measure: reports and tables are made anew by whichever there are.
-_MEASURING = (
-    "ptdq", "torch", "transformers", "tokenizers", "safetensors", "numpy", "torchao", "onnx",
-    "onnxruntime", "openvino", "nncf",
-)  # fmt: skip
 
 _TEMPORARY = re.compile(r"\..+\.(json|parquet|md|png)\.[a-z0-9_]{8}")
 
 
-def now() -> str:
-    """The time, ISO 8601, UTC."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """What is known of a run before its first cell; fields as in :class:`RunRecord`."""
+
+    parameters: Mapping[str, Any]
+    command: str
+    flow_run_id: str | None
+    model: ModelFacts
+    data: DataFacts
+    calibration: str
+    machine: MachineFacts
+    versions: Mapping[str, str]
+    git_commit: str | None
+    design: DesignPlan
+    skipped: Mapping[str, str]
 
 
-def package_versions() -> dict[str, str]:
-    """Versions of the packages that matter, those that are installed."""
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+@dataclass(frozen=True, kw_only=True)
+class Conclusion:
+    """What follows from the figures of a run; fields as in :class:`RunRecord`.
+
+    Attributes:
+        notes: added to those that are there.
+    """
+
+    verdict: VerdictRecord
+    gates: Sequence[GateRecord]
+    failures: Sequence[FailedCell]
+    notes: Sequence[str]
+    baseline: BaselineChange | None
 
 
-def git_commit() -> str | None:
-    """Commit of this project's checkout, with ``-dirty`` where files differ; None outside one."""
-    root = Path(__file__).resolve().parents[2]
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--dirty"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None
+def read(files: RunFiles) -> RunRecord:
+    """The record of a run.
+
+    Raises:
+        UserError: there is none, it is of a newer version, or damaged.
+    """
+    return read_record(RunRecord, files.record)
 
 
-def check_target(files: RunFiles, flow_run_id: str | None, resume: bool) -> bool:
-    """Whether the run goes on with a directory that is there already; nothing is written.
+def begin(files: RunFiles, beginning: Beginning) -> RunRecord:
+    """Write the record before the first cell starts.
 
-    A retry of the same flow run goes on by itself, another run only when asked to.
+    Raises:
+        UserError: another run has taken the directory meanwhile.
+    """
+    check_unused(files.directory)
+    files.cells.mkdir(parents=True, exist_ok=True)
+    remove_temporary(files)
+    record = RunRecord(
+        schema_version=SCHEMA_VERSION,
+        run_id=files.run_id,
+        status="running",
+        started_at=now(),
+        **vars(beginning),
+    )
+    write_record(files.record, record)
+    return record
+
+
+def resume(files: RunFiles, beginning: Beginning) -> RunRecord:
+    """Go on with a run that was broken off, and record the moment.
+
+    Raises:
+        UserError: model, data or design are not those of the run: results would be mixed.
+    """
+    record = read(files)
+    for what, before, wanted in (
+        ("model", record.model.digest, beginning.model.digest),
+        ("data", record.data.digest, beginning.data.digest),
+        ("design", record.design, beginning.design),
+    ):
+        if before != wanted:
+            raise UserError(
+                f"resume '{files.run_id}': the {what} is no longer that of the run; start a new one"
+            )
+    remove_temporary(files)
+    return _change(
+        files, status="running", broken_off=None, ended_at=None, resumed_at=[*record.resumed_at, now()]
+    )
+
+
+def amend(
+    files: RunFiles,
+    *,
+    limits: Limits | None = None,
+    load_after: float | None = None,
+    seconds: Mapping[str, float] | None = None,
+    note: str | None = None,
+) -> RunRecord:
+    """Add facts that were measured on the way; None leaves what is there.
+
+    Args:
+        limits: peak rates of a core.
+        load_after: load average after the last cell.
+        seconds: time that each stage took, of those that have ended.
+        note: a sentence for the report.
+    """
+    record = read(files)
+    changes: dict[str, Any] = {}
+    if limits is not None:
+        changes["limits"] = limits
+    if load_after is not None:
+        changes["machine"] = record.machine.model_copy(update={"load_after": load_after})
+    if seconds is not None:
+        changes["seconds"] = dict(seconds)
+    if note is not None:
+        changes["notes"] = [*record.notes, note]
+    return _change(files, **changes)
+
+
+def conclude(files: RunFiles, conclusion: Conclusion) -> RunRecord:
+    """Record what follows from the figures."""
+    return _change(
+        files,
+        verdict=conclusion.verdict,
+        gates=list(conclusion.gates),
+        failures=list(conclusion.failures),
+        notes=list(dict.fromkeys([*read(files).notes, *conclusion.notes])),
+        baseline=conclusion.baseline,
+    )
+
+
+def end(files: RunFiles, seconds: Mapping[str, float], broken: Exception | None = None) -> RunRecord:
+    """The run has come to its report: completed, or broken off for a reason.
+
+    Called again, it moves the end.
+
+    Args:
+        files: of the run.
+        seconds: time that each stage took.
+        broken: why not all of its cells were measured; None where they were.
+    """
+    return complete(files, seconds) if broken is None else break_off(files, str(broken), seconds)
+
+
+def complete(files: RunFiles, seconds: Mapping[str, float]) -> RunRecord:
+    """The run has come to its end."""
+    return _end(files, "completed", None, seconds)
+
+
+def break_off(files: RunFiles, reason: str, seconds: Mapping[str, float] | None = None) -> RunRecord:
+    """The run has ended early, for a reason in one line."""
+    return _end(files, "broken off", reason, seconds)
+
+
+def mark_pruned(files: RunFiles, freed_bytes: int, note: str) -> None:
+    """The rows of the documents are dropped now; they took so many bytes."""
+    write_record(files.record, with_pruning(read(files), freed_bytes, note))
+
+
+def _end(
+    files: RunFiles, status: Status, reason: str | None, seconds: Mapping[str, float] | None
+) -> RunRecord:
+    taken = {} if seconds is None else {"seconds": dict(seconds)}
+    return _change(files, status=status, broken_off=reason, ended_at=now(), **taken)
+
+
+def _change(files: RunFiles, **fields: Any) -> RunRecord:
+    """The record with other values of some fields, written."""
+    record = read(files).model_copy(update=fields)
+    write_record(files.record, record)
+    return record
+
+
+def check_target(files: RunFiles, flow_run_id: str | None, resuming: bool) -> bool:
+    """Whether a run that is in the directory already is resumed; nothing is written.
+
+    A retry of the same flow run resumes by itself, another run only when asked to.
 
     Raises:
         UserError: the id is used, there is nothing to resume, or the directory cannot be written.
     """
     results = files.directory.parent
     if files.record.is_file():
-        found = read_json(files.record)
-        if resume or (flow_run_id is not None and found.get("flow_run_id") == flow_run_id):
+        if resuming or (flow_run_id is not None and read(files).flow_run_id == flow_run_id):
             return True
         raise UserError(
             f"run_id '{files.run_id}': {files.directory} exists already; take another id, "
             "or go on with it (ptdq run --resume)"
         )
-    if resume:
+    if resuming:
         raise UserError(f"resume '{files.run_id}': no run.json in {files.directory}")
     check_unused(files.directory)
     probe = results / f".ptdq-{files.run_id}"
@@ -99,7 +232,7 @@ def check_target(files: RunFiles, flow_run_id: str | None, resume: bool) -> bool
 
 
 def check_unused(directory: Path) -> None:
-    """That a new run may have a directory: none is there, or one that was just made when it was killed.
+    """That a new run may have a directory: it does not exist, or its run was killed at once.
 
     Raises:
         UserError: it holds anything.
@@ -109,113 +242,34 @@ def check_unused(directory: Path) -> None:
             raise UserError(f"run_id '{directory.name}': {directory} exists already; take another id")
 
 
-def begin(
-    files: RunFiles,
-    *,
-    parameters: Mapping[str, Any],
-    command: str,
-    flow_run_id: str | None,
-    checkpoint: Checkpoint,
-    documents: Documents,
-    synthetic: bool,
-    calibration: str,
-    design: Design,
-    skipped: Mapping[str, str],
-) -> dict[str, Any]:
-    """Write the record before the first cell starts; returns it.
-
-    Raises:
-        UserError: another run has taken the directory meanwhile.
-    """
-    check_unused(files.directory)
-    source = checkpoint.source
-    lengths = sorted({cell.max_length for cell in design.cells})
-    record: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        "run_id": files.run_id,
-        "flow_run_id": flow_run_id,
-        "status": "running",
-        "broken_off": None,
-        "command": command,
-        "parameters": dict(parameters),
-        "model": {
-            "name": parameters["model"],
-            "revision": checkpoint.revision,
-            "digest": checkpoint.digest,
-            "architecture": checkpoint.architecture,
-            "labels": checkpoint.class_names,
-            "parameters": checkpoint.parameters,
-            "max_positions": checkpoint.max_positions,
-            "random_weights": checkpoint.random_weights,
-            "multiply_adds_per_length": {
-                str(length): count
-                for length in lengths
-                if (count := multiply_adds(source, length)) is not None
-            },
-        },
-        "data": {
-            "path": parameters["data"],
-            "digest": documents.digest,
-            "documents": documents.count,
-            "classes": documents.classes,
-            "synthetic": synthetic,
-            "sampled_from": documents.sampled_from,
-        },
-        "calibration": calibration,
-        "machine": machine.describe(list(design.cores)) | {"load_before": machine.load_average()},
-        "versions": package_versions(),
-        "git_commit": git_commit(),
-        "design": design.as_json(),
-        "skipped": dict(skipped),
-        "resumed_at": [],
-        "started_at": now(),
-        "ended_at": None,
-        "seconds": {},
-        "limits": None,
-        "verdict": None,
-        "gates": [],
-        "failures": [],
-        "notes": [],
-    }
-    files.cells.mkdir(parents=True, exist_ok=True)
-    remove_temporary(files)
-    write_json(files.record, record)
-    return record
-
-
 def check_same(
     files: RunFiles,
-    parameters: Mapping[str, Any],
+    asked: Mapping[str, Any],
     defaults: Mapping[str, Any],
+    machine: Mapping[str, Any],
+    versions: Mapping[str, str | None],
 ) -> None:
-    """That a run which was broken off would go on as it began: cells of two kinds do not compare.
+    """That a run which was broken off would be resumed as it began: cells of two kinds do not compare.
 
     Args:
         files: of the run.
-        parameters: asked for now, as :func:`begin` records them.
+        asked: parameters that decide results.
         defaults: of parameters that the run's version did not have.
+        machine: fields of :class:`MachineFacts` that must be the same.
+        versions: of the packages that measure; None for one that is not installed.
 
     Raises:
         UserError: parameters, machine or versions are others; names them.
     """
-    record = read_json(files.record)
-    versions = package_versions()
-    here = {
-        "cpu": machine.cpu_model(),
-        "flags": machine.cpu_flags(),
-        "cores_usable": machine.usable_cores(),
-    }
-    kept: Mapping[str, Any] = defaults | record["parameters"]
+    record = read(files)
+    before = record.machine.model_dump()
+    parameters = {**defaults, **record.parameters}
     changes = [
-        (name, kept.get(name), value)
-        for name, value in parameters.items()
-        if name not in names(Purpose.UNMEASURED)
+        *((name, parameters.get(name), value) for name, value in asked.items()),
+        *((name, before[name], value) for name, value in machine.items()),
+        *((name, record.versions.get(name), value) for name, value in versions.items()),
     ]
-    if parameters.get("cores") is not None:
-        del here["cores_usable"]  # the run's own are compared with its design
-    changes += [(name, record["machine"].get(name), value) for name, value in here.items()]
-    changes += [(name, record["versions"].get(name), versions.get(name)) for name in _MEASURING]
-    texts = [f"{name} was {before}, is {value}" for name, before, value in changes if before != value]
+    texts = [f"{name} was {old}, is {new}" for name, old, new in changes if old != new]
     if texts:
         raise UserError(
             f"resume '{files.run_id}': {'; '.join(texts)}; its finished cells are kept: go on as it "
@@ -230,26 +284,12 @@ def remove_temporary(files: RunFiles) -> None:
             path.unlink()
 
 
-def go_on(
-    files: RunFiles, checkpoint: Checkpoint, documents: Documents, design: Design
-) -> dict[str, Any]:
-    """The record of a run that was broken off, with the break recorded.
+def baseline_of(path: Path) -> str | None:
+    """The baseline that the parameters of a run name, also where its record is of a newer version.
 
     Raises:
-        UserError: model, data or design are not those of the run: results would be mixed.
+        UserError: the file is no JSON object.
     """
-    record = read_json(files.record)
-    for what, found, wanted in (
-        ("model", record["model"]["digest"], checkpoint.digest),
-        ("data", record["data"]["digest"], documents.digest),
-        ("design", record["design"], design.as_json()),
-    ):
-        if found != wanted:
-            raise UserError(
-                f"resume '{files.run_id}': the {what} is no longer that of the run; start a new one"
-            )
-    remove_temporary(files)
-    record["resumed_at"].append(now())
-    record |= {"status": "running", "broken_off": None, "ended_at": None}
-    write_json(files.record, record)
-    return record
+    parameters = read_json(path).get("parameters")
+    name = parameters.get("baseline") if isinstance(parameters, dict) else None
+    return name if isinstance(name, str) else None

@@ -20,7 +20,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from ptdq.errors import UserError
 from ptdq.store.layout import RunFiles, open_run
@@ -131,14 +130,11 @@ def all_runs(results: Path) -> tuple[list[Run], list[str]]:
         if (directory / "cells.parquet").is_file():
             runs.append(run)
         else:
-            left_out.append(f"{directory.name}: it has not come to its figures ({_status(run)})")
+            status = run.record.status or "no status"
+            left_out.append(f"{directory.name}: it has not come to its figures ({status})")
     return sorted(runs, key=started), left_out
-
-
-def _status(run: Run) -> Any:
-    return run.get("status", default="no status")
 
 
 def started(run: Run) -> str:
     """When a run started, ISO 8601; sorts by time."""
-    return str(run.get("started_at", default=""))
+    return run.record.started_at or ""

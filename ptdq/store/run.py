@@ -11,10 +11,11 @@ from typing import Any
 
 import pandas as pd
 
-from ptdq.store.disk import read_json
+from ptdq.store import record
 from ptdq.store.layout import RunFiles
+from ptdq.store.record_model import RunRecord
 from ptdq.store.schema import schema
-from ptdq.store.tables import check_version, read_table
+from ptdq.store.tables import read_table
 
 Row = dict[str, Any]
 
@@ -28,15 +29,22 @@ class Run:
 
     Attributes:
         files: where they lie.
-        record: ``run.json``; nothing in it is taken for granted.
+        record: ``run.json``.
     """
 
     files: RunFiles
-    record: Mapping[str, Any]
+    record: RunRecord
+
+    @cached_property
+    def _plain(self) -> dict[str, Any]:
+        return self.record.model_dump(mode="json")
 
     def get(self, *path: str, default: Any = None) -> Any:
-        """``record[a][b]…``, or ``default`` where a step is missing or null."""
-        value: Any = self.record
+        """``record.a.b…`` as plain JSON, or ``default`` where a step is missing or null.
+
+        To be removed: new code reads :attr:`record`, whose fields are checked.
+        """
+        value: Any = self._plain
         for key in path:
             value = value.get(key) if isinstance(value, Mapping) else None
         return default if value is None else value
@@ -117,7 +125,7 @@ class Run:
     def variants(self) -> list[str]:
         """Variants that left anything, the baseline first, then as asked for."""
         found = {row["variant"] for name in ("cells", "variants") for row in self.rows(name)}
-        asked = [name for name in self.get("parameters", "variant", default=[]) if name in found]
+        asked = [name for name in self.record.parameters.get("variant") or [] if name in found]
         ordered = list(dict.fromkeys([*asked, *sorted(found)]))
         return sorted(ordered, key=lambda name: name != self._baseline(ordered))
 
@@ -145,14 +153,16 @@ class Run:
     @property
     def decision(self) -> str:
         """The verdict's words, to be followed by the variant where there is one."""
-        decision = str(self.get("verdict", "decision", default="none reached"))
-        unsure = decision == "can't tell" and self.get("verdict", "variant")
-        return "can't tell whether to ship" if unsure else decision
+        verdict = self.record.verdict
+        if verdict is None:
+            return "none reached"
+        unsure = verdict.decision == "can't tell" and verdict.variant
+        return "can't tell whether to ship" if unsure else verdict.decision
 
     @property
     def random_weights(self) -> bool:
         """Whether the model predicts nothing, so that quality must not be claimed."""
-        return bool(self.get("model", "random_weights", default=False))
+        return self.record.model.random_weights
 
     @cached_property
     def quality(self) -> bool:
@@ -161,14 +171,14 @@ class Run:
 
     def class_name(self, class_id: int) -> str:
         """The name of a class, or its id where the model has none."""
-        labels = self.get("model", "labels", default=[])
-        return str(labels[class_id]) if 0 <= class_id < len(labels) else str(class_id)
+        labels = self.record.model.labels
+        return labels[class_id] if 0 <= class_id < len(labels) else str(class_id)
 
     def cell_id(self, cell: Row) -> str | None:
         """The id that the design gave a cell; files of the cell are named by it."""
-        for planned in self.get("design", "cells", default=[]):
-            if all(planned.get(key) == cell[key] for key in _CELL):
-                return str(planned.get("cell_id"))
+        for planned in self.record.design.cells:
+            if all(getattr(planned, key) == cell[key] for key in _CELL):
+                return planned.cell_id
         return None
 
 
@@ -176,11 +186,9 @@ def load(files: RunFiles) -> Run:
     """Read the record of a run; tables are read when a section asks for them.
 
     Raises:
-        UserError: there is no ``run.json``, or a file is of a newer schema version.
+        UserError: there is no ``run.json``, it is damaged, or of a newer schema version.
     """
-    record = read_json(files.record)
-    check_version(files.record, int(record.get("schema_version", 0)))
-    return Run(files, record)
+    return Run(files, record.read(files))
 
 
 def cell_rows(cells: list[Row], variant: str, length: int) -> list[Row]:

@@ -42,6 +42,9 @@ class Settings:
         keep_float_mixed: what ``int8-dynamic-mixed`` keeps besides; other variants ignore it.
         granularity: one scale for a weight tensor, or one for each output channel.
         threads: threads that the artifact will be run with (compiled variants fix it).
+        loader: ``package.module:function`` that builds the module, for models that transformers does
+            not know; from the run's parameters, never from a file.
+        trust_remote_code: whether code that comes with the checkpoint may run; likewise.
     """
 
     engine: str
@@ -50,6 +53,8 @@ class Settings:
     granularity: Literal["per-tensor", "per-channel"] = "per-tensor"
     threads: int = 1
     keep_float_mixed: tuple[str, ...] = ()
+    loader: str | None = None
+    trust_remote_code: bool = False
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Settings:
@@ -103,6 +108,8 @@ class Variant(ABC):
     """Most documents in a batch; None where there is no bound."""
     max_tokens: ClassVar[int | None] = None
     """Longest input where neither model nor tokenizer has a bound; None: as long as one likes."""
+    uses_torch: ClassVar[bool] = True
+    """Whether :meth:`load` runs on torch: the workers of others do not import it."""
     takes_mixed: ClassVar[bool] = False
     """Whether ``Settings.keep_float_mixed`` means anything to it."""
     version: ClassVar[int] = 1
@@ -115,8 +122,9 @@ class Variant(ABC):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # A loader repeats `load`: with that of its parent, a class would export something else.
         super().__init_subclass__(**kwargs)
-        if "load" in vars(cls) and "exported" not in vars(cls):
-            cls.exported = {}
+        if "load" in vars(cls):
+            cls.exported = vars(cls).get("exported", {})
+            cls.uses_torch = vars(cls).get("uses_torch", True)
 
     @abstractmethod
     def prepare(

@@ -5,7 +5,7 @@ Without Prefect, so that the command line refuses within a second what is imposs
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -104,3 +104,9 @@ def keep_long_enough(chosen: Chosen, longest: int, max_positions: int | None) ->
                 raise UserError(f"variant {name} {reasons[name]}")
     names = [name for name in chosen.names if name not in reasons]
     return replace(chosen, names=names, skipped=chosen.skipped | reasons)
+
+
+def say_skipped(skipped: Mapping[str, str], say: Callable[[str], None]) -> None:
+    """Say which variants are left out, and why."""
+    for name, reason in skipped.items():
+        say(f"skipped {name}: {reason}")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ptdq.errors import RunFailed, UserError
+from ptdq.host.clock import TimeLimit
+from ptdq.host.futures import Future, wait_for_all
 from ptdq.host.machine import usable_cores
 from ptdq.host.process import run_child
 from ptdq.inputs.calibration import CalibrationRequest
 from ptdq.inputs.checkpoint import Checkpoint
-from ptdq.store.cache import cache_entry, mark_used, put_in_place, replaceable, staging
+from ptdq.store.cache import cache_entry, cache_root, mark_used, put_in_place, replaceable, staging
 from ptdq.variants import registry
-from ptdq.variants.artifact import Artifact, cache_key, intact, open_artifact
+from ptdq.variants.artifact import Artifact, cache_key, open_artifact
 from ptdq.variants.base import Settings
 from ptdq.variants.prepare import USER_ERROR_STATUS
 
@@ -58,9 +62,9 @@ def prepare_variant(
         # So that the artifacts of the others are found whatever it is.
         settings = replace(settings, keep_float_mixed=())
     target = cache_entry("artifacts", cache_key(checkpoint.digest, variant, settings, calibration.digest))
-    if use_cache and intact(target):
+    if use_cache and (known := _cached(target, settings)) is not None:
         mark_used(target)
-        return PreparedVariant(open_artifact(target), cached=True)
+        return PreparedVariant(known, cached=True)
     # In a directory of this process, which removes it however the child ends.
     with staging(target) as scratch:
         made = scratch / "artifact"
@@ -84,6 +88,46 @@ def prepare_variant(
             raise RunFailed(f"preparing {name}: {ended.reason}; its log is {log}")
         with replaceable(target):
             # Another process may have made the same meanwhile, and be using it.
-            if not (use_cache and intact(target)):
+            if not (use_cache and _cached(target, settings)):
                 put_in_place(made, target)
-    return PreparedVariant(open_artifact(target), cached=False)
+    return PreparedVariant(open_artifact(target, settings), cached=False)
+
+
+def _cached(target: Path, settings: Settings) -> Artifact | None:
+    """The artifact of a cache entry; None where there is none, or it is damaged."""
+    try:
+        return open_artifact(target, settings)
+    except UserError:
+        return None
+
+
+def preparation_log(name: str) -> Path:
+    """Where the process that prepares a variant writes its output."""
+    return cache_root() / "logs" / f"prepare-{re.sub(r'[^A-Za-z0-9.-]+', '-', name)}.log"
+
+
+def collect_prepared(
+    futures: Mapping[str, Future[PreparedVariant]], optional: Collection[str], limit: TimeLimit
+) -> tuple[dict[str, PreparedVariant], dict[str, str]]:
+    """Artifacts by variant, once all are done, and optional variants that cannot be made, with reasons.
+
+    Args:
+        futures: by variant, the baseline first.
+        optional: variants that may be left out.
+        limit: time that the run may take.
+
+    Raises:
+        UserError, RunFailed: an artifact cannot be made that is not optional, or is the baseline; or not
+            within the run's time limit.
+    """
+    wait_for_all(futures.values(), limit)
+    prepared: dict[str, PreparedVariant] = {}
+    skipped: dict[str, str] = {}
+    for name, future in futures.items():
+        try:
+            prepared[name] = future.result()
+        except (UserError, RunFailed) as error:
+            if name not in optional or name == next(iter(futures)):
+                raise
+            skipped[name] = str(error)
+    return prepared, skipped

@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
     from ptdq.variants.base import Settings
 
     settings = Settings.from_json(request["settings"])
-    source = Source.open(Path(request["source"]))
+    source = Source.open(Path(request["source"]), settings)
     try:
         variant = registry.get(request["variant"])
         asked = CalibrationRequest(**request["calibration"])

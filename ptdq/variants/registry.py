@@ -7,7 +7,6 @@ one runtime and not all.
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 
 from ptdq.errors import UserError, line_of
 from ptdq.variant_names import BUILT_IN, check_name, names, places
@@ -21,7 +20,8 @@ def get(name: str) -> Variant:
         UserError: there is none of this name (lists those there are), or it cannot be imported, or is
             no complete variant.
     """
-    place = places().get(check_name(name), name)
+    # Without a look at what other packages add where it is not needed: that reads the metadata of all.
+    place = BUILT_IN.get(name) or places().get(check_name(name), name)
     module, _, attribute = place.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)
@@ -41,6 +41,8 @@ def get(name: str) -> Variant:
 
 def missing_packages(variant: Variant) -> list[str]:
     """Distributions that the variant needs and that are not installed."""
+    import importlib.metadata
+
     missing = []
     for distribution in variant.requires:
         try:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ptdq.analysis.conclude import conclude
+from ptdq.analysis.conclude import Question, conclude
 from ptdq.analysis.verdict import Gates
 from ptdq.measure.design import make_design
 from ptdq.store.disk import write_json
@@ -65,14 +65,16 @@ def concluded(directory: Path, gates: Gates, broken: tuple[str, int] | None = No
         files,
         design,
         {name: prepared(name) for name in made.variants},
-        max_lengths=made.lengths,
-        class_names=made.names,
-        claim_quality=True,
-        batch_size=1,
-        margin=0.9,
-        seed=0,
-        gates=gates,
-        baseline="none",
+        Question(
+            max_lengths=tuple(made.lengths),
+            class_names=tuple(made.names),
+            claim_quality=True,
+            batch_size=1,
+            margin=0.9,
+            seed=0,
+            gates=gates,
+            baseline="none",
+        ),
     )
     return load(files)
 

@@ -6,10 +6,15 @@ from typing import Any
 
 import pytest
 
-from ptdq.analysis.verdict import Gates, decide, judge_gates
-from ptdq.flows.benchmark import failed_gates
+from ptdq.analysis.outcome import failed_gates
+from ptdq.analysis.verdict import Gate, Gates, decide, judge_gates
+from ptdq.store.record_model import GateRecord
 
 VARIANTS = ["fp32", "int8"]
+
+
+def recorded(gates: list[Gate]) -> list[GateRecord]:
+    return [GateRecord(**vars(gate)) for gate in gates]
 
 
 def comparison(length: int = 128, **changes: Any) -> dict[str, Any]:
@@ -206,7 +211,7 @@ def test_the_run_fails_only_where_no_variant_passes_all_of_its_gates(
     rows = [comparison(), comparison(variant="best", speedup=3.2, speedup_low=3.0)]
     found = judge_gates(Gates(min_speedup=threshold), [*VARIANTS, "best"], [128], rows, [], SIZES)
     assert [gate.passed for gate in found] == [False, threshold < 3]
-    texts = failed_gates([vars(gate) for gate in found])
+    texts = failed_gates(recorded(found))
     assert len(texts) == failing
 
 
@@ -215,6 +220,6 @@ def test_a_gate_passed_by_one_variant_and_another_by_the_other_is_a_failure() ->
     gates = Gates(min_speedup=2.5, max_size_ratio=0.5)
     sizes = [*SIZES, {"variant": "best", "artifact_bytes": 300_000_000}]
     found = judge_gates(gates, [*VARIANTS, "best"], [128], rows, [], sizes)
-    assert [text.split(":")[0] for text in failed_gates([vars(gate) for gate in found])] == [
+    assert [text.split(":")[0] for text in failed_gates(recorded(found))] == [
         "gate min_speedup failed", "gate max_size_ratio failed",
     ]  # fmt: skip

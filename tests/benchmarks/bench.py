@@ -23,10 +23,12 @@ from typing import Any
 
 from ptdq.flows.benchmark import quantization_benchmark
 from ptdq.host import machine
+from ptdq.host.facts import machine_facts
+from ptdq.host.software import git_commit
 from ptdq.parameters import DEMO, make_parameters
 from ptdq.store.disk import read_json, write_json
 from ptdq.store.layout import RunFiles
-from ptdq.store.record import git_commit, now
+from ptdq.store.record_file import now
 from ptdq.store.tables import read_table
 
 RESULTS = Path(__file__).parent / "results" / "bench.json"
@@ -42,7 +44,7 @@ def main() -> None:
     found: dict[str, Any] = {
         "started_at": now(),
         "git_commit": git_commit(),
-        "machine": machine.describe(machine.usable_cores()) | {"load_before": machine.load_average()},
+        "machine": machine_facts(machine.usable_cores()).model_dump(),
     }
     with tempfile.TemporaryDirectory(prefix="ptdq-bench-") as scratch:
         results = Path(scratch)

@@ -25,8 +25,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ptdq.host import machine
+from ptdq.host.facts import machine_facts
+from ptdq.host.software import git_commit
 from ptdq.store.disk import read_json, write_json
-from ptdq.store.record import git_commit, now
+from ptdq.store.record_file import now
 
 RESULTS = Path(__file__).parent / "results" / "growth.json"
 SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
@@ -52,7 +54,7 @@ def main() -> None:
     found: dict[str, Any] = {
         "started_at": now(),
         "git_commit": git_commit(),
-        "machine": machine.describe(machine.usable_cores()) | {"load_before": machine.load_average()},
+        "machine": machine_facts(machine.usable_cores()).model_dump(),
         "rows": [],
     }
     if chosen.shards_only:

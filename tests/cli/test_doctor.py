@@ -29,6 +29,7 @@ from ptdq.doctor import (
     weights_bytes,
 )
 from ptdq.host.machine import choose_cores
+from ptdq.orchestration.api import check_server
 
 GB = 10**9
 
@@ -163,7 +164,7 @@ def test_prefect_api(api: str) -> None:
     assert check_prefect(None, None).status == "ok"
     for url, status in ((api, "ok"), (f"{api}/elsewhere", "fail"), ("http://127.0.0.1:9/api", "fail")):
         with temporary_settings({PREFECT_API_URL: url}):
-            found = check_prefect(*doctor._prefect())
+            found = check_prefect(*check_server())
         assert (found.status, url in found.text) == (status, True)
 
 

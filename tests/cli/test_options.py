@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from ptdq.cli.main import cli
 from ptdq.errors import UserError
-from ptdq.flows.evaluate import check
+from ptdq.evaluation.request import check
 from ptdq.parameters import make_parameters
 from ptdq.variants import registry
 

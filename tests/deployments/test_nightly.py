@@ -207,7 +207,7 @@ def test_without_waiting_the_flow_fails_and_leaves_nothing(asked: dict[str, Any]
         other.acquire("another")
         error = run_flow(**asked, run_id="hasty", max_wait=0).result(raise_on_failure=False)
     assert isinstance(error, UserError)
-    assert "measured on by run another" in str(error)
+    assert "run another (pid" in str(error)
     assert not (results / "hasty").exists()
 
 
@@ -237,7 +237,7 @@ def test_a_run_that_waits_can_be_ended(
         reader = threading.Thread(target=lambda: said.extend(ptdq.stderr or ()))
         reader.start()
         try:
-            wait_for("message", lambda: any(b"measured on by run another" in line for line in said))
+            wait_for("message", lambda: any(b"waiting: run another" in line for line in said))
             ptdq.send_signal(number)
             assert ptdq.wait(timeout=120) != 0
         finally:

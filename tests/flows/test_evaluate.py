@@ -36,7 +36,8 @@ Evaluate = Callable[..., State[Any]]
 
 @pytest.fixture(scope="module")
 def evaluate(prefect_server: str, tiny_model: Path, tiny_data: Path) -> Evaluate:
-    from ptdq.flows.evaluate import with_runner
+    from ptdq.flows.evaluate import sharded_evaluation
+    from ptdq.orchestration.runners import make_runner
     from ptdq.parameters import Parameters
 
     def run(results: Path, workers: int | None = None, **values: Any) -> State[Any]:
@@ -48,7 +49,7 @@ def evaluate(prefect_server: str, tiny_model: Path, tiny_data: Path) -> Evaluate
             "results_dir": str(results),
             "run_id": "sharded",
         }
-        flow = with_runner(workers)
+        flow = sharded_evaluation.with_options(task_runner=make_runner(workers))
         state: State[Any] = flow(Parameters(**given | values), SHARD, return_state=True)
         return state
 

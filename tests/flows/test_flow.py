@@ -23,7 +23,6 @@ from prefect.client.schemas.objects import TaskRun
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
 from ptdq.errors import RunFailed, UserError
-from ptdq.flows.benchmark import BROKEN_OFF
 from ptdq.store import schema
 from ptdq.store.disk import read_json
 from ptdq.store.layout import RunFiles
@@ -237,6 +236,6 @@ def test_a_cancel_by_prefect_ends_a_run_of_the_command_line(
     _, alive = psutil.wait_procs(children, timeout=60)
     assert alive == []
     record = json.loads(files.record.read_text(encoding="utf-8"))
-    assert (record["status"], record["broken_off"]) == (BROKEN_OFF, "cancelled, or ended by a signal")
+    assert (record["status"], record["broken_off"]) == ("broken off", "cancelled, or ended by a signal")
     with urllib.request.urlopen(f"{prefect_server}/flow_runs/{flow_run}", timeout=30) as answer:
         assert json.load(answer)["state"]["type"] == "CANCELLED"

@@ -11,7 +11,9 @@ import psutil
 import pytest
 
 from ptdq.errors import RunFailed
-from ptdq.flows.benchmark import TimeLimit, quantization_benchmark, run_queues
+from ptdq.flows.benchmark import quantization_benchmark
+from ptdq.host.clock import TimeLimit
+from ptdq.host.futures import run_queues
 from ptdq.host.machine import usable_cores
 from ptdq.host.process import Ended, own_children, run_child
 from ptdq.parameters import Parameters

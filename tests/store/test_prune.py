@@ -13,6 +13,7 @@ from rich.console import Console
 
 from ptdq.cli.main import cli
 from ptdq.errors import UserError
+from ptdq.host.cleaning import prune_cache
 from ptdq.host.lock import MachineLock
 from ptdq.report import build_report, show
 from ptdq.report.summary import write_summary
@@ -20,7 +21,7 @@ from ptdq.store import baseline as baseline_run
 from ptdq.store.cache import mark_used
 from ptdq.store.disk import read_json, write_json, write_text
 from ptdq.store.layout import RunFiles, ShardFiles
-from ptdq.store.prune import prune, prune_cache
+from ptdq.store.prune import prune
 from tests.support.runs import make_run
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
@@ -213,7 +214,7 @@ def test_the_cache_of_a_machine_that_measures_is_left_alone(cache: Path) -> None
         lock.acquire("nightly")
         error = CliRunner().invoke(cli, command).exception
     assert isinstance(error, UserError)
-    assert "measured on by run nightly" in str(error)
+    assert "run nightly" in str(error)
     assert len(list(cache.glob("*/*"))) == 6
 
 

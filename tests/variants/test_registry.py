@@ -17,10 +17,11 @@ from prefect.states import Completed, Failed
 
 from ptdq import variant_names
 from ptdq.errors import RunFailed, UserError
-from ptdq.flows.benchmark import TimeLimit, collect_prepared
+from ptdq.host.clock import TimeLimit
 from ptdq.variants import registry
 from ptdq.variants.choice import choose_variants, keep_long_enough
 from ptdq.variants.fp32 import Fp32
+from ptdq.variants.preparation import collect_prepared
 
 PLUG_IN = """
 from ptdq.variants.fp32 import Fp32

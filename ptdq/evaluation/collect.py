@@ -1,0 +1,75 @@
+"""The results of an evaluation's shards: those that are there, those that failed, and their sum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from ptdq.errors import RunFailed
+from ptdq.evaluation.shards import ShardResult, count_shards, read_result
+from ptdq.statistics.quality import Quality, measure_counts
+from ptdq.store import evaluation_record
+from ptdq.store.layout import ShardFiles
+from ptdq.store.record_model import EvaluationRecord
+
+
+class Scoring(Protocol):
+    """The future of a shard."""
+
+    def result(self, *, raise_on_failure: bool) -> Any:
+        """A :class:`ShardResult`, or the error."""
+
+
+def missing_shards(files: ShardFiles) -> list[int]:
+    """Numbers of the shards that have no result yet."""
+    return [number for number in range(count_shards(files)) if read_result(files, number) is None]
+
+
+def check_scored(files: ShardFiles, futures: Mapping[int, Scoring]) -> None:
+    """Wait until all shards have ended.
+
+    Raises:
+        RunFailed: some failed; the others are kept.
+    """
+    failed: dict[int, Any] = {}
+    for number, future in futures.items():
+        outcome = future.result(raise_on_failure=False)
+        if not isinstance(outcome, ShardResult):
+            failed[number] = outcome
+    if failed:
+        number, error = next(iter(failed.items()))
+        raise RunFailed(
+            f"{len(failed)} of {count_shards(files)} shards failed, first {number}: "
+            f"{type(error).__name__}: {error}",
+            str(files.directory),
+        )
+
+
+def read_results(files: ShardFiles) -> list[ShardResult]:
+    """Results of the shards that are done, in order."""
+    results = (read_result(files, number) for number in range(count_shards(files)))
+    return [result for result in results if result is not None]
+
+
+def conclude(
+    files: ShardFiles, results: Sequence[ShardResult], class_names: Iterable[str]
+) -> tuple[EvaluationRecord, Quality]:
+    """Add up the shards, and complete the record."""
+    confusion = np.sum([result.confusion for result in results], axis=0)
+    quality = measure_counts(confusion)
+    record = evaluation_record.complete(
+        files,
+        documents=quality.documents,
+        shards=len(results),
+        classes=list(class_names),
+        confusion=confusion.tolist(),
+        accuracy=quality.accuracy,
+        f1_macro=quality.macro_f1,
+        f1_weighted=quality.weighted_f1,
+        seconds=sum(result.seconds for result in results),
+        processes=len({result.process for result in results}),
+        peak_rss_bytes=max(result.peak_rss_bytes for result in results),
+    )
+    return record, quality

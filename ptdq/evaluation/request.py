@@ -1,0 +1,99 @@
+"""What a sharded evaluation is asked for: checked, recorded, and prepared."""
+
+from __future__ import annotations
+
+from ptdq.errors import UserError
+from ptdq.evaluation.shards import ShardRequest
+from ptdq.inputs.calibration import CalibrationRequest
+from ptdq.inputs.checkpoint import Checkpoint
+from ptdq.inputs.documents import read_label_map
+from ptdq.inputs.load import open_model
+from ptdq.inputs.stream import split_documents
+from ptdq.measure.run_request import choose_settings
+from ptdq.parameters import ALL, DEMO, Parameters, Purpose, names
+from ptdq.store import evaluation_record
+from ptdq.store.layout import ShardFiles
+from ptdq.variants import registry
+from ptdq.variants.preparation import preparation_log, prepare_variant
+
+ASKED = {"model", "data", "variant", "max_length"} | set(
+    names(Purpose.EVALUATE, without=[Purpose.UNMEASURED])
+)
+"""Parameters that decide the result."""
+
+
+def check(parameters: Parameters, shard_documents: int) -> None:
+    """Raises UserError for what a sharded evaluation cannot do."""
+    if len(parameters.variant) != 1 or ALL in parameters.variant:
+        raise UserError(f"variant: an evaluation takes one, not {', '.join(parameters.variant)}")
+    if len(parameters.max_length) != 1:
+        raise UserError("max_length: an evaluation takes one")
+    if DEMO in (parameters.model, parameters.data) or parameters.limit is not None:
+        raise UserError("an evaluation takes a model and a file, and all of its rows (no demo, no limit)")
+    if parameters.random_weights:
+        raise UserError("random_weights: there is no quality to evaluate")
+    if registry.get(parameters.variant[0]).calibrates:
+        # A run looks for calibration documents in the data, which are not in memory here.
+        raise UserError(
+            f"variant {parameters.variant[0]}: those that calibrate are not evaluated in shards, where "
+            "it is not checked that they calibrate on other documents; use `ptdq run`"
+        )
+    if shard_documents < 1 or shard_documents % parameters.batch_size:
+        # Else batches would be others than without shards, and with them int8 results.
+        raise UserError(f"shard_documents {shard_documents}: must be a multiple of the batch size")
+
+
+def read_model(parameters: Parameters) -> Checkpoint:
+    """Find, check and normalize the model; a label map gives the classes of one that names none.
+
+    Raises:
+        UserError: the model cannot be used.
+    """
+    label_map = read_label_map(parameters.label_map)
+    return open_model(parameters, [str(index) for index in (label_map or {}).values()])
+
+
+def begin(
+    files: ShardFiles, parameters: Parameters, shard_documents: int, checkpoint: Checkpoint
+) -> None:
+    """Write the record; an evaluation of the same that was broken off is resumed.
+
+    Raises:
+        UserError: the directory is used by something else.
+    """
+    asked = parameters.model_dump(include=ASKED)
+    asked |= {"shard_documents": shard_documents, "model_digest": checkpoint.digest}
+    evaluation_record.begin(files, asked)
+
+
+def prepare(
+    files: ShardFiles, parameters: Parameters, shard_documents: int, checkpoint: Checkpoint
+) -> ShardRequest:
+    """The artifact, made or found in the cache; the documents in shards; what each shard needs.
+
+    Raises:
+        UserError: the model cannot be converted, or the documents do not fit it.
+        RunFailed: the process that converts died or exceeded its time limit.
+    """
+    (variant,), (max_length,) = parameters.variant, parameters.max_length
+    prepared = prepare_variant(
+        variant,
+        checkpoint,
+        choose_settings(parameters),
+        CalibrationRequest(None, "", "none", max_length),
+        preparation_log(variant),
+        timeout=parameters.cell_timeout,
+        use_cache=not parameters.no_cache,
+    )
+    if not files.documents.is_file():
+        split_documents(parameters, checkpoint.class_names, shard_documents, files.documents)
+    return ShardRequest(
+        directory=files.directory,
+        artifact=prepared.artifact.directory,
+        digest=prepared.artifact.digest,
+        settings=prepared.artifact.settings,
+        variant=variant,
+        max_length=max_length,
+        batch_size=parameters.batch_size,
+        classes=len(checkpoint.class_names),
+    )

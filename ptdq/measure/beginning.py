@@ -1,0 +1,111 @@
+"""From what a run starts with to the beginning of its record, and to its design."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from ptdq.host.facts import machine_facts
+from ptdq.host.software import git_commit, package_versions
+from ptdq.inputs.checkpoint import Checkpoint, multiply_adds
+from ptdq.inputs.load import Loaded
+from ptdq.measure.design import Design, cores_for, make_design
+from ptdq.parameters import DEMO, Parameters, command_line
+from ptdq.store.record import Beginning
+from ptdq.store.record_model import DataFacts, DesignPlan, ModelFacts
+
+
+def lay_out(
+    parameters: Parameters, variants: Sequence[str], usable: Sequence[int], say: Callable[[str], None]
+) -> Design:
+    """The cells that answer the parameters.
+
+    Args:
+        parameters: of the run.
+        variants: those that are measured; the first is the baseline.
+        usable: cores to use; where none were asked for, those of them that give every comparison an
+            interval.
+        say: told what the design cannot do.
+    """
+    cores = usable
+    if parameters.cores is None:
+        cores = cores_for(usable, len(variants), parameters.repeats)
+        if len(cores) < len(usable):
+            say(
+                f"{len(cores)} of {len(usable)} usable cores: with more, {parameters.repeats} repeats "
+                "would give no interval"
+            )
+    design = make_design(
+        variants,
+        parameters.max_length,
+        parameters.repeats,
+        cores,
+        parameters.seed,
+        parameters.isolation,
+        control=parameters.control_documents > 0,
+        # A batch is the same in all rounds only if the order is.
+        same_order=parameters.batch_size > 1,
+    )
+    for note in design.notes:
+        say(note)
+    return design
+
+
+def describe_run(
+    asked: Parameters,
+    loaded: Loaded,
+    design: Design,
+    skipped: Mapping[str, str],
+    flow_run_id: str | None,
+) -> Beginning:
+    """What is known before the first cell, for the run's record.
+
+    Args:
+        asked: parameters, with ``demo`` not replaced by its files.
+        loaded: model and documents.
+        design: the cells.
+        skipped: variants that were left out, with reasons.
+        flow_run_id: of Prefect.
+    """
+    documents = loaded.documents
+    return Beginning(
+        parameters=asked.model_dump(),
+        command=command_line(asked),
+        flow_run_id=flow_run_id,
+        model=_model_facts(asked.model, loaded.checkpoint, sorted(asked.max_length)),
+        data=DataFacts(
+            path=asked.data,
+            digest=documents.digest,
+            documents=documents.count,
+            classes=documents.classes,
+            synthetic=asked.data == DEMO,
+            sampled_from=documents.sampled_from,
+        ),
+        calibration=_calibration(asked, loaded),
+        machine=machine_facts(list(design.cores)),
+        versions=package_versions(),
+        git_commit=git_commit(),
+        design=DesignPlan.model_validate(design.as_json()),
+        skipped=dict(skipped),
+    )
+
+
+def _model_facts(name: str, checkpoint: Checkpoint, lengths: Sequence[int]) -> ModelFacts:
+    counts = {str(length): multiply_adds(checkpoint.source, length) for length in lengths}
+    return ModelFacts(
+        name=name,
+        revision=checkpoint.revision,
+        digest=checkpoint.digest,
+        architecture=checkpoint.architecture,
+        labels=checkpoint.class_names,
+        parameters=checkpoint.parameters,
+        max_positions=checkpoint.max_positions,
+        random_weights=checkpoint.random_weights,
+        multiply_adds_per_length={length: count for length, count in counts.items() if count is not None},
+    )
+
+
+def _calibration(asked: Parameters, loaded: Loaded) -> str:
+    """What static variants calibrate on, in words; the demo's file has no name of the user's."""
+    if asked.data == DEMO and asked.calibration_data is None:
+        return "training documents of demo"
+    return loaded.calibration.origin

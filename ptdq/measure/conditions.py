@@ -1,0 +1,51 @@
+"""Taking the machine for a run, and what is noted of it before the first cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ptdq.host import machine
+from ptdq.host.clock import TimeLimit
+from ptdq.host.lock import MachineLock
+from ptdq.host.quiet import wait_for_quiet
+from ptdq.measure.cell import measure_limits
+from ptdq.parameters import Parameters
+from ptdq.store import cache, record
+from ptdq.store.layout import RunFiles
+from ptdq.store.record_model import Limits
+
+Say = Callable[[str], None]
+
+_LIMITS_TIMEOUT = 120.0
+
+
+def take_machine(
+    lock: MachineLock, run_id: str, max_wait: float | None, limit: TimeLimit, say: Say
+) -> None:
+    """Wait until no other run is using this machine; the run's time limit counts from then.
+
+    Nothing where the lock is held already.
+
+    Raises:
+        UserError: another run is still using it after ``max_wait`` seconds.
+    """
+    lock.acquire(run_id, say, max_wait)
+    limit.start()
+    cache.sweep()
+
+
+def note_conditions(
+    files: RunFiles, cores: Sequence[int], parameters: Parameters, limit: TimeLimit, say: Say
+) -> None:
+    """Wait for other programs to leave the cores alone, and measure the limits of a core.
+
+    Both go into the run's record: a note where the cores are still in use, and the limits.
+    """
+    load = wait_for_quiet(cores, parameters.max_load, limit.cap(parameters.load_wait), say)
+    if load.note is not None:
+        say(load.note)
+        record.amend(files, note=load.note)
+    core = cores[0] if machine.can_pin() else None
+    measured = measure_limits(files, core, limit.cap(_LIMITS_TIMEOUT))
+    if measured is not None:
+        record.amend(files, limits=Limits(**measured))

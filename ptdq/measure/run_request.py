@@ -1,0 +1,88 @@
+"""What a run is asked for, checked before it takes the machine: within seconds, and without Prefect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ptdq.host import machine
+from ptdq.host.software import measuring_versions
+from ptdq.parameters import Parameters, Purpose, default_values, names
+from ptdq.store import baseline, published, record
+from ptdq.store.layout import RunFiles
+from ptdq.variants.base import Settings
+from ptdq.variants.choice import Chosen, choose
+from ptdq.variants.engines import choose_engine
+
+
+@dataclass(frozen=True)
+class Request:
+    """A run that can begin.
+
+    Attributes:
+        resuming: whether its directory is there already, with finished cells.
+        cores: those that it may use.
+        chosen: the variants that it measures.
+        settings: of their preparation.
+    """
+
+    resuming: bool
+    cores: tuple[int, ...]
+    chosen: Chosen
+    settings: Settings
+
+
+def check_request(
+    parameters: Parameters, files: RunFiles, flow_run_id: str | None = None, resume: bool = False
+) -> Request:
+    """Check all that can be checked without reading the model and the data.
+
+    Args:
+        parameters: of the run.
+        files: where it will be.
+        flow_run_id: of Prefect; a retry of the same flow run resumes its run.
+        resume: whether a run that is there is to be resumed.
+
+    Raises:
+        UserError: something is wrong; nothing was written.
+    """
+    chosen = choose(parameters)
+    settings = choose_settings(parameters)
+    cores = machine.choose_cores(parameters.cores)
+    resuming = record.check_target(files, flow_run_id, resume)
+    if resuming:
+        check_same(parameters, files)
+    if parameters.publish_to is not None:
+        published.check(parameters.publish_to, files.run_id, resuming)
+    if parameters.baseline is not None:
+        baseline.choose(files.directory.parent, parameters.baseline)
+    return Request(resuming, tuple(cores), chosen, settings)
+
+
+def check_same(parameters: Parameters, files: RunFiles) -> None:
+    """That a run which was broken off would be resumed as it began.
+
+    Raises:
+        UserError: parameters, machine or versions are others; names them.
+    """
+    asked = parameters.model_dump(exclude=set(names(Purpose.UNMEASURED)))
+    here: dict[str, object] = {"cpu": machine.cpu_model(), "flags": machine.cpu_flags()}
+    if parameters.cores is None:  # else the run's own are compared with its design
+        here["cores_usable"] = machine.usable_cores()
+    record.check_same(files, asked, default_values(), here, measuring_versions())
+
+
+def choose_settings(parameters: Parameters) -> Settings:
+    """Settings of the preparation, with an engine that is supported here.
+
+    Raises:
+        UserError: the engine asked for is not.
+    """
+    return Settings(
+        engine=choose_engine(parameters.engine),
+        modules=tuple(parameters.modules),
+        keep_float=tuple(parameters.keep_float),
+        keep_float_mixed=tuple(parameters.keep_float_mixed),
+        granularity=parameters.granularity,
+        loader=parameters.model_loader,
+        trust_remote_code=parameters.trust_remote_code,
+    )

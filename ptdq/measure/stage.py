@@ -1,0 +1,155 @@
+"""The stage of a run that measures: what its cells have in common, one of them, and all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ptdq.errors import RunFailed
+from ptdq.host.clock import TimeLimit
+from ptdq.host.futures import Future, run_queues
+from ptdq.inputs.documents import Documents
+from ptdq.measure.cell import Outcome, Work, measure_cell
+from ptdq.measure.design import CONTROL, Cell, Design
+from ptdq.measure.progress import Board, Progress
+from ptdq.parameters import Parameters
+from ptdq.store.layout import RunFiles
+from ptdq.variants.artifact import Artifact
+from ptdq.variants.preparation import PreparedVariant
+
+Queues = Sequence[Sequence[Cell]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What all cells of a run have in common.
+
+    Attributes:
+        files: of the run.
+        artifacts: by variant.
+        documents: file of the schema ``documents``.
+        count: number of documents.
+        control_documents: number of them that a cell of the control evaluates.
+        batch_size: documents in a batch.
+        warmup: batches that a cell runs before, and flags.
+        timeout: seconds that one cell may take.
+    """
+
+    files: RunFiles
+    artifacts: Mapping[str, Artifact]
+    documents: Path
+    count: int
+    control_documents: int
+    batch_size: int
+    warmup: int
+    timeout: float
+
+    def documents_of(self, cell: Cell) -> int:
+        """Number of documents that a cell evaluates."""
+        return self.control_documents if cell.cell_id.startswith(CONTROL) else self.count
+
+    def measure(self, cell: Cell, on_progress: Callable[[int], None] = lambda done: None) -> Outcome:
+        """Measure one cell in a fresh process on its core, unless its result is there already.
+
+        Args:
+            cell: which one.
+            on_progress: called with the number of documents done, about twice a second.
+
+        Raises:
+            RunFailed: the cell failed; a record of it is beside the results of the others.
+        """
+        documents = self.documents_of(cell)
+        outcome = measure_cell(
+            self.files,
+            cell,
+            self.artifacts[cell.variant],
+            Work(
+                self.documents,
+                batch_size=self.batch_size,
+                warmup=self.warmup,
+                timeout=self.timeout,
+                limit=documents if documents < self.count else None,
+            ),
+            on_progress,
+        )
+        if outcome.error is not None:
+            raise RunFailed(f"cell {cell.cell_id}: {outcome.error}; log: {outcome.log}")
+        return outcome
+
+    @contextmanager
+    def progress(self, design: Design, *places: Progress) -> Iterator[Board]:
+        """A board on which the cells of a design report the documents that they have done."""
+        total = sum(self.documents_of(cell) for cell in (*design.cells, *design.control))
+        board = Board(total, places)
+        try:
+            yield board
+        finally:
+            board.finish()
+
+    def run(
+        self, rounds: Iterable[Queues], start: Callable[[Cell], Future[Any]], limit: TimeLimit
+    ) -> RunFailed | None:
+        """Run lists of queues, one list after the other, and the queues of a list side by side.
+
+        May be called again, with the cells that are to follow.
+
+        Args:
+            rounds: the lists of queues.
+            start: starts the measurement of a cell.
+            limit: time that the run may take.
+
+        Returns:
+            Why it stopped early, where what was finished can be compared; None where it did not.
+
+        Raises:
+            RunFailed: it stopped early, with nothing to compare.
+        """
+        begun: list[Cell] = []
+        try:
+            for queues in rounds:
+                begun += [cell for queue in queues for cell in queue]
+                run_queues(queues, start, limit)
+        except RunFailed as error:
+            if not self.comparable(begun):
+                raise
+            return error
+        return None
+
+    def comparable(self, cells: Iterable[Cell]) -> bool:
+        """Whether at least one cell of two variants is finished, apart from those of the control."""
+        finished = {
+            cell.variant
+            for cell in cells
+            if self.files.cell(cell.cell_id).is_file() and not cell.cell_id.startswith(CONTROL)
+        }
+        return len(finished) > 1
+
+
+def make_stage(
+    files: RunFiles,
+    prepared: Mapping[str, PreparedVariant],
+    documents: Documents,
+    parameters: Parameters,
+) -> Stage:
+    """What the cells of a run have in common; the documents are copied beside the results.
+
+    Args:
+        files: of the run.
+        prepared: artifacts by variant.
+        documents: those that are evaluated.
+        parameters: of the run.
+    """
+    files.keep_documents(documents.path)
+    return Stage(
+        files=files,
+        artifacts={name: variant.artifact for name, variant in prepared.items()},
+        documents=files.table("documents"),
+        count=documents.count,
+        control_documents=min(parameters.control_documents, documents.count),
+        batch_size=parameters.batch_size,
+        warmup=parameters.warmup,
+        timeout=parameters.cell_timeout,
+    )

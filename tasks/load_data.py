@@ -1,0 +1,21 @@
+"""The task ``load_data``."""
+
+from __future__ import annotations
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from ptdq.inputs.documents import RawDocuments
+from ptdq.inputs.load import read_data
+from ptdq.orchestration.failures import plain_failure
+from ptdq.parameters import Parameters
+
+
+@task(name="load_data", task_run_name="load_data", cache_policy=NO_CACHE)
+@plain_failure
+def load_data(parameters: Parameters) -> RawDocuments:
+    """Read and check the labelled documents."""
+    raw = read_data(parameters)
+    sampled = f", a stratified sample of {raw.sampled_from}" if raw.sampled_from else ""
+    get_run_logger().info("%s: %d documents%s", raw.name, len(raw.ids), sampled)
+    return raw
