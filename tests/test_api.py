@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -17,9 +19,11 @@ import pytest
 import ptdq
 from ptdq.parameters import Parameters
 from ptdq.store.disk import write_json
+from ptdq.store.layout import RunFiles
 from ptdq.store.schema import schema, tables
 from tests.support.factory import Factory
-from tests.support.running import ROOT
+from tests.support.held import HELD, WAITS
+from tests.support.running import ROOT, log_of, wait_for, worker
 
 HOSTILE = '<script>alert("x")</script>'
 
@@ -56,9 +60,9 @@ def run(
         except BaseException as error:
             results.append(error)
 
-    worker = threading.Thread(target=copy_context().run, args=(thread,))
-    worker.start()
-    worker.join()
+    notebook = threading.Thread(target=copy_context().run, args=(thread,))
+    notebook.start()
+    notebook.join()
     (result,) = results
     assert isinstance(result, ptdq.Run), result
     return result
@@ -86,6 +90,42 @@ def test_a_gate_that_fails_is_an_answer(run: ptdq.Run) -> None:
 def test_a_finished_run_has_nothing_left_to_change(run: ptdq.Run) -> None:
     with pytest.raises(ptdq.UserError, match="repeats: a run continues as it began"):
         ptdq.resume(run.directory, repeats=2)
+
+
+CELL = f"""
+import asyncio, sys, ptdq
+
+async def cell():
+    ptdq.run(
+        sys.argv[1], sys.argv[2], variant=["fp32", "{HELD}"], max_length=[16], repeats=1, cores="1",
+        control_documents=0, load_wait=0, results_dir=sys.argv[3], run_id="interrupted",
+    )
+
+asyncio.new_event_loop().run_until_complete(cell())
+"""
+
+
+@pytest.mark.slow
+def test_an_interrupted_notebook_leaves_no_process(
+    prefect_server: str, tiny_model: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    files = RunFiles(tmp_path / "interrupted")
+    cell_id = "tests.support.held-Held-L16-r0"
+    with subprocess.Popen(
+        [sys.executable, "-c", CELL, tiny_model, tiny_data, tmp_path],
+        cwd=ROOT,
+        env=os.environ | {"PREFECT_API_URL": prefect_server},
+        stderr=subprocess.PIPE,
+    ) as notebook:
+        wait_for("waiting worker", lambda: WAITS in log_of(files, cell_id))
+        process = worker(files, cell_id)
+        assert process is not None
+        notebook.send_signal(signal.SIGINT)
+        _, errors = notebook.communicate(timeout=120)
+    assert errors.decode().splitlines()[-1].startswith("KeyboardInterrupt")
+    assert not process.is_running()
+    run = ptdq.load(files.directory)
+    assert (run.record["status"], run.record["broken_off"]) == ("broken off", "interrupted")
 
 
 # A run that is there.
