@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from prefect import flow, get_run_logger
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -20,6 +20,7 @@ from ptdq.host import machine
 from ptdq.host.clock import Laps, TimeLimit
 from ptdq.host.lock import MachineLock
 from ptdq.host.process import own_children
+from ptdq.inputs.documents import RawDocuments
 from ptdq.measure.beginning import describe_run, lay_out
 from ptdq.measure.conditions import note_conditions, take_machine
 from ptdq.measure.progress import TerminalProgress
@@ -84,7 +85,7 @@ def run_benchmark(
     laps.lap("demo")
     raw = load_data.submit(sources).result()
     # Quoted: Prefect would look for futures in each of the documents.
-    loaded = load_model.submit(sources, quote(raw)).result()
+    loaded = load_model.submit(sources, cast(RawDocuments, quote(raw))).result()
     del raw
     chosen = keep_long_enough(request.chosen, max(parameters.max_length), loaded.checkpoint.max_positions)
     say_skipped(chosen.skipped, log.warning)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from ptdq.cli.options import given_options, options_of
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
 
 OPTIONS = (
     "batch_size", "revision", "model_loader", "trust_remote_code", "text_column", "label_column",
@@ -59,4 +62,5 @@ def evaluate(
 
     chosen = sharded_evaluation.with_options(task_runner=make_runner(workers, scheduler))
     given = given_options(options) | {"variant": [variant], "max_length": [max_length]}
-    finish(chosen(make_parameters(given), shard_documents, return_state=True))
+    state = chosen(make_parameters(given), shard_documents, return_state=True)
+    finish(cast("State[Any]", state))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import get_run_context
@@ -28,7 +28,7 @@ def current_flow_run() -> FlowRun | None:
     return get_run_context().flow_run  # type: ignore[union-attr]
 
 
-def current_task_runner() -> TaskRunner[object]:
+def current_task_runner() -> TaskRunner[Any]:
     """What runs the tasks of the flow that calls this."""
     return get_run_context().task_runner  # type: ignore[union-attr]
 

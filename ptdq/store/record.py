@@ -269,7 +269,7 @@ def check_same(
     """
     record = read(files)
     before = record.machine.model_dump()
-    parameters = defaults | record.parameters
+    parameters = {**defaults, **record.parameters}
     changes = [
         *((name, parameters.get(name), value) for name, value in asked.items()),
         *((name, before[name], value) for name, value in machine.items()),
