@@ -3,11 +3,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := dev,torchao,onnx,openvino,dask
+EXTRAS := dev,docs,torchao,onnx,openvino,dask
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS := 300
 
-.PHONY: demo test test-all check bench bench-variants bench-growth install constraints clean help
+.PHONY: demo test test-all check docs bench bench-variants bench-growth install constraints clean help
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -32,10 +32,14 @@ test: install ## the tests, without those that take minutes each
 test-all: install ## every test: also several machines, faults of the machine, a schedule at its hour
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-check: install ## formatting, lint, types
+check: install ## formatting, lint, types, docs
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(MAKE) --no-print-directory docs
+
+docs: install ## the documentation site, into site/; a broken link is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 bench: install ## the flow's own cost, A/A and A/B for real (the machine must be otherwise idle)
 	@$(BIN)/python -m tests.benchmarks.bench
@@ -52,4 +56,4 @@ constraints: ## pin what is installed now
 	} > constraints.txt
 
 clean: ## remove .venv and caches of tools (not the results)
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -12,15 +12,20 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from ptdq.inputs.source import (
-    WEIGHTS,
+from ptdq.variants import (
+    Calibration,
+    Predictor,
+    Prepared,
+    Settings,
     Source,
+    Variant,
     assign_tensors,
     leaf_modules,
     torch_predictor,
     write_weights,
 )
-from ptdq.variants.base import Calibration, Predictor, Prepared, Settings, Variant
+
+WEIGHTS = "half.safetensors"
 
 
 class HalfStored(Variant):
@@ -39,7 +44,7 @@ class HalfStored(Variant):
         return Prepared(predict, converted=names, kept_float=[], module=module)
 
     def load(self, directory: Path, settings: Settings) -> Predictor:
-        module = Source.open(directory).skeleton()
+        module = Source.open(directory, settings).skeleton()
         tensors = {name: tensor.float() for name, tensor in load_file(directory / WEIGHTS).items()}
         assign_tensors(module, tensors, directory / WEIGHTS)
         return torch_predictor(module)

@@ -24,7 +24,7 @@ from ptdq.inputs.documents import RawDocuments
 from ptdq.measure.beginning import describe_run, lay_out
 from ptdq.measure.conditions import note_conditions, take_machine
 from ptdq.measure.progress import TerminalProgress
-from ptdq.measure.request import Request, check_request
+from ptdq.measure.run_request import Request, check_request
 from ptdq.measure.stage import make_stage
 from ptdq.orchestration.artifacts import PrefectProgress
 from ptdq.orchestration.cancelling import heeded

@@ -13,12 +13,12 @@ from typing import Any
 from prefect import flow, get_run_logger
 
 from ptdq.matrix.collect import check_runs, collect
-from ptdq.matrix.parameters import MatrixParameters
 from ptdq.matrix.plan import completed_runs, plan_runs
 from ptdq.orchestration.artifacts import publish_matrix
 from ptdq.orchestration.deployments import check_machines, run_on_machines
 from ptdq.orchestration.ending import completed, ended
 from ptdq.orchestration.flow_run import current_flow_run, directory_for
+from ptdq.parameters.matrix import MatrixParameters
 from ptdq.report.machines import document, machine_rows
 from ptdq.store import matrix_record
 from ptdq.store.disk import write_text

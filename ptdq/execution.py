@@ -1,34 +1,51 @@
-"""A run from the command line: its input checked, then the flow, then its tables on the terminal."""
+"""A run as a function: its input checked before Prefect starts, the flow, and how it ended."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import click
-
 from ptdq.errors import GateFailed, RunFailed, UserError
-from ptdq.parameters import DEMO, Parameters
+from ptdq.parameters import DEMO, Parameters, Purpose, default_values, make_parameters, names
+from ptdq.store import record
 from ptdq.store.layout import RunFiles, open_run
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
 
-def execute(parameters: Parameters, resume: bool = False) -> None:
-    """Run the flow and raise what it failed with; print the run's directory last.
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended.
+
+    Attributes:
+        directory: of its files, where there is a report.
+        error: what it failed with; None where all went well.
+    """
+
+    directory: Path | None
+    error: RunFailed | GateFailed | None
+
+
+def execute(parameters: Parameters, resume: bool = False) -> Ended:
+    """Check the input, and run the flow to its end.
 
     Raises:
-        UserError, RunFailed, GateFailed: as the flow ended.
+        UserError: the input is wrong; nothing was measured.
+        RunFailed: the run was cancelled.
+        Exception: what Prefect failed with, with a note on how to resume the run.
     """
     check_input(parameters, resume)
     from ptdq.flows.benchmark import quantization_benchmark
-    from ptdq.report.terminal import console, show
+    from ptdq.orchestration.server import api
 
     started = time.time()
     try:
-        state = cast("State[Any]", quantization_benchmark(parameters, resume=resume, return_state=True))
+        with api():
+            state = cast("State[Any]", quantization_benchmark(parameters, resume, return_state=True))
     except Exception as error:
         directory = _broken_off(parameters, started)
         if directory is not None:
@@ -39,14 +56,35 @@ def execute(parameters: Parameters, resume: bool = False) -> None:
     result = state.result(raise_on_failure=False)
     if isinstance(result, UserError):
         raise result
-    directory = _directory(result, parameters)
-    if directory is not None:
-        show(open_run(directory), console())
-        click.echo(str(directory))
     if isinstance(result, RunFailed | GateFailed):
-        raise result
+        return Ended(Path(result.directory) if result.directory is not None else None, result)
     if isinstance(result, BaseException):
-        raise RunFailed(f"{type(result).__name__}: {result}") from result
+        failed = RunFailed(f"{type(result).__name__}: {result}")
+        failed.__cause__ = result
+        return Ended(None, failed)
+    return Ended(Path(result), None)
+
+
+def fixed(asked: Iterable[str]) -> list[str]:
+    """Those of the parameters that a run which continues cannot change."""
+    free = set(names(Purpose.UNMEASURED)) - {"run_id"}
+    return [name for name in asked if name not in free]
+
+
+def resumed(run: str | Path, given: Mapping[str, Any]) -> Parameters:
+    """The parameters of a run that was broken off, with those that it may change.
+
+    Args:
+        run: its directory, or its id in the results directory.
+        given: parameters that decide no result.
+
+    Raises:
+        UserError: there is no such run, or a parameter is wrong.
+    """
+    files = open_run(run, Path(str(given.get("results_dir", default_values()["results_dir"]))))
+    values = {**record.read(files).parameters, **given}
+    place = {"run_id": files.run_id, "results_dir": str(files.directory.parent)}
+    return make_parameters(values | place)
 
 
 def check_input(parameters: Parameters, resume: bool) -> None:
@@ -59,7 +97,7 @@ def check_input(parameters: Parameters, resume: bool) -> None:
         UserError: something is wrong; nothing was written but the cache.
     """
     from ptdq.inputs.load import read_data, read_model
-    from ptdq.measure.request import check_request
+    from ptdq.measure.run_request import check_request
 
     files = RunFiles(Path(parameters.results_dir) / (parameters.run_id or ".new"))
     check_request(parameters, files, resume=resume)
@@ -70,13 +108,5 @@ def check_input(parameters: Parameters, resume: bool) -> None:
 def _broken_off(parameters: Parameters, started: float) -> Path | None:
     """The directory of the run that was just broken off, by its id or as the newest one begun since."""
     records = Path(parameters.results_dir).glob(f"{parameters.run_id or '*'}/run.json")
-    since = [(path.stat().st_mtime, path.parent) for path in records if path.stat().st_mtime >= started]
-    return max(since, default=(0.0, None))[1]
-
-
-def _directory(result: Any, parameters: Parameters) -> Path | None:
-    if isinstance(result, str):
-        return Path(result)
-    if isinstance(result, RunFailed | GateFailed) and result.directory is not None:
-        return Path(result.directory)
-    return None
+    begun = [(path.stat().st_mtime, path.parent) for path in records]
+    return max((run for run in begun if run[0] >= started), default=(0.0, None))[1]

@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from ptdq.demo import build
 from ptdq.demo.build import DemoFiles
 from ptdq.orchestration.failures import plain_failure
-from ptdq.store.cache import cache_root
+from ptdq.store.cache import private_cache
 
 
 @task(name="make_demo", cache_policy=NO_CACHE)
@@ -16,6 +16,6 @@ from ptdq.store.cache import cache_root
 def make_demo() -> DemoFiles:
     """The embedded default: corpus, tokenizer and a small BERT trained on it, made or found."""
     get_run_logger().info("the embedded default: from the cache, or made now (under a minute)")
-    files = build.make_demo(cache_root() / "demo")
+    files = build.make_demo(private_cache() / "demo")
     get_run_logger().info("accuracy of its float32 model on held-out documents: %.3f", files.accuracy)
     return files

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from ptdq.measure.cell import read_failure
 from ptdq.measure.design import Cell, Design
+from ptdq.measure.watch import clock_flags
 from ptdq.statistics import drift, quality, summary
 from ptdq.store.layout import RunFiles
 from ptdq.store.schema import READ_BACK
@@ -59,6 +60,7 @@ def write_cell_tables(
         table = read_table(path)
         tables.append(table)
         measured = table.filter(pa.compute.invert(table["warmup"]))
+        row["kind"] = table["kind"][0].as_py()
         row |= {"status": "ok", "core": table["core"][0].as_py(), **_latencies(measured)}
         row["warmup_documents"] = table.num_rows - measured.num_rows
         facts = table_metadata(table)["facts"]
@@ -138,6 +140,7 @@ def flags(row: dict[str, Any]) -> list[str]:
     if row.get("step_at") is not None:
         ratio = row["step_ratio"]
         found.append(f"times shift by a factor of {ratio:.2f} at document {row['step_at']}")
+    found += clock_flags(row)
     if row.get("drift"):
         found.append(f"times still drift by {np.expm1(row['drift']):+.0%} at the end of the cell")
     return found

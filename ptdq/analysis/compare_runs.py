@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from ptdq import numbers
 from ptdq.analysis import tables
 from ptdq.analysis.comparisons import Measured, read_measured
+from ptdq.parameters import Purpose, names
 from ptdq.statistics.noise import NoiseFloor, judge, noise_floor
 from ptdq.statistics.paired_quality import compare_predictions, holm
 from ptdq.statistics.ratios import speed_up, speed_up_of_medians
@@ -232,12 +233,9 @@ def differences(old: Run, new: Run) -> list[str]:
         "system": ("machine", "system"),
         "governor": ("machine", "governor"),
     }
-    paths |= {
-        name: ("parameters", name)
-        for name in ("engine", "modules", "keep_float", "granularity", "limit", "seed", "repeats")
-    }
-    names = sorted({*old.get("versions", default={}), *new.get("versions", default={})})
-    paths |= {name: ("versions", name) for name in names}
+    paths |= {name: ("parameters", name) for name in names(Purpose.EXPLAINS)}
+    packages = {*old.get("versions", default={}), *new.get("versions", default={})}
+    paths |= {name: ("versions", name) for name in sorted(packages)}
     return _code_differences(old, new) + [
         f"{what}: {_short(old.get(*path))} before, {_short(new.get(*path))} now"
         for what, path in paths.items()

@@ -1,4 +1,8 @@
-"""The command line. Options of ``run`` are the fields of :class:`ptdq.parameters.Parameters`.
+"""The command ``ptdq``: finds the command asked for, and turns errors into exit statuses.
+
+A command NAME is the object ``command`` of the module ``ptdq/cli/NAME.py``, and one line of
+:data:`COMMANDS` here. A module is imported when its command is used, and its heavy imports are inside
+its function, so that help and mistakes are answered at once.
 
 Exit status: 0 good, 1 the run failed, 2 the input is wrong, 3 gates failed (no variant passes all of
 its gates) or ``compare`` found a regression, 130 interrupted. The verdict alone does not change it. Logs
@@ -7,38 +11,81 @@ go to standard error; ``run`` and ``demo`` print the run's directory on the last
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import click
 
-from ptdq.cli.commands import register
-from ptdq.cli.evaluate import evaluate
-from ptdq.cli.matrix import matrix
-from ptdq.cli.options import given_options, parameter_options
-from ptdq.cli.sensitivity import sensitivity
 from ptdq.errors import GateFailed, RunFailed, UserError
 from ptdq.host.process import search_path
+from ptdq.orchestration.environment import set_defaults
 
-RUN_FAILED, INPUT_WRONG, GATE_FAILED = 1, 2, 3
+RUN_FAILED, INPUT_WRONG, GATE_FAILED, INTERRUPTED = 1, 2, 3, 130
+
+COMMANDS: dict[str, dict[str, str]] = {
+    "Measure": {
+        "run": "Measure variants of a model side by side.",
+        "demo": "The same on the embedded default: a synthetic corpus and a small BERT.",
+        "sensitivity": "Find the modules that lose quality in int8.",
+        "evaluate": "Evaluate one variant on a file of any size, in shards.",
+        "matrix": "Measure models on several machines.",
+    },
+    "Look at runs": {
+        "show": "Print the tables of a run.",
+        "report": "Rebuild the report of a run.",
+        "compare": "Say what changed from one run to another.",
+        "history": "Show how latency and quality went from run to run.",
+    },
+    "Use and keep": {
+        "export": "Write a measured variant for serving, without ptdq.",
+        "baseline": "Mark a run as the one that later runs are compared with.",
+        "prune": "Drop the rows of documents of old runs.",
+    },
+    "This machine": {
+        "variants": "List the variants, and which are installed.",
+        "doctor": "Check this machine before the first run.",
+    },
+}
+"""Heading, name and one line of help for each command."""
+
+
+class Commands(click.Group):
+    """The group whose commands are modules of this package."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for group in COMMANDS.values() for name in group]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        return cast(click.Command, importlib.import_module(f"ptdq.cli.{cmd_name}").command)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for heading, commands in COMMANDS.items():
+            with formatter.section(heading):
+                formatter.write_dl(list(commands.items()))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ptdq")
+def cli() -> None:
+    """Is the quantized text classifier faster, smaller and as good? Measured, with intervals."""
 
 
 def main() -> None:
     """Entry point of the command ``ptdq``."""
-    # Set before Prefect is imported: its ephemeral server may take long to start on a busy
-    # machine, and nothing is to leave the machine unasked.
-    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "300")
+    set_defaults()
     # A user's own modules (model_loader, variants) are found from where the command is run.
     os.environ["PYTHONPATH"] = search_path()
     sys.path.append(str(Path.cwd()))
     try:
-        status = cli.main(standalone_mode=False)
+        status = cli.main(prog_name="ptdq", standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
-        status = 130
+        status = INTERRUPTED
     except click.ClickException as error:
         error.show()
         status = error.exit_code
@@ -59,109 +106,3 @@ def main() -> None:
         silence()
         status = RUN_FAILED
     sys.exit(status if isinstance(status, int) else 0)
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="ptdq")
-def cli() -> None:
-    """Is the quantized text classifier faster, smaller and as good? Measured, with intervals."""
-
-
-@cli.command()
-@click.option("--config", type=click.Path(path_type=Path), help="YAML or JSON file of parameters.")
-@click.option("--resume", metavar="RUN", help="Go on with a run that was broken off.")
-@parameter_options
-def run(config: Path | None, resume: str | None, **options: Any) -> None:
-    """Measure variants side by side; options go before the config file, which goes before defaults."""
-    from ptdq.execution import execute
-    from ptdq.parameters import make_parameters, read_config
-
-    given = given_options(options)
-    if resume is not None:
-        from ptdq.store import record
-        from ptdq.store.layout import open_run
-        from ptdq.store.record import UNMEASURED
-
-        asked = [*(["config"] if config is not None else []), *given]
-        if fixed := [name for name in asked if name not in UNMEASURED]:
-            raise UserError(
-                f"{fixed[0]}: a run goes on as it began; leave --{fixed[0].replace('_', '-')} out, or "
-                "start a new run"
-            )
-
-        files = open_run(resume, Path(str(given.get("results_dir", "results"))))
-        values = record.read(files).parameters | given
-        values |= {"run_id": files.run_id, "results_dir": str(files.directory.parent)}
-        execute(make_parameters(values), resume=True)
-        return
-    values = read_config(config) if config is not None else {}
-    execute(make_parameters(values | given))
-
-
-@cli.command()
-@parameter_options
-def demo(**options: Any) -> None:
-    """Run the benchmark on the embedded default: a synthetic corpus and a small BERT, made here."""
-    from ptdq.execution import execute
-    from ptdq.parameters import DEMO_VALUES, make_parameters
-
-    execute(make_parameters(DEMO_VALUES | given_options(options)))
-
-
-@cli.command()
-@click.argument("run_name", metavar="RUN")
-@click.option("--results-dir", default="results", type=click.Path(path_type=Path))
-def report(run_name: str, results_dir: Path) -> None:
-    """Rebuild the report of RUN (a directory, or an id) from its tables."""
-    from ptdq.report import build_report
-    from ptdq.report.summary import write_summary
-    from ptdq.store.layout import open_run
-
-    files = open_run(run_name, results_dir)
-    write_summary(files)
-    click.echo(str(build_report(files).path))
-
-
-@cli.command()
-@click.argument("run_name", metavar="RUN")
-@click.option("--results-dir", default="results", type=click.Path(path_type=Path))
-def show(run_name: str, results_dir: Path) -> None:
-    """Print the tables of RUN (a directory, or an id)."""
-    from ptdq.report.terminal import console
-    from ptdq.report.terminal import show as show_run
-    from ptdq.store.layout import open_run
-
-    show_run(open_run(run_name, results_dir), console())
-
-
-@cli.command()
-def variants() -> None:
-    """List the variants: what each does, what it needs, whether it is installed here."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    from ptdq.report.terminal import console
-    from ptdq.variants import registry
-
-    table = Table("variant", "what it does", "needs", "installed")
-    for name in registry.names():
-        try:
-            variant = registry.get(name)
-        except UserError as error:
-            # One of another package that is broken: the others are listed all the same.
-            table.add_row(name, escape(str(error)), "-", "no")
-            continue
-        missing = registry.missing_packages(variant)
-        table.add_row(
-            name,
-            variant.summary,
-            ", ".join(variant.requires) or "-",
-            "yes" if not missing else registry.install_hint(variant),
-        )
-    console().print(table)
-
-
-register(cli)
-cli.add_command(matrix)
-cli.add_command(evaluate)
-cli.add_command(sensitivity)

@@ -1,52 +1,69 @@
-"""Options of the command line from the fields of :class:`ptdq.parameters.Parameters`."""
+"""Options of the commands: from the fields of a model of parameters, and those that several share."""
 
 from __future__ import annotations
 
 import types
 import typing
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, Literal
 
 import click
+from pydantic import BaseModel
 
-from ptdq.parameters import Parameters
+from ptdq.parameters import Parameters, option_name
 
-
-def parameter_options(function: Any) -> Any:
-    """Add an option for each field. Values are validated by the model alone."""
-    return options_of(Parameters.model_fields)(function)
-
-
-def options_of(names: Iterable[str]) -> Callable[[Any], Any]:
-    """Add an option for each of these fields."""
-
-    def decorate(function: Any) -> Any:
-        for name in reversed(list(names)):
-            function = _option(name)(function)
-        return function
-
-    return decorate
+CONFIG = click.option(
+    "--config", type=click.Path(path_type=Path), help="YAML or JSON file of parameters."
+)
+RESULTS = click.option(
+    "--results-dir", default="results", show_default=True, help="Directory of the runs."
+)
+RESULTS_OR_URL = click.option(
+    "--results-dir",
+    default="results",
+    show_default=True,
+    help="Directory of the runs, or an fsspec URL such as s3://bucket/results.",
+)
 
 
-def _option(name: str) -> Callable[[Any], Any]:
-    field = Parameters.model_fields[name]
-    kind = field.annotation
+def takes(
+    names: Iterable[str], kind: type[BaseModel] = Parameters
+) -> Callable[[click.Command], click.Command]:
+    """Add to a command the options of these parameters, but for those that it declares itself.
+
+    Args:
+        names: fields of ``kind``, which alone validates the values.
+        kind: the model of the parameters.
+    """
+
+    def add(command: click.Command) -> click.Command:
+        declared = {parameter.name for parameter in command.params}
+        command.params += [_option(kind, name) for name in names if name not in declared]
+        return command
+
+    return add
+
+
+def _option(kind: type[BaseModel], name: str) -> click.Option:
+    field = kind.model_fields[name]
     text = field.description or ""
     default = field.default
     # By identity: 0 equals False, and is a default worth telling.
     if not field.is_required() and default is not None and default is not False and default != []:
         shown = ", ".join(map(str, default)) if isinstance(default, list) else default
         text += f"  [default: {shown}]"
-    option = f"--{name.replace('_', '-')}"
+    option = option_name(name)
     settings: dict[str, Any] = {"default": None, "help": text}
-    if kind is bool:
-        option = f"{option}/--no-{name.replace('_', '-')}"
+    if field.annotation is bool:
         if name.startswith("no_"):
-            option, settings["is_flag"] = f"--{name.replace('_', '-')}", True
+            settings["is_flag"] = True
+        else:
+            option = f"{option}/--no-{name.replace('_', '-')}"
     else:
-        settings["metavar"] = _metavar(kind)
-        settings["multiple"] = typing.get_origin(kind) is list
-    return click.option(option, name, **settings)
+        settings["metavar"] = _metavar(field.annotation)
+        settings["multiple"] = typing.get_origin(field.annotation) is list
+    return click.Option([option, name], **settings)
 
 
 def _metavar(kind: Any) -> str:

@@ -7,21 +7,15 @@ from typing import Any
 
 import click
 
-from ptdq.cli.options import given_options, options_of
-from ptdq.parameters import Parameters, make_parameters, read_config
+from ptdq.cli.measuring import measure as measure_run
+from ptdq.cli.options import given_options, takes
+from ptdq.parameters import Parameters, Purpose, default_values, make_parameters, names, read_config
 
-# Of a run's parameters, those that mean something here and have the same default.
-_SHARED = (
-    "model", "data", "revision", "model_loader", "trust_remote_code", "text_column", "label_column",
-    "label_map", "encoding", "engine", "modules", "keep_float", "granularity", "cores", "seed",
-    "max_wait", "run_timeout", "results_dir", "run_id",
-)  # fmt: skip
-_RUN_ONLY = ("run_id", "limit")
-_HERE_ONLY = ("max_length", "cores", "max_wait", "run_timeout")
 LENGTH, DOCUMENTS = 128, 500
 
 
-@click.command()
+@takes(names(Purpose.SENSITIVITY))
+@click.command("sensitivity")
 @click.option("--config", type=click.Path(path_type=Path), help="YAML or JSON file, as `ptdq run` takes.")
 @click.option(
     "--by",
@@ -43,8 +37,7 @@ LENGTH, DOCUMENTS = 128, 500
     "--margin",
     "margin",
     type=float,
-    help="Share of float32's weighted F1 that must be kept.  "
-    f"[default: {Parameters.model_fields['margin'].default}]",
+    help=f"Share of float32's weighted F1 that must be kept.  [default: {default_values()['margin']}]",
 )
 @click.option(
     "--calibration-data",
@@ -57,8 +50,7 @@ LENGTH, DOCUMENTS = 128, 500
     help="Then measure the choice, if there is one, as `ptdq run` with that configuration does: the last "
     "line is the run's directory, and the exit status is the run's.",
 )
-@options_of(_SHARED)
-def sensitivity(config: Path | None, by: Any, measure: bool, **options: Any) -> None:
+def command(config: Path | None, by: Any, measure: bool, **options: Any) -> None:
     """Find the modules that cost quality in int8, what each gains, and what should stay float.
 
     Each module is quantized alone, its outputs are compared with float32's, and it is timed in both.
@@ -73,22 +65,30 @@ def sensitivity(config: Path | None, by: Any, measure: bool, **options: Any) -> 
     asked = given_options(options)
     if "max_length" in asked:
         asked["max_length"] = [asked["max_length"]]
-    # Of a configuration, the name and the sample are the run's.
-    shared = {"max_length": [LENGTH]} | {k: v for k, v in configured.items() if k not in _RUN_ONLY}
-    parameters = make_parameters(shared | {"limit": DOCUMENTS} | asked)
-    parameters = parameters.model_copy(update={"max_length": [max(parameters.max_length)]})
-    # A run on this sample of the data would be no test of a choice made on it, so it stays here.
-    run = (
-        {"max_length": parameters.max_length}
-        | {k: v for k, v in asked.items() if k not in (*_RUN_ONLY, *_HERE_ONLY)}
-        | {k: v for k, v in configured.items() if k not in asked or k in (*_RUN_ONLY, *_HERE_ONLY)}
+    parameters = of_study(configured, asked)
+    study, subject, directory = run_sensitivity(
+        parameters,
+        by,
+        of_run(configured, asked, parameters),
+        say=lambda text: click.echo(text, err=True),
     )
-    found, subject, directory = run_sensitivity(
-        parameters, by, run, say=lambda text: click.echo(text, err=True)
-    )
-    show(found, subject, directory, console())
+    show(study, subject, directory, console())
     click.echo(str(directory))
-    if measure and worth_a_run(found):
-        from ptdq.execution import execute
+    if measure and worth_a_run(study):
+        measure_run(make_parameters(read_config(directory / CONFIG)))
 
-        execute(make_parameters(read_config(directory / CONFIG)))
+
+def of_study(configured: dict[str, Any], asked: dict[str, Any]) -> Parameters:
+    """Parameters of the study: the options, before those of a configuration that are not the run's."""
+    shared = {k: v for k, v in configured.items() if k not in names(Purpose.RUN_ONLY)}
+    parameters = make_parameters({"max_length": [LENGTH], "limit": DOCUMENTS} | shared | asked)
+    return parameters.model_copy(update={"max_length": [max(parameters.max_length)]})
+
+
+def of_run(configured: dict[str, Any], asked: dict[str, Any], study: Parameters) -> dict[str, Any]:
+    """Parameters of a run that measures the choice: the configuration, and options that are its too.
+
+    The sample of the study is not among them: a run on it would be no test of a choice made on it.
+    """
+    shared = {k: v for k, v in asked.items() if k not in names(Purpose.STUDY_ONLY)}
+    return {"max_length": study.max_length} | configured | shared

@@ -9,17 +9,16 @@ from ptdq.inputs.checkpoint import Checkpoint
 from ptdq.inputs.documents import read_label_map
 from ptdq.inputs.load import open_model
 from ptdq.inputs.stream import split_documents
-from ptdq.measure.request import choose_settings
-from ptdq.parameters import ALL, DEMO, Parameters
+from ptdq.measure.run_request import choose_settings
+from ptdq.parameters import ALL, DEMO, Parameters, Purpose, names
 from ptdq.store import evaluation_record
 from ptdq.store.layout import ShardFiles
 from ptdq.variants import registry
 from ptdq.variants.preparation import preparation_log, prepare_variant
 
-ASKED = {
-    "model", "revision", "data", "text_column", "label_column", "label_map", "encoding", "variant",
-    "max_length", "batch_size", "engine", "modules", "keep_float", "keep_float_mixed", "granularity",
-}  # fmt: skip
+ASKED = {"model", "data", "variant", "max_length"} | set(
+    names(Purpose.EVALUATE, without=[Purpose.UNMEASURED])
+)
 """Parameters that decide the result."""
 
 
@@ -91,6 +90,8 @@ def prepare(
     return ShardRequest(
         directory=files.directory,
         artifact=prepared.artifact.directory,
+        digest=prepared.artifact.digest,
+        settings=prepared.artifact.settings,
         variant=variant,
         max_length=max_length,
         batch_size=parameters.batch_size,

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from ptdq.host.machine import peak_rss_bytes
 from ptdq.store.layout import ShardFiles
 from ptdq.store.tables import make_table_of_columns, table_metadata, write_table
+from ptdq.variants.base import Settings
 
 Ints = NDArray[np.int64]
 
@@ -33,11 +34,15 @@ class ShardRequest:
     Attributes:
         directory: of the evaluation; all workers see it.
         artifact: directory of the prepared variant; all workers see it.
+        digest: content that the artifact must have.
+        settings: what it was prepared with, as the parameters have it.
         classes: number of classes.
     """
 
     directory: Path
     artifact: Path
+    digest: str
+    settings: Settings
     variant: str
     max_length: int
     batch_size: int
@@ -112,34 +117,28 @@ def score_shard(request: ShardRequest, number: int) -> ShardResult:
 
 
 def _predict(request: ShardRequest, texts: list[str]) -> tuple[NDArray[np.float32], Ints]:
-    tokenizer, predict = _load(request.artifact, request.variant)
+    tokenizer, predict = _load(request.artifact, request.digest, request.settings, request.variant)
     logits = np.empty((len(texts), request.classes), np.float32)
     tokens = np.empty(len(texts), np.int64)
     # In the order of the file: int8 activations share a scale within a batch, so that another
     # grouping would be another result.
     for first in range(0, len(texts), request.batch_size):
         rows = slice(first, first + request.batch_size)
-        encoding = tokenizer(
-            texts[rows],
-            max_length=request.max_length,
-            truncation=True,
-            padding=True,
-            return_tensors="np",
-        )
-        logits[rows] = predict(encoding)
-        tokens[rows] = encoding["attention_mask"].sum(axis=1)
+        encoded = tokenizer(texts[rows], request.max_length)
+        logits[rows] = predict(encoded.inputs)
+        tokens[rows] = encoded.lengths
     return logits, tokens
 
 
 @functools.lru_cache(maxsize=1)
-def _load(directory: Path, variant: str) -> tuple[Any, Any]:
+def _load(directory: Path, digest: str, settings: Settings, variant: str) -> tuple[Any, Any]:
     """Tokenizer and model of an artifact; a process keeps them from shard to shard."""
     import torch
 
     from ptdq.variants import registry
     from ptdq.variants.artifact import open_artifact
 
-    artifact = open_artifact(directory)
+    artifact = open_artifact(directory, settings, digest)
     torch.set_num_threads(artifact.settings.threads)
     torch.backends.quantized.engine = artifact.settings.engine
     return artifact.tokenizer(), registry.get(variant).load(directory, artifact.settings)

@@ -10,14 +10,13 @@ from pathlib import Path
 
 from ptdq.errors import UserError
 from ptdq.export.card import model_card
-from ptdq.export.source import AGAIN, measured_artifact
-from ptdq.inputs.source import Source
+from ptdq.export.source import measured_artifact
 from ptdq.runtimes import LOAD, RUNTIME
 from ptdq.store.disk import write_json, write_text
 from ptdq.store.layout import RunFiles
 from ptdq.store.run import Run, load
 from ptdq.variants import registry
-from ptdq.variants.artifact import intact
+from ptdq.variants.artifact import open_artifact
 
 ARTIFACT = "artifact"
 REQUIREMENTS = "requirements.txt"
@@ -48,11 +47,7 @@ def export(files: RunFiles, name: str, out: Path) -> Path:
             new.mkdir()
             shutil.copytree(artifact.directory, new / ARTIFACT)
             # The copy is looked at, not the entry: that could still change in between.
-            if not intact(new / ARTIFACT):
-                raise UserError(
-                    f"run '{files.run_id}': its artifact of {name} in the cache "
-                    f"({artifact.directory}) is damaged; {AGAIN}"
-                )
+            open_artifact(new / ARTIFACT, artifact.settings, artifact.digest)
             # The cache keeps its entries to itself.
             (new / ARTIFACT).chmod(new.stat().st_mode)
             for place, path in loader.items():
@@ -61,7 +56,7 @@ def export(files: RunFiles, name: str, out: Path) -> Path:
             write_text(new / REQUIREMENTS, "".join(f"{line}\n" for line in needs))
             write_json(new / "classifier.json", _facts(run, name))
             # Eager runtimes build the torch module; the others have a graph of their own.
-            own = Source.open(artifact.directory).loader if "eager.py" in variant.exported else None
+            own = artifact.settings.loader if "eager.py" in variant.exported else None
             write_text(new / "README.md", model_card(run, name, variant.summary, artifact, own))
             if target.exists():
                 target.rmdir()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ptdq.errors import UserError
 from ptdq.store.cache import cache_root
+from ptdq.store.disk import read_json
 from ptdq.store.run import Row, Run
 from ptdq.variants.artifact import MANIFEST, Artifact, open_artifact
-from ptdq.variants.base import Variant
+from ptdq.variants.base import Settings, Variant
 
 AGAIN = "make it again with `ptdq run` and export that run"
 
@@ -18,18 +19,21 @@ def measured_artifact(run: Run, name: str, variant: Variant) -> Artifact:
         UserError: the run is not finished, has no figures of the variant, or its artifact is gone.
     """
     row = _measured(run, name)
-    for manifest in sorted((cache_root() / "artifacts").glob(f"[!.]*/{MANIFEST}")):
+    allowed = (run.get("parameters", "model_loader"), bool(run.get("parameters", "trust_remote_code")))
+    for path in sorted((cache_root() / "artifacts").glob(f"[!.]*/{MANIFEST}")):
         try:
-            found = open_artifact(manifest.parent)
+            manifest = read_json(path)
+            if (manifest.get("variant"), manifest.get("digest")) != (variant.name, row["digest"]):
+                continue
+            settings = Settings.from_json(manifest["settings"])
+            if (settings.loader, settings.trust_remote_code) == allowed:
+                # The digest that the run recorded, against files and manifest as they are.
+                return open_artifact(path.parent, settings, row["digest"])
         except (UserError, KeyError, TypeError):
-            continue  # damaged, or of another version of ptdq: it is not the one
-        # The same content may have been made with other settings: of these the engine matters later.
-        mine = (found.variant, found.digest, found.settings.engine)
-        if mine == (variant.name, row["digest"], row["engine"]):
-            return found
+            continue  # damaged, changed, or of another version of ptdq: it is not the one
     raise UserError(
-        f"run '{run.files.run_id}': its artifact of {name} is not in the cache ({cache_root()}) any "
-        f"more, or damaged; {AGAIN}"
+        f"run '{run.files.run_id}': its artifact of {name} is no longer in the cache ({cache_root()}), "
+        f"or was changed there; {AGAIN}"
     )
 
 

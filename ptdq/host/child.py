@@ -12,7 +12,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,3 +48,48 @@ def read_request(arguments: list[str]) -> tuple[dict[str, Any], Callable[[int], 
             os.write(pipe, b"%d\n" % done)
 
     return request, report
+
+
+@contextlib.contextmanager
+def absent(*names: str) -> Iterator[None]:
+    """Inside, these packages look as though they were not installed, unless they are imported already.
+
+    For libraries that import others where they find them, without a need of ours.
+    """
+    finder = _Absent(names)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+class _Absent:
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name in self._names:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+def meet(directory: Path, name: str, count: int, seconds: float, began: float | None = None) -> bool:
+    """Wait until ``count`` processes have come to ``directory``; whether they did in time.
+
+    Args:
+        directory: where each leaves a file of its name.
+        name: of this one.
+        count: how many there are.
+        seconds: to wait at most.
+        began: files from before (an attempt that was broken off) are not counted; seconds since the
+            epoch, by default a quarter of an hour ago.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / name).write_bytes(b"")
+    oldest = time.time() - 900 if began is None else began
+    end = time.monotonic() + seconds
+    while sum(path.stat().st_mtime >= oldest for path in directory.iterdir()) < count:
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.002)
+    return True

@@ -1,10 +1,15 @@
-"""One benchmark at a time per machine: a lock of the host, and a look at what else runs on it.
+"""One benchmark at a time per machine: a lock of the host.
 
-The lock is ``flock`` on one file, ``$PTDQ_LOCK``, else ``/tmp/ptdq.lock`` (else the system's temporary
-directory), for all users of the machine. The kernel releases it when the process that holds it ends,
-however it ends, so nothing has to be cleaned up after a crash. What is written in the file only says
-who holds it. Containers and services with a ``/tmp`` of their own share a machine but not this file:
-set ``PTDQ_LOCK`` to a path that all of them see. Runs with cores of their own may use a file each.
+The lock is ``flock`` on one file: ``$PTDQ_LOCK``, else ``/tmp/ptdq.lock``, for all users of the machine.
+Where that file belongs to another user, who may be a stranger, it is ``/tmp/ptdq-UID/lock`` instead: then
+runs of different users are not kept apart, unless ``PTDQ_LOCK`` names a file that they share. The kernel
+releases the lock when the process that holds it ends, however it ends, so nothing has to be cleaned up
+after a crash. What is written in the file only says who holds it. Containers and services with a ``/tmp``
+of their own share a machine but not this file: set ``PTDQ_LOCK`` to a path that all of them see. Runs
+with cores of their own may use a file each.
+
+Nothing about the file is trusted: it must be a regular file with one name, so that neither a pipe can
+block us nor a hard link make us empty another file, and its text is shown as plain text.
 
 Where the system has no ``flock`` (Windows), runs are not kept apart, and :attr:`MachineLock.held`
 says so.
@@ -17,6 +22,7 @@ import getpass
 import json
 import os
 import socket
+import stat
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,6 +32,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ptdq.errors import UserError
+from ptdq.text import plain
 
 try:
     import fcntl
@@ -33,6 +40,10 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 _REMINDER = 600.0
+_GRACE = 1.0
+"""Seconds for which a lock without a holder may only be somebody looking at it."""
+_LONGEST = 4096
+_SHARED = Path("/tmp/ptdq.lock")
 
 
 def lock_path() -> Path:
@@ -40,8 +51,36 @@ def lock_path() -> Path:
     if chosen := os.environ.get("PTDQ_LOCK"):
         return Path(chosen)
     # Not gettempdir() first: it follows TMPDIR, which differs between users.
-    shared = Path("/tmp")
-    return (shared if shared.is_dir() else Path(tempfile.gettempdir())) / "ptdq.lock"
+    if not _SHARED.parent.is_dir():
+        return Path(tempfile.gettempdir()) / _SHARED.name
+    if not hasattr(os, "getuid") or _owner(_SHARED) in (None, 0, os.getuid()):
+        return _SHARED
+    return _own_directory(_SHARED.parent / f"ptdq-{os.getuid()}") / "lock"
+
+
+def _owner(path: Path) -> int | None:
+    """User id of the owner of what has this name; None where nothing has."""
+    try:
+        return path.lstat().st_uid
+    except FileNotFoundError:
+        return None
+
+
+def _own_directory(directory: Path) -> Path:
+    """A directory that this user alone can write.
+
+    Raises:
+        UserError: something else is in its place.
+    """
+    with contextlib.suppress(FileExistsError):
+        directory.mkdir(mode=0o700)
+    found = directory.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise UserError(
+            f"lock {directory}: it is not a directory that only you can write; "
+            "set PTDQ_LOCK to a file of yours"
+        )
+    return directory
 
 
 class MachineLock:
@@ -82,23 +121,23 @@ class MachineLock:
         said, said_at = "", started
         while (descriptor := self._try()) is None:
             waited = time.monotonic() - started
-            found = holder(self.path)
-            if found is None:  # freed meanwhile, or only looked at
-                time.sleep(0.01)
+            by = holder(self.path)
+            if by is None and waited < (_GRACE if max_wait is None else min(_GRACE, max_wait)):
+                time.sleep(0.01)  # released just now, or somebody only looks at it
                 continue
-            who = describe(found)
+            who = "a program that is not ptdq" if by is None else describe(by)
             if max_wait is not None and waited >= max_wait:
                 raise UserError(
                     f"{who} is using this machine; wait for it, or allow more time (max_wait)"
                 )
             if who != said or time.monotonic() - said_at > _REMINDER:
                 said, said_at = who, time.monotonic()
-                say(f"waiting: {who} is using this machine")
+                say(f"waiting: {who} is using this machine (lock {self.path})")
             time.sleep(pause if max_wait is None else min(pause, max(0.0, max_wait - waited)))
         self._descriptor = descriptor
         _write(descriptor, run_id)
         if said:
-            say(f"the machine is free, after {time.monotonic() - started:.0f} s")
+            say(f"the machine is free after {time.monotonic() - started:.0f} s")
 
     def release(self) -> None:
         """Let the next run have the machine; nothing where the lock is not held."""
@@ -141,14 +180,17 @@ def _open(path: Path) -> int:
     """The file, made if need be, for every user; never one behind a symbolic link.
 
     Without O_CREAT where it is there: in a sticky directory, Linux refuses that for files of others.
+
+    Raises:
+        UserError: it cannot be opened, or is no regular file of one name.
     """
-    plain = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     try:
         for _ in range(10):
             with contextlib.suppress(FileNotFoundError):
-                return os.open(path, plain)
+                return _regular(os.open(path, flags), path)
             with contextlib.suppress(FileExistsError):
-                descriptor = os.open(path, plain | os.O_CREAT | os.O_EXCL, 0o666)
+                descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
                 os.fchmod(descriptor, 0o666)  # whatever the umask says
                 return descriptor
     except OSError as error:
@@ -156,6 +198,23 @@ def _open(path: Path) -> int:
             f"lock {path}: {error.strerror}; set PTDQ_LOCK to a file that you may write"
         ) from error
     raise UserError(f"lock {path}: it keeps being made and removed; set PTDQ_LOCK to another file")
+
+
+def _regular(descriptor: int, path: Path) -> int:
+    """The same descriptor, of a regular file with one name.
+
+    Raises:
+        UserError: it is something else; the descriptor is closed.
+    """
+    found = os.fstat(descriptor)
+    # No name at all is a file that was removed since: the next try finds its successor.
+    if stat.S_ISREG(found.st_mode) and found.st_nlink <= 1:
+        return descriptor
+    os.close(descriptor)
+    what = (
+        "it has another name (a hard link)" if stat.S_ISREG(found.st_mode) else "it is not a regular file"
+    )
+    raise UserError(f"lock {path}: {what}; remove it, or set PTDQ_LOCK to another file")
 
 
 def _write(descriptor: int, run_id: str) -> None:
@@ -183,28 +242,29 @@ def holder(path: Path | None = None) -> dict[str, Any] | None:
     if fcntl is None:
         return None
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
+        descriptor = _regular(
+            os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK), path
+        )
+    except (OSError, UserError):
         return None
     try:
         # A shared lock for an instant: it fails while the exclusive one is held.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        with contextlib.suppress(OSError, ValueError):
-            found = json.loads(os.pread(descriptor, 4096, 0))
-            if isinstance(found, dict):
-                return found
+        # Anyone may have written it: text that is nested a thousand times exhausts the parser's stack.
+        with contextlib.suppress(OSError, ValueError, RecursionError):
+            written = json.loads(os.pread(descriptor, _LONGEST, 0))
+            if isinstance(written, dict):
+                return written
         return {}
     finally:
         os.close(descriptor)
     return None
 
 
-def describe(found: dict[str, Any] | None) -> str:
-    """The holder in words."""
-    if not found:
+def describe(by: dict[str, Any] | None) -> str:
+    """The holder in words, as plain text: whoever holds the lock has written it."""
+    if not by:
         return "another run"
-    return (
-        f"run {found.get('run_id')} (pid {found.get('pid')} of {found.get('user')} on "
-        f"{found.get('node')}, since {found.get('since')})"
-    )
+    text = {name: plain(by.get(name), 80) for name in ("run_id", "pid", "user", "node", "since")}
+    return "run {run_id} (pid {pid} of {user} on {node}, since {since})".format(**text)

@@ -28,6 +28,7 @@ from ptdq.inputs.source import (
     read_weights,
     write_weights,
 )
+from ptdq.inputs.tokenizing import make_fast
 from ptdq.store.cache import build_entry, cache_entry, hash_file, mark_used, read_entry
 from ptdq.store.disk import digest_of, write_json
 
@@ -60,6 +61,8 @@ class Checkpoint:
         parameters: number of parameters.
         max_positions: longest input; None where the model sets no bound.
         random_weights: quality figures would mean nothing.
+        loader: what builds the module, as the run's parameters name it.
+        trust_remote_code: whether code that comes with the checkpoint may run, as they say.
     """
 
     name: str
@@ -71,10 +74,12 @@ class Checkpoint:
     parameters: int
     max_positions: int | None
     random_weights: bool
+    loader: str | None = None
+    trust_remote_code: bool = False
 
     @property
     def source(self) -> Source:
-        return Source.open(self.directory)
+        return Source(self.directory, self.loader, self.trust_remote_code)
 
 
 def open_checkpoint(
@@ -116,6 +121,7 @@ def open_checkpoint(
             "loader": loader,
             "trust": trust_remote_code,
             "transformers": importlib.metadata.version("transformers"),
+            "tokenizing": 1,
         }
     )
     target = cache_entry("models", key)
@@ -128,7 +134,16 @@ def open_checkpoint(
 
         facts = build_entry(target, build)
     mark_used(target)
-    return Checkpoint(name, commit, key, target, random_weights=random_weights, **facts)
+    return Checkpoint(
+        name,
+        commit,
+        key,
+        target,
+        random_weights=random_weights,
+        loader=loader,
+        trust_remote_code=trust_remote_code,
+        **facts,
+    )
 
 
 def _locate(name: str, revision: str | None, random_weights: bool) -> tuple[Path, str | None]:
@@ -170,7 +185,24 @@ def _locate(name: str, revision: str | None, random_weights: bool) -> tuple[Path
     return Path(path), commit
 
 
+def _check_links(name: str, directory: Path) -> None:
+    """Raises UserError where a link leads out of the model: it could be any file of this machine.
+
+    The hub's cache is made of links, from ``snapshots/COMMIT`` into ``blobs`` beside it.
+    """
+    allowed = [directory.resolve()]
+    if directory.resolve().parent.name == "snapshots":
+        allowed.append(directory.resolve().parents[1] / "blobs")
+    for path in sorted(directory.iterdir()):
+        if path.is_symlink() and not any(path.resolve().is_relative_to(place) for place in allowed):
+            raise UserError(
+                f"model {name}: {path.name} is a link out of its directory, to {path.resolve()}; "
+                "put the file itself there"
+            )
+
+
 def _check_files(name: str, directory: Path, random_weights: bool, loader: str | None) -> None:
+    _check_links(name, directory)
     if loader is None and not (directory / "config.json").is_file():
         raise UserError(f"model {name}: no config.json in it; is it a checkpoint's directory?")
     if not any((directory / file).is_file() for file in _TOKENIZER_FILES):
@@ -224,6 +256,7 @@ def _normalize(
         tokenizer = source.tokenizer()
     except Exception as error:
         raise UserError(f"model {name}: its tokenizer cannot be loaded ({_line(error)})") from error
+    make_fast(source)
     if source.loader is not None:
         check_forward(source.loader, model, tokenizer("a", return_tensors="np"))
     longest = int(getattr(tokenizer, "model_max_length", 0) or 0)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
 
 from ptdq.errors import UserError
 from ptdq.inputs import documents
 from ptdq.inputs.calibration import CalibrationRequest, check_apart
 from ptdq.inputs.checkpoint import Checkpoint, open_checkpoint
 from ptdq.inputs.documents import Documents, RawDocuments
+from ptdq.parameters import Parameters
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Loaded:
     calibration: CalibrationRequest
 
 
-def read_data(parameters: Any) -> RawDocuments:
+def read_data(parameters: Parameters) -> RawDocuments:
     """Read and check the labelled documents.
 
     Raises:
@@ -39,7 +39,7 @@ def read_data(parameters: Any) -> RawDocuments:
     )
 
 
-def read_model(parameters: Any, raw: RawDocuments) -> Loaded:
+def read_model(parameters: Parameters, raw: RawDocuments) -> Loaded:
     """Find, check and normalize the model; match the labels of the data to its classes.
 
     Raises:
@@ -53,7 +53,7 @@ def read_model(parameters: Any, raw: RawDocuments) -> Loaded:
     return Loaded(checkpoint, stored, _calibration(parameters, raw, max(parameters.max_length)))
 
 
-def open_model(parameters: Any, labels: Sequence[str]) -> Checkpoint:
+def open_model(parameters: Parameters, labels: Sequence[str]) -> Checkpoint:
     """Find, check and normalize the model.
 
     Args:
@@ -96,7 +96,7 @@ def check_module_names(parameter: str, names: Sequence[str], modules: Sequence[s
             raise UserError(f"{parameter}: the model has no module '{name}'; {there}")
 
 
-def _calibration(parameters: Any, raw: RawDocuments, longest: int) -> CalibrationRequest:
+def _calibration(parameters: Parameters, raw: RawDocuments, longest: int) -> CalibrationRequest:
     if parameters.calibration_data is None:
         return CalibrationRequest(None, f"random {longest}", "random token ids", longest)
     given = documents.read_documents(

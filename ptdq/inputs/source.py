@@ -11,10 +11,12 @@ import importlib
 import inspect
 import logging
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -24,10 +26,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ptdq.errors import UserError, line_of
+from ptdq.inputs.arrays import Inputs, Predictor
 from ptdq.runtimes import rebuild
 from ptdq.store.cache import MANIFEST
-from ptdq.store.disk import read_json, write_json
-from ptdq.variants.base import Inputs, Predictor
+from ptdq.store.disk import write_json
 
 # transformers imports torchao where it is installed, which announces on import what it lacks.
 for _noisy in ("torchao", "torch.utils._pytree"):
@@ -41,6 +43,16 @@ OF_CONVOLUTIONS = (
     "(over one dimension, those that an nn.ReLU follows)"
 )
 """What to use for a model that dynamic quantization does little for."""
+
+
+class CodeAllowed(Protocol):
+    """What the run's parameters say of code: :class:`ptdq.variants.base.Settings` does."""
+
+    @property
+    def loader(self) -> str | None: ...
+
+    @property
+    def trust_remote_code(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -60,12 +72,18 @@ class Source:
     trust_remote_code: bool = False
 
     @classmethod
-    def open(cls, directory: Path) -> Source:
-        """The source whose shape :meth:`copy_shape` put into ``directory``."""
-        return cls(directory, **read_json(directory / SHAPE))
+    def open(cls, directory: Path, settings: CodeAllowed) -> Source:
+        """The source whose shape :meth:`copy_shape` put into ``directory``.
+
+        Which code may run is the run's to say: what the directory asks for is not looked at.
+        """
+        return cls(directory, settings.loader, settings.trust_remote_code)
 
     def copy_shape(self, directory: Path) -> None:
-        """Copy all but the weights (configuration, tokenizer) so that :meth:`open` works there."""
+        """Copy all but the weights (configuration, tokenizer) so that :meth:`open` works there.
+
+        ``source.json`` is for the loader of an export, whose user trusts the directory as a whole.
+        """
         for file in self.directory.iterdir():
             if file.is_file() and file.name not in (WEIGHTS, SHAPE, MANIFEST):
                 shutil.copyfile(file, directory / file.name)
@@ -94,7 +112,8 @@ class Source:
     def _build(self) -> nn.Module:
         if self.loader is not None:
             return call_loader(self.loader, self.directory)
-        from transformers import AutoConfig, AutoModelForSequenceClassification
+        with only_needed():
+            from transformers import AutoConfig, AutoModelForSequenceClassification
 
         config = AutoConfig.from_pretrained(
             self.directory, local_files_only=True, trust_remote_code=self.trust_remote_code
@@ -103,6 +122,30 @@ class Source:
             config, dtype=torch.float32, trust_remote_code=self.trust_remote_code
         )
         return cast(nn.Module, model)
+
+
+_UNNEEDED = ("pandas", "scipy", "sklearn", "torchao")
+
+
+@contextmanager
+def only_needed() -> Iterator[None]:
+    """Inside, transformers does not import what it imports only because it is installed.
+
+    None of it is used to classify text, and it takes a worker more time than the artifact does. What
+    None stands for in ``sys.modules`` is documented: there is no such module.
+    """
+    hidden = [name for name in _UNNEEDED if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        from transformers.utils import import_utils
+
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+    for name in hidden:
+        # Whoever asks again is told the truth.
+        getattr(import_utils, f"is_{name}_available").cache_clear()
 
 
 def resolve_loader(loader: str) -> Callable[[str], nn.Module]:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from ptdq.errors import UserError
 from ptdq.inputs.documents import RawDocuments, check_rows, class_ids, read_label_map
+from ptdq.parameters import Parameters
 from ptdq.store.disk import replacing
 from ptdq.store.schema import schema
 from ptdq.store.tables import make_table_of_columns
@@ -23,7 +24,7 @@ _LINES = (".jsonl", ".ndjson")
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 
 
-def split_documents(parameters: Any, class_names: list[str], rows: int, target: Path) -> None:
+def split_documents(parameters: Parameters, class_names: list[str], rows: int, target: Path) -> None:
     """Write the file as one of the schema ``documents``, with a row group for every ``rows`` rows.
 
     Ids are those that :func:`ptdq.inputs.documents.read_documents` gives.

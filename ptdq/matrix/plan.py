@@ -11,16 +11,12 @@ from typing import Any
 
 from ptdq.analysis.outcome import problem_of
 from ptdq.errors import UserError
-from ptdq.matrix.parameters import MatrixParameters
-from ptdq.parameters import Parameters, make_parameters
+from ptdq.parameters import Parameters, Purpose, make_parameters, names
+from ptdq.parameters.matrix import MatrixParameters
 from ptdq.store import matrix_record, record
 from ptdq.store.disk import digest_of
 from ptdq.store.evaluation_record import check_same
 from ptdq.store.layout import MatrixFiles, RunFiles
-from ptdq.store.record import UNMEASURED
-
-OWN = ("model", "max_length", "results_dir", "run_id", "baseline")
-"""Parameters of a run that the matrix gives it."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +73,7 @@ def _parameters_of(child: Child, parameters: MatrixParameters, files: MatrixFile
     Raises:
         UserError: they are wrong.
     """
-    given = [name for name in OWN if name in parameters.benchmark]
+    given = [name for name in names(Purpose.MATRIX) if name in parameters.benchmark]
     if given:
         raise UserError(f"benchmark: {', '.join(given)} is for the matrix to give to each run")
     own = {
@@ -105,4 +101,4 @@ def _check_resumable(parameters: MatrixParameters, files: MatrixFiles) -> None:
 def _question(benchmark: dict[str, Any]) -> dict[str, Any]:
     """The parameters that the runs share, defaults too, of those that decide results."""
     shared = make_parameters(benchmark | {"model": "any"}).model_dump()
-    return {name: value for name, value in shared.items() if name not in (*OWN, *UNMEASURED)}
+    return {name: shared[name] for name in names(without=[Purpose.MATRIX, Purpose.UNMEASURED])}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ptdq.host.machine import can_pin
 from ptdq.host.process import run_child
+from ptdq.measure.cell_request import CellRequest, Kind
 from ptdq.measure.design import Cell
-from ptdq.measure.worker import CellRequest
 from ptdq.store.disk import read_json, write_json
 from ptdq.store.layout import RunFiles
 from ptdq.variants.artifact import Artifact
@@ -30,16 +30,35 @@ class Outcome:
     log: str
 
 
+@dataclass(frozen=True)
+class Work:
+    """What a cell evaluates, and how.
+
+    Attributes:
+        documents: file of the schema ``documents``, of which every row is evaluated: of a timing cell,
+            what :func:`ptdq.measure.selection.write_selection` wrote.
+        kind: whether the cell's times or its predictions are what it is for.
+        batch_size: documents in a batch.
+        warmup: batches that are run before, and flagged.
+        timeout: seconds that the worker may take.
+        limit: documents to evaluate; None for all.
+        together: how many cells of this place in the design run at once and wait for each other.
+    """
+
+    documents: Path
+    kind: Kind = "timing"
+    batch_size: int = 1
+    warmup: int = 3
+    timeout: float = 3600
+    limit: int | None = None
+    together: int = 1
+
+
 def measure_cell(
     files: RunFiles,
     cell: Cell,
     artifact: Artifact,
-    documents: Path,
-    *,
-    batch_size: int,
-    warmup: int,
-    timeout: float,
-    limit: int | None = None,
+    work: Work,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> Outcome:
     """Measure one cell in a fresh process, unless its result is there already.
@@ -50,34 +69,38 @@ def measure_cell(
         files: of the run; the result is ``cells/<cell_id>.parquet``.
         cell: what to measure, and where.
         artifact: the prepared variant.
-        documents: file of the schema ``documents``.
-        batch_size: documents in a batch.
-        warmup: batches that are run before, and flagged.
-        timeout: seconds that the worker may take.
-        limit: documents to evaluate; None for all.
+        work: on which documents, and how.
         on_progress: called with the number of documents done, about twice a second.
     """
     result = files.cell(cell.cell_id)
     log = files.logs / f"{cell.cell_id}.log"
     if result.is_file():
         return Outcome(cell, None, str(log))
+    meeting = None
+    if work.together > 1:
+        meeting = str(files.requests / f"meeting-{cell.repeat}-{cell.order}")
     request = CellRequest(
         run_id=files.run_id,
         cell_id=cell.cell_id,
+        kind=work.kind,
         variant=cell.variant,
         max_length=cell.max_length,
         repeat=cell.repeat,
         order=cell.order,
         core=cell.core if can_pin() else None,
         artifact=str(artifact.directory),
+        digest=artifact.digest,
         settings=asdict(artifact.settings),
-        documents=str(documents),
-        batch_size=batch_size,
-        warmup=warmup,
+        documents=str(work.documents),
+        batch_size=work.batch_size,
+        warmup=work.warmup,
         seed=cell.seed,
-        limit=limit,
+        limit=work.limit,
+        meeting=meeting,
+        together=work.together,
         result=str(result),
         spawned_at=time.time(),
+        spawned_ns=time.monotonic_ns(),
     )
     ended = run_child(
         "ptdq.measure.worker",
@@ -85,7 +108,7 @@ def measure_cell(
         files.requests / f"{cell.cell_id}.json",
         log,
         threads=artifact.settings.threads,
-        timeout=timeout,
+        timeout=work.timeout,
         on_progress=on_progress,
     )
     error = ended.reason

@@ -14,8 +14,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ptdq.runtimes.tokenizing import Encoded
 from ptdq.store.tables import make_table_of_columns
 
+_FLAGS = ("truncated", "warmup", "first_of_shape")
 _NUMBERS = ("batch", "index", "tokens", "prediction", "tokenize_ns", "forward_ns")
 
 
@@ -24,46 +26,53 @@ class Rows:
 
     def __init__(self) -> None:
         self._numbers = {name: array("q") for name in _NUMBERS}
-        self._flags = {name: array("b") for name in ("truncated", "warmup")}
+        self._flags = {name: array("b") for name in _FLAGS}
         self._logits = array("f")
+        self._calls = 0
 
     def add(
         self,
         batch: range,
-        *,
-        number: int,
-        lengths: NDArray[np.int64],
-        truncated: Sequence[bool],
+        encoded: Encoded,
         logits: NDArray[np.float32],
-        tokenize_ns: int,
-        forward_ns: int,
+        nanoseconds: tuple[int, int],
+        *,
         warmup: bool,
+        first_of_shape: bool,
     ) -> None:
         """Add the documents of a batch.
 
         Args:
             batch: their places among the documents.
-            number: of the batch.
-            lengths: tokens of each.
-            truncated: whether each was shortened.
+            encoded: what the tokenizer gave.
             logits: [batch, classes].
-            tokenize_ns: time of the batch, which all its documents share.
-            forward_ns: the same of the forward pass.
+            nanoseconds: of tokenizing and of the forward pass; all documents of the batch share them.
             warmup: whether the batch is not counted.
+            first_of_shape: whether it was run for its shape, which no batch had before.
         """
+        answers, lengths, truncated = logits.argmax(axis=1), encoded.lengths, encoded.truncated()
         for row, index in enumerate(batch):
-            values = (number, index, lengths[row], logits[row].argmax(), tokenize_ns, forward_ns)
+            values = (self._calls, index, lengths[row], answers[row], *nanoseconds)
             for name, value in zip(_NUMBERS, values, strict=True):
                 self._numbers[name].append(int(value))
-            self._flags["truncated"].append(truncated[row])
-            self._flags["warmup"].append(warmup)
+            flags = (truncated[row], warmup, first_of_shape)
+            for name, flag in zip(_FLAGS, flags, strict=True):
+                self._flags[name].append(flag)
         self._logits.frombytes(np.ascontiguousarray(logits, np.float32).tobytes())
+        self._calls += 1
 
-    def table(self, documents: pa.Table, key: Mapping[str, Any], metadata: Mapping[str, Any]) -> pa.Table:
+    def table(
+        self,
+        ids: Sequence[str],
+        labels: NDArray[np.int64],
+        key: Mapping[str, Any],
+        metadata: Mapping[str, Any],
+    ) -> pa.Table:
         """The table.
 
         Args:
-            documents: that the places refer to.
+            ids: of the documents that the places refer to.
+            labels: the same, class ids.
             key: columns that all rows share.
             metadata: of the file.
         """
@@ -73,11 +82,10 @@ class Rows:
         index = columns.pop("index")
         for name, flags in self._flags.items():
             columns[name] = np.frombuffer(flags, np.int8).astype(bool)
-        named = documents.select(["doc_id", "label"]).take(index)
         columns |= {
             "position": np.arange(len(index)),
-            "doc_id": named["doc_id"].combine_chunks(),
-            "label": named["label"].to_numpy(),
+            "doc_id": [ids[place] for place in index],
+            "label": labels[index],
             "logits": np.frombuffer(self._logits, np.float32).reshape(len(index), -1),
         }
         return make_table_of_columns("predictions", {**key, **columns}, metadata)

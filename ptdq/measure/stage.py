@@ -12,7 +12,7 @@ from ptdq.errors import RunFailed
 from ptdq.host.clock import TimeLimit
 from ptdq.host.futures import Future, run_queues
 from ptdq.inputs.documents import Documents
-from ptdq.measure.cell import Outcome, measure_cell
+from ptdq.measure.cell import Outcome, Work, measure_cell
 from ptdq.measure.design import CONTROL, Cell, Design
 from ptdq.measure.progress import Board, Progress
 from ptdq.parameters import Parameters
@@ -66,12 +66,14 @@ class Stage:
             self.files,
             cell,
             self.artifacts[cell.variant],
-            self.documents,
-            batch_size=self.batch_size,
-            warmup=self.warmup,
-            timeout=self.timeout,
-            limit=documents if documents < self.count else None,
-            on_progress=on_progress,
+            Work(
+                self.documents,
+                batch_size=self.batch_size,
+                warmup=self.warmup,
+                timeout=self.timeout,
+                limit=documents if documents < self.count else None,
+            ),
+            on_progress,
         )
         if outcome.error is not None:
             raise RunFailed(f"cell {cell.cell_id}: {outcome.error}; log: {outcome.log}")

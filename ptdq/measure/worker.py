@@ -1,56 +1,35 @@
 """The worker: one fresh process that measures one cell. ``python -m ptdq.measure.worker cell.json``.
 
-It pins itself, sets one thread before torch is imported, reads both back and refuses to go on where
-they are not what was asked for. It loads the artifact it measures and nothing else, imports neither
-Prefect nor pandas, and leaves its results as one file that is there whole or not at all.
+It pins itself, sets one thread before any runtime is imported, reads both back and refuses to go on
+where they are not what was asked for. It loads the artifact it measures and nothing else: torch only
+where the variant runs on it, transformers only for a model or tokenizer that needs it, never Prefect or
+pandas. Its results are one file that is there whole or not at all.
 """
 
 from __future__ import annotations
 
 import gc
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ptdq.host.child import die_with_parent, read_request
-from ptdq.host.machine import affinity_of_threads, core_state, load_average, peak_rss_bytes, pin
+from ptdq.host.child import absent, die_with_parent, meet, read_request
+from ptdq.host.machine import affinity_of_threads, pin
+from ptdq.measure.cell_request import CellRequest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ptdq.inputs.tokenizing import Tokenizer
+    from ptdq.variants.base import Predictor
 
 PROGRESS_EVERY_NS = 500_000_000
-
-
-@dataclass(frozen=True)
-class CellRequest:
-    """What a worker is asked to do; the JSON file beside the results holds just this.
-
-    Attributes:
-        seed: of the order of the documents, the same for all variants of a round.
-        limit: documents to take from the start of that order; None for all.
-        core: core to pin to; None where the system cannot pin.
-        spawned_at: seconds since the epoch when the parent started the process.
-    """
-
-    run_id: str
-    cell_id: str
-    variant: str
-    max_length: int
-    repeat: int
-    order: int
-    core: int | None
-    artifact: str
-    settings: dict[str, Any]
-    documents: str
-    batch_size: int
-    warmup: int
-    seed: int
-    limit: int | None
-    result: str
-    spawned_at: float
+MEETING_SECONDS = 60.0
 
 
 class Refused(Exception):
@@ -61,7 +40,7 @@ def main(arguments: list[str]) -> int:
     """Measure the cell that the request file describes."""
     die_with_parent()
     values, report = read_request(arguments)
-    request = CellRequest(**{field.name: values[field.name] for field in fields(CellRequest)})
+    request = CellRequest.from_json(values)
     if request.core is not None:
         pin(request.core)
     try:
@@ -74,168 +53,198 @@ def main(arguments: list[str]) -> int:
 
 def measure(request: CellRequest, report: Callable[[int], None]) -> None:
     """Load, warm up, evaluate every document, write the result file."""
-    # Imported here: the process is pinned and its environment is set.
-    import numpy as np
-    import pyarrow.parquet as pq
-    import torch
-
-    from ptdq.measure.rows import Rows
+    # Imported here and below: the process is pinned and its environment is set.
+    from ptdq.measure.watch import Watch
     from ptdq.store.tables import write_table
-    from ptdq.variants import registry
-    from ptdq.variants.artifact import open_artifact
-
-    torch.set_num_threads(request.settings["threads"])
-    torch.set_num_interop_threads(1)
-    torch.backends.quantized.engine = request.settings["engine"]
 
     loading = time.perf_counter()
-    artifact = open_artifact(Path(request.artifact))
-    predict = registry.get(request.variant).load(artifact.directory, artifact.settings)
+    predict, tokenizer = load(request)
     load_seconds = time.perf_counter() - loading
-    tokenizer = artifact.tokenizer()
+    documents = read_documents(request)
+    evaluation = Evaluation(request, predict, tokenizer, documents.texts)
 
-    documents = pq.read_table(request.documents)
-    order = np.random.default_rng(request.seed).permutation(documents.num_rows)[: request.limit]
-    documents = documents.take(order)
-    texts: list[str] = documents["text"].to_pylist()
-    batches = [
-        range(first, min(first + request.batch_size, len(texts)))
-        for first in range(0, len(texts), request.batch_size)
-    ]
-    queue = [(batch, True) for batch in batches[: request.warmup]]
-    queue += [(batch, False) for batch in batches]
-
-    read_back = check_process(request)
+    read_back = check_process(request, predict)
     # What exists by now stays: the collector need not look at it while documents are timed.
     gc.collect()
     gc.freeze()
-    core = request.core if request.core is not None else 0
-    before, load_before = core_state(core), load_average()
-    usage_before = resource.getrusage(resource.RUSAGE_SELF)
-    start_seconds = time.time() - request.spawned_at
-    first = reported = time.perf_counter_ns()
-
-    rows = Rows()
-    done = 0
-    clock = time.perf_counter_ns
-    for number, (batch, warmup) in enumerate(queue):
-        batch_texts = texts[batch.start : batch.stop]
-        t0 = clock()
-        encoding = tokenizer(
-            batch_texts,
-            max_length=request.max_length,
-            truncation=True,
-            padding=True,
-            return_tensors="np",
-        )
-        t1 = clock()
-        logits = predict(encoding)
-        t2 = clock()
-        lengths = encoding["attention_mask"].sum(axis=1)
-        truncated = _truncated(tokenizer, encoding, batch_texts, lengths, request.max_length)
-        rows.add(
-            batch,
-            number=number,
-            lengths=lengths,
-            truncated=truncated,
-            logits=logits,
-            tokenize_ns=t1 - t0,
-            forward_ns=t2 - t1,
-            warmup=warmup,
-        )
-        done += 0 if warmup else len(batch)
-        if t2 - reported > PROGRESS_EVERY_NS:
-            reported = t2
-            report(done)
-
-    measure_seconds = (time.perf_counter_ns() - first) / 1e9
-    ended = time.time()
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    after = core_state(core)
-    check_process(request)
-    cpu_seconds = _cpu(usage) - _cpu(usage_before)
-    busy = _difference(before.busy_seconds, after.busy_seconds)
-    facts: dict[str, Any] = {
+    warming = time.monotonic_ns()
+    evaluation.warm_up()
+    met = request.meeting is None or meet(
+        Path(request.meeting), request.cell_id, request.together, MEETING_SECONDS
+    )
+    warmup_seconds = (time.monotonic_ns() - warming) / 1e9
+    watch = Watch(request.core, request.spawned_at, request.spawned_ns)
+    done = evaluation.run(watch, report)
+    facts = {
         **read_back,
-        "peak_rss_bytes": peak_rss_bytes(),
+        **watch.facts(),
         "load_seconds": load_seconds,
-        "start_seconds": start_seconds,
-        "wall_seconds": ended - request.spawned_at,
-        "cpu_seconds": cpu_seconds,
-        "measure_seconds": measure_seconds,
-        "started_at": datetime.fromtimestamp(request.spawned_at, UTC).isoformat(),
-        "ended_at": datetime.fromtimestamp(ended, UTC).isoformat(),
-        "load_average_before": load_before,
-        "load_average_after": load_average(),
-        "steal_seconds": _difference(before.steal_seconds, after.steal_seconds),
-        "other_seconds": None if busy is None else max(0.0, busy - cpu_seconds),
-        "throttle_count": _difference(before.throttle_count, after.throttle_count),
-        "frequency_mhz_before": before.frequency_mhz,
-        "frequency_mhz_after": after.frequency_mhz,
-        "involuntary_switches": usage.ru_nivcsw - usage_before.ru_nivcsw,
+        "start_seconds": (warming - request.spawned_ns) / 1e9,
+        "warmup_seconds": warmup_seconds,
+        "met": met,
     }
+    check_process(request, predict)
     key = {
         "run_id": request.run_id,
+        "kind": request.kind,
         "variant": request.variant,
         "max_length": request.max_length,
         "repeat": request.repeat,
         "core": -1 if request.core is None else request.core,
         "order": request.order,
     }
-    table = rows.table(documents, key, {"cell": asdict(request), "facts": facts})
+    # pyarrow imports pandas before it makes an array, which takes longer than most of the above.
+    with absent("pandas"):
+        metadata = {"cell": asdict(request), "facts": facts}
+        table = evaluation.rows.table(documents.ids, documents.labels, key, metadata)
     write_table(Path(request.result), table)
     report(done)
 
 
-def check_process(request: CellRequest) -> dict[str, Any]:
+def load(request: CellRequest) -> tuple[Predictor, Tokenizer]:
+    """The variant's artifact as a callable, and its tokenizer."""
+    from ptdq.variants import registry
+    from ptdq.variants.artifact import open_artifact
+    from ptdq.variants.base import Settings
+
+    variant = registry.get(request.variant)
+    if variant.uses_torch:
+        import torch
+
+        torch.set_num_threads(request.settings["threads"])
+        torch.set_num_interop_threads(1)
+        torch.backends.quantized.engine = request.settings["engine"]
+    settings = Settings.from_json(request.settings)
+    artifact = open_artifact(Path(request.artifact), settings, request.digest)
+    return variant.load(artifact.directory, artifact.settings), artifact.tokenizer()
+
+
+class Documents(NamedTuple):
+    """Columns of the table ``documents``, in the order of the cell."""
+
+    ids: list[str]
+    texts: list[str]
+    labels: NDArray[np.int64]
+
+
+def read_documents(request: CellRequest) -> Documents:
+    """The cell's documents in its order."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    # Read as a single file and reordered here: a data set, or pyarrow's own `take`, imports half of it.
+    columns = pq.ParquetFile(request.documents).read().to_pydict()
+    count = len(columns["doc_id"])
+    order = np.random.default_rng(request.seed).permutation(count)[: request.limit]
+    ids, texts = ([columns[name][place] for place in order] for name in ("doc_id", "text"))
+    return Documents(ids, texts, np.array(columns["label"], np.int64)[order])
+
+
+class Evaluation:
+    """The calls of a cell, one after the other, and what they gave.
+
+    Attributes:
+        rows: what was measured so far.
+    """
+
+    def __init__(
+        self, request: CellRequest, predict: Predictor, tokenizer: Tokenizer, texts: Sequence[str]
+    ) -> None:
+        from ptdq.measure.rows import Rows
+
+        self.rows = Rows()
+        self._request, self._predict, self._tokenizer, self._texts = request, predict, tokenizer, texts
+        self._batches = [
+            range(first, min(first + request.batch_size, len(texts)))
+            for first in range(0, len(texts), request.batch_size)
+        ]
+
+    def warm_up(self) -> None:
+        """Batches that count nowhere; in a timing cell then one of each shape that has not been seen.
+
+        Runtimes that compile by shape do it at the first call of a length, which a serving process pays
+        once; all variants make these calls, so that all are timed alike.
+        """
+        request = self._request
+        first = self._batches[: request.warmup]
+        for batch in first:
+            self._call(batch, warmup=True)
+        if request.kind == "timing":
+            seen = {self._shape(batch) for batch in first}
+            for batch in self._batches:
+                if (shape := self._shape(batch)) not in seen:
+                    seen.add(shape)
+                    self._call(batch, warmup=True, first_of_shape=True)
+
+    def run(self, watch: Any, report: Callable[[int], None]) -> int:
+        """Evaluate every batch; the number of documents."""
+        done = 0
+        reported = time.perf_counter_ns()
+        for batch in self._batches:
+            ended = self._call(batch)
+            watch.look()
+            done += len(batch)
+            if ended - reported > PROGRESS_EVERY_NS:
+                reported = ended
+                watch.look_at_parent()
+                report(done)
+        return done
+
+    def _shape(self, batch: range) -> tuple[int, int]:
+        return self._tokenizer(self._texts[batch.start : batch.stop], self._request.max_length).shape
+
+    def _call(self, batch: range, warmup: bool = False, first_of_shape: bool = False) -> int:
+        texts, max_length = self._texts[batch.start : batch.stop], self._request.max_length
+        clock = time.perf_counter_ns
+        t0 = clock()
+        encoded = self._tokenizer(texts, max_length)
+        t1 = clock()
+        logits = self._predict(encoded.inputs)
+        t2 = clock()
+        self.rows.add(
+            batch, encoded, logits, (t1 - t0, t2 - t1), warmup=warmup, first_of_shape=first_of_shape
+        )
+        return t2
+
+
+def check_process(request: CellRequest, predict: Predictor) -> dict[str, Any]:
     """What this process really is: pinning, threads, engine.
+
+    Threads are those of torch where it is loaded, those that the runtime says it has where it says so,
+    and whatever there are: the kernel knows the cores of each.
 
     Raises:
         Refused: any of it is not what was asked for.
     """
-    import torch
-
+    threads = request.settings["threads"]
     read_back: dict[str, Any] = {
         "pinned": request.core is not None,
         "affinity": affinity_of_threads(),
-        "torch_threads": torch.get_num_threads(),
-        "interop_threads": torch.get_num_interop_threads(),
-        "engine": str(torch.backends.quantized.engine),
+        "runtime_threads": getattr(predict, "threads", None),
+        "torch_threads": None,
+        "interop_threads": None,
+        "engine": None,
     }
-    expected: dict[str, Any] = {
-        "torch_threads": request.settings["threads"],
-        "interop_threads": 1,
-        "engine": request.settings["engine"],
-    }
+    expected: dict[str, Any] = {}
+    if read_back["runtime_threads"] is not None:
+        expected["runtime_threads"] = threads
+    # Not only where the variant says that it runs on it: whoever imported it has its threads.
+    if torch := sys.modules.get("torch"):
+        read_back |= {
+            "torch_threads": torch.get_num_threads(),
+            "interop_threads": torch.get_num_interop_threads(),
+            "engine": str(torch.backends.quantized.engine),
+        }
+        expected |= {"torch_threads": threads, "interop_threads": 1, "engine": request.settings["engine"]}
     if request.core is not None:
         expected["affinity"] = [request.core]
     for name, wanted in expected.items():
         if read_back[name] != wanted:
             raise Refused(f"{name} is {read_back[name]}, asked for {wanted}")
     in_environment = os.environ.get("OMP_NUM_THREADS")
-    if in_environment != str(request.settings["threads"]):
-        raise Refused(f"OMP_NUM_THREADS was {in_environment} when torch was imported")
+    if in_environment != str(threads):
+        raise Refused(f"OMP_NUM_THREADS was {in_environment} when the runtime was imported")
     return read_back
-
-
-def _truncated(
-    tokenizer: Any, encoding: Any, texts: Sequence[str], lengths: Any, max_length: int
-) -> list[bool]:
-    """Whether truncation shortened each document; outside the timed region."""
-    if encoding.encodings is not None:
-        return [bool(fast.overflowing) for fast in encoding.encodings]
-    return [
-        int(length) >= max_length and len(tokenizer(text)["input_ids"]) > max_length
-        for text, length in zip(texts, lengths, strict=True)
-    ]
-
-
-def _cpu(usage: resource.struct_rusage) -> float:
-    return usage.ru_utime + usage.ru_stime
-
-
-def _difference(before: float | None, after: float | None) -> float | None:
-    return None if before is None or after is None else after - before
 
 
 if __name__ == "__main__":

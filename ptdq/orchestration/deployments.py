@@ -23,9 +23,9 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling
 
 from ptdq.errors import UserError
-from ptdq.matrix.parameters import MatrixParameters
 from ptdq.matrix.plan import Child, status
 from ptdq.parameters import Parameters
+from ptdq.parameters.matrix import MatrixParameters
 from ptdq.store.layout import MatrixFiles, RunFiles
 
 BENCHMARK = "quantization-benchmark"

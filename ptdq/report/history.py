@@ -15,8 +15,8 @@ from rich.text import Text
 
 from ptdq import numbers
 from ptdq.analysis.history import Point, series
-from ptdq.report.markdown import plain
 from ptdq.report.plots.style import canvas, label, legend_of, look, plain_numbers
+from ptdq.text import plain
 
 _LABELS = 12  # runs named below the plot
 

@@ -11,24 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Sequence
 
+from ptdq.text import plain
+
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$!]|(?<=\])\()")
 # Both renderers turn these into links without being asked, and escapes do not stop Prefect's.
 _LINK_LIKE = re.compile(r"[^\s<>`()\[\]]*(?:://|www\.|@)[^\s<>`()\[\]]*", re.IGNORECASE)
 _BACKTICKS = re.compile(r"`+")
-
-
-def plain(value: object, limit: int | None = None) -> str:
-    """One line of printable text: white space collapsed, control characters out.
-
-    Args:
-        value: anything; its ``str``.
-        limit: longest result; what is cut is marked with an ellipsis.
-    """
-    text = "".join(char if char.isprintable() else " " for char in str(value))
-    text = " ".join(text.split())
-    if limit is not None and len(text) > limit:
-        text = text[: limit - 1].rstrip() + "…"
-    return text
 
 
 def code(value: object, limit: int | None = None) -> str:

@@ -13,9 +13,9 @@ from rich.text import Text
 from ptdq.analysis import tables
 from ptdq.report import columns
 from ptdq.report.columns import Column
-from ptdq.report.markdown import plain
 from ptdq.store.layout import RunFiles
 from ptdq.store.run import Row, load
+from ptdq.text import plain
 
 WIDTH = 140
 """Columns where the output is no terminal: rich would take 80, and break the cells of the tables."""

@@ -21,11 +21,14 @@ def open_model(
     """A function from a tokenizer's outputs to logits, for one caller at a time."""
     torch.set_num_threads(threads)
     names = json.loads((artifact / "inputs.json").read_text(encoding="utf-8"))["inputs"]
-    model: Any = torch._inductor.aoti_load_package(str(artifact / "model.pt2"), run_single_threaded=True)
+    # What torch._inductor.aoti_load_package calls, by which one would import the compiler too: seconds.
+    loader: Any = torch._C._aoti.AOTIModelPackageLoader
+    run_single_threaded, runners, device_index = True, 1, -1
+    model = loader(str(artifact / "model.pt2"), "model", run_single_threaded, runners, device_index)
 
     def predict(inputs: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            logits = model(*(torch.from_numpy(inputs[name]) for name in names))
+            (logits,) = model.boxed_run([torch.from_numpy(inputs[name]) for name in names])
             return cast(NDArray[np.float32], logits.numpy())
 
     return predict

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,16 +11,31 @@ import openvino
 from numpy.typing import NDArray
 
 
-def open_model(
-    artifact: Path, threads: int
-) -> Callable[[Mapping[str, NDArray[np.int64]]], NDArray[np.float32]]:
+class Model:
     """A function from a tokenizer's outputs to logits, for one caller at a time."""
+
+    def __init__(self, compiled_model: Any) -> None:
+        self._model = compiled_model
+        self._request = compiled_model.create_infer_request()
+        self._names = [port.any_name for port in compiled_model.inputs]
+
+    @property
+    def threads(self) -> int:
+        """Threads of an inference, as the compiled model says."""
+        return int(self._model.get_property("INFERENCE_NUM_THREADS"))
+
+    def __call__(self, inputs: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
+        self._request.infer([inputs[name] for name in self._names], share_inputs=True)
+        # A copy: the tensor is overwritten by the next call.
+        return cast(NDArray[np.float32], self._request.get_output_tensor(0).data.copy())
+
+
+def open_model(artifact: Path, threads: int) -> Model:
+    """The graph of an artifact."""
     return compiled(artifact / "model.xml", threads)
 
 
-def compiled(
-    graph: Any, threads: int
-) -> Callable[[Mapping[str, NDArray[np.int64]]], NDArray[np.float32]]:
+def compiled(graph: Any, threads: int) -> Model:
     """The same, of a graph or the path of one."""
     options = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -29,13 +44,4 @@ def compiled(
         "ENABLE_CPU_PINNING": False,
         "INFERENCE_PRECISION_HINT": "f32",
     }
-    model = openvino.Core().compile_model(graph, "CPU", options)
-    request = model.create_infer_request()
-    names = [port.any_name for port in model.inputs]
-
-    def predict(inputs: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
-        request.infer([inputs[name] for name in names], share_inputs=True)
-        # A copy: the tensor is overwritten by the next call.
-        return cast(NDArray[np.float32], request.get_output_tensor(0).data.copy())
-
-    return predict
+    return Model(openvino.Core().compile_model(graph, "CPU", options))

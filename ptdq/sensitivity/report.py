@@ -18,6 +18,7 @@ from ptdq.sensitivity.find import Found
 from ptdq.sensitivity.words import Subject, sentences
 from ptdq.store.disk import write_json, write_text
 from ptdq.store.schema import SCHEMA_VERSION
+from ptdq.text import plain
 
 MIXED = "int8-dynamic-mixed"
 CONFIG = "mixed.yaml"
@@ -129,10 +130,10 @@ def show(found: Found, subject: Subject, directory: Path, console: Console) -> N
     for row in found.rows:
         style = "bold" if row["kept"] else None
         cells = (row["name"], *(text(row) for _, text in _COLUMNS))
-        table.add_row(*(Text(markdown.plain(cell)) for cell in cells), style=style)
+        table.add_row(*(Text(plain(cell)) for cell in cells), style=style)
     console.print(table)
     for sentence in sentences(found, subject):
-        console.print(Text(markdown.plain(sentence)))
+        console.print(Text(plain(sentence)))
     if worth_a_run(found):
         console.print(Text(f"\n{snippet(found)}\n"))
         console.print(Text(f"measure it: {command(directory)}", style="bold"), soft_wrap=True)

@@ -22,7 +22,7 @@ from ptdq.sensitivity.report import write_files
 from ptdq.sensitivity.request import WHOLE, By
 from ptdq.sensitivity.words import Subject
 from ptdq.store import record
-from ptdq.store.cache import cache_root
+from ptdq.store.cache import private_cache
 from ptdq.store.layout import RunFiles
 from ptdq.store.record_file import now
 from ptdq.variants.base import Settings
@@ -57,6 +57,8 @@ def run_sensitivity(
         modules=tuple(parameters.modules),
         keep_float=tuple(parameters.keep_float),
         granularity=parameters.granularity,
+        loader=parameters.model_loader,
+        trust_remote_code=parameters.trust_remote_code,
     )
     name = parameters.run_id or f"sensitivity-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     directory = Path(parameters.results_dir) / name
@@ -100,7 +102,7 @@ def _load(asked: Parameters) -> tuple[inputs.Loaded, Subject]:
     """The model with the documents to choose on: the data, or those that are given for it."""
     from ptdq.demo.build import make_demo
 
-    parameters = with_demo(asked, lambda: make_demo(cache_root() / "demo"))
+    parameters = with_demo(asked, lambda: make_demo(private_cache() / "demo"))
     apart = parameters.calibration_data is not None
     if apart:
         # Read whole: a run may report on other documents than a sample has.

@@ -34,11 +34,12 @@ def study(request: StudyRequest, report: Callable[[int], None]) -> None:
     Raises:
         UserError: nothing can be quantized, or the float model predicts nothing right.
     """
-    source = Source.open(Path(request.source))
+    settings = Settings.from_json(request.settings)
+    source = Source.open(Path(request.source), settings)
     documents = read_table(Path(request.documents))
     labels = documents["label"].to_numpy().astype(np.int64)
     inputs = _tokenized(source, documents["text"].to_pylist(), request.max_length)
-    board = Switchboard(source.module(), Settings.from_json(request.settings))
+    board = Switchboard(source.module(), settings)
     members = groups(list(board.floats), request.by)
     # Each name alone, nothing, and everything.
     tick = _Ticker(len(inputs) * (len(members) + 2), report)

@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ptdq.errors import UserError
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -41,9 +43,41 @@ def cache_root() -> Path:
     return Path(base) / "ptdq"
 
 
+def private_cache() -> Path:
+    """The cache's directory, made if need be; nobody else can write it.
+
+    What is in the cache is loaded, and compiled artifacts are run: who can write it could run anything.
+
+    Raises:
+        UserError: it is another user's, or others may write it; says how to mend that.
+    """
+    root = cache_root()
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = root.stat()
+    except OSError as error:
+        raise UserError(
+            f"cache {root}: {error.strerror}; set PTDQ_CACHE to a directory of yours"
+        ) from error
+    if hasattr(os, "getuid") and status.st_uid not in (0, os.getuid()):
+        raise UserError(
+            f"cache {root}: it belongs to another user (id {status.st_uid}), who could change what runs "
+            f"here; `sudo chown -R {os.getuid()} {root}`, or set PTDQ_CACHE to a directory of yours"
+        )
+    if os.name == "posix" and status.st_mode & 0o022:
+        raise UserError(
+            f"cache {root}: other users may write it, and so change what runs here; `chmod go-w {root}`"
+        )
+    return root
+
+
 def cache_entry(kind: str, digest: str) -> Path:
-    """Where the entry of this kind and identity lies, whether it exists or not."""
-    return cache_root() / kind / digest[:32]
+    """Where the entry of this kind and identity lies, whether it exists or not.
+
+    Raises:
+        UserError: as :func:`private_cache`.
+    """
+    return private_cache() / kind / digest[:32]
 
 
 def mark_used(entry: Path) -> None:

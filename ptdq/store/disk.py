@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ptdq.errors import UserError
+from ptdq.errors import UserError, line_of
 
 
 @contextlib.contextmanager
@@ -56,14 +56,17 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        UserError: the file is missing or not a JSON object.
+        UserError: the file is missing, unreadable or not a JSON object.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
-    except ValueError as error:
-        raise UserError(f"{path}: not valid JSON ({error})") from error
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+    # Nesting of thousands of levels exhausts the parser's stack.
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not valid JSON ({line_of(error)})") from error
     if not isinstance(value, dict):
         raise UserError(f"{path}: expected a JSON object")
     return value

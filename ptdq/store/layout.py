@@ -88,6 +88,12 @@ class RunFiles:
         """``run.json``: parameters, hashes, machine, design, verdict."""
         return self.directory / "run.json"
 
+    def check_links(self) -> None:
+        """Raises UserError where a directory of the run is a link: it would be written through."""
+        for path in (self.cells, self.requests, self.logs, self.plot("").parent):
+            if path.is_symlink():
+                raise UserError(f"run '{self.run_id}': {path} is a link; a run's directory holds none")
+
     @property
     def report(self) -> Path:
         return self.directory / "report.md"
@@ -136,6 +142,7 @@ def open_run(run: str | Path, results: Path = Path("results")) -> RunFiles:
     for directory in (Path(run), results / str(run)):
         if (directory / "run.json").is_file():
             files = RunFiles(directory)
+            files.check_links()
             read_record(RunRecord, files.record)
             return files
     raise UserError(f"run '{run}': no run.json in {run} or {results / str(run)}")

@@ -31,12 +31,6 @@ from ptdq.store.record_model import (
 )
 from ptdq.store.schema import SCHEMA_VERSION
 
-UNMEASURED = (
-    "cell_timeout", "run_timeout", "max_wait", "max_load", "load_wait", "no_cache", "results_dir",
-    "publish_to",
-)  # fmt: skip
-"""Parameters that decide no result: a run may be resumed with others than it began with."""
-
 _TEMPORARY = re.compile(r"\..+\.(json|parquet|md|png)\.[a-z0-9_]{8}")
 
 

@@ -65,12 +65,15 @@ _QUALITY: Columns = [
 READ_BACK: Columns = [
     ("pinned", _BOOL, "whether the process was pinned to its core"),
     ("affinity", pa.list_(_INT), "cores that the process was allowed on, read back"),
-    ("torch_threads", _INT, "torch.get_num_threads(), read back"),
-    ("interop_threads", _INT, "torch.get_num_interop_threads(), read back"),
-    ("engine", _TEXT, "torch.backends.quantized.engine, read back"),
+    ("runtime_threads", _INT, "threads that the runtime says it has; null where it does not say"),
+    ("torch_threads", _INT, "torch.get_num_threads(), read back; null where torch is not loaded"),
+    ("interop_threads", _INT, "torch.get_num_interop_threads(), read back; null as before"),
+    ("engine", _TEXT, "torch.backends.quantized.engine, read back; null as before"),
     ("peak_rss_bytes", _INT, "largest resident set of the worker"),
     ("load_seconds", _FLOAT, "artifact to callable"),
     ("start_seconds", _FLOAT, "start of the process to the first document, loading included"),
+    ("warmup_seconds", _FLOAT, "warm-up, first calls of each shape included"),
+    ("met", _BOOL, "whether cells that were to run at once with this one did begin at once"),
     ("wall_seconds", _FLOAT, "start of the process to its last result"),
     ("cpu_seconds", _FLOAT, "processor time while documents were evaluated, all threads"),
     ("measure_seconds", _FLOAT, "wall time while documents were evaluated"),
@@ -84,10 +87,19 @@ READ_BACK: Columns = [
     ("frequency_mhz_before", _FLOAT, "clock of the core before; null if unknown"),
     ("frequency_mhz_after", _FLOAT, "the same after"),
     ("involuntary_switches", _INT, "times the worker was taken off its core"),
+    ("still_seconds", _FLOAT, "time that the worker stood still: stopped, frozen, or waiting for a disk"),
+    ("suspended_seconds", _FLOAT, "time that the machine was suspended meanwhile"),
+    ("clock_jump_seconds", _FLOAT, "how far the system's clock was set meanwhile"),
+    ("parent_stopped", _BOOL, "whether the run's own process was stopped meanwhile"),
+]
+
+_KIND: Columns = [
+    ("kind", _TEXT, "quality: all documents, its times decide nothing; timing: some, its times do"),
 ]
 
 _PREDICTIONS: Columns = [
     *_CELL_KEY,
+    *_KIND,
     *_PLACE,
     ("doc_id", _TEXT, "document"),
     ("position", _INT, "place of the document in the cell, warm-up included, from 0"),
@@ -100,6 +112,7 @@ _PREDICTIONS: Columns = [
     ("tokenize_ns", _INT, "tokenization of the document's batch"),
     ("forward_ns", _INT, "forward pass of the document's batch"),
     ("warmup", _BOOL, "warm-up: kept, and left out of every figure"),
+    ("first_of_shape", _BOOL, "warm-up for its shape: the first batch of as many documents and tokens"),
 ]
 
 
@@ -123,6 +136,7 @@ _TABLES: dict[str, Columns] = {
     "control": _PREDICTIONS,
     "cells": [
         *_CELL_KEY,
+        *_KIND,
         *_PLACE,
         ("batch_size", _INT, "documents in a batch"),
         ("status", _TEXT, "ok, or failed: a failed cell has an error and no figures"),

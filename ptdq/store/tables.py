@@ -54,7 +54,9 @@ def make_table_of_columns(
             arrays.append(pa.repeat(pa.scalar(value, field.type), rows))
         elif isinstance(value, np.ndarray) and value.ndim == 2:
             offsets = np.arange(0, value.size + 1, value.shape[1], dtype=np.int32)
-            arrays.append(pa.ListArray.from_arrays(offsets, value.ravel()).cast(field.type))
+            lists = pa.ListArray.from_arrays(offsets, value.ravel())
+            # A cast that changes nothing would import all of pyarrow's functions.
+            arrays.append(lists if lists.type == field.type else lists.cast(field.type))
         else:
             arrays.append(value if isinstance(value, pa.Array) else pa.array(value, field.type))
     return pa.Table.from_arrays(arrays, schema=declared)

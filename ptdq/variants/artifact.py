@@ -9,22 +9,27 @@ from __future__ import annotations
 
 import importlib.metadata
 import io
-import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from ptdq.errors import UserError
-from ptdq.inputs.source import CONVOLUTIONS, OF_CONVOLUTIONS, Source
+from ptdq.errors import UserError, line_of
+from ptdq.inputs.tokenizing import Tokenizer, open_tokenizer
 from ptdq.store.cache import put_in_place, replaceable, staging
 from ptdq.store.disk import digest_of, file_digest, read_json, write_json
 from ptdq.variants.base import Calibration, Inputs, Settings, Variant
 
+# Neither torch nor transformers at the top: workers of runtimes that need neither read artifacts too.
+if TYPE_CHECKING:
+    from ptdq.inputs.source import Source
+
 MANIFEST = "artifact.json"
+FORMAT = 2
+"""Of the manifest; 1 had a digest of files that the manifest itself named."""
 _VERSIONED = ("torch", "transformers", "torchao", "onnx", "onnxruntime", "openvino", "nncf")
 
 
@@ -35,8 +40,8 @@ class Artifact:
     Attributes:
         directory: where its files are.
         variant: name of the variant.
-        settings: what it was prepared with.
-        digest: content hash of its files.
+        settings: what it was prepared with, as the run asked for it.
+        digest: content hash of its files and of what its manifest says of them.
         size_bytes: sum of its files' sizes.
         state_dict_bytes: size of ``torch.save(state_dict())``; None without a torch module.
         converted: qualified names of converted modules.
@@ -56,9 +61,9 @@ class Artifact:
     prepare_seconds: float
     details: dict[str, Any]
 
-    def tokenizer(self) -> Any:
+    def tokenizer(self) -> Tokenizer:
         """The tokenizer that the artifact carries."""
-        return Source.open(self.directory).tokenizer()
+        return open_tokenizer(self.directory, self.settings)
 
 
 def cache_key(model_digest: str, variant: Variant, settings: Settings, calibration: str) -> str:
@@ -117,22 +122,17 @@ def make_artifact(
             raise nothing_converted(variant, source, settings)
         state_dict_bytes = None
         if prepared.module is not None:
+            import torch
+
             buffer = io.BytesIO()
             torch.save(prepared.module.state_dict(), buffer)
             state_dict_bytes = buffer.tell()
             del buffer
         prove(variant, source, directory, settings, prepared.predict)
-        files: dict[str, tuple[int, str]] = {
-            str(path.relative_to(directory)): (path.stat().st_size, file_digest(path))
-            for path in sorted(directory.rglob("*"))
-            if path.is_file()
-        }
         manifest = {
-            "format": 1,
+            "format": FORMAT,
             "variant": variant.name,
             "settings": asdict(settings),
-            "digest": digest_of({name: digest for name, (_, digest) in files.items()}),
-            "size_bytes": sum(size for size, _ in files.values()),
             "state_dict_bytes": state_dict_bytes,
             "converted": prepared.converted,
             "kept_float": prepared.kept_float,
@@ -140,16 +140,21 @@ def make_artifact(
             "versions": versions(),
             "calibration": calibration.origin if calibration and variant.calibrates else None,
             "details": prepared.details,
-            "files": files,
+        }
+        manifest |= {
+            "digest": content_digest(directory, manifest),
+            "size_bytes": sum(path.stat().st_size for path in content(directory).values()),
         }
         write_json(directory / MANIFEST, manifest)
         with replaceable(target):
             put_in_place(directory, target)
-    return open_artifact(target)
+    return open_artifact(target, settings)
 
 
 def nothing_converted(variant: Variant, source: Source, settings: Settings) -> UserError:
     """What to say where a variant that quantizes found nothing to quantize."""
+    from ptdq.inputs.source import CONVOLUTIONS, OF_CONVOLUTIONS
+
     names = ["modules", "keep_float", *(["keep_float_mixed"] if variant.takes_mixed else [])]
     given = ", ".join(f"`{name}` {list(getattr(settings, name))}" for name in names)
     text = f"variant {variant.name}: no module was converted with {given}"
@@ -192,28 +197,49 @@ def probes(source: Source) -> list[Inputs]:
     return found
 
 
-def open_artifact(directory: Path) -> Artifact:
-    """Read ``artifact.json``.
+def content(directory: Path) -> dict[str, Path]:
+    """Every file of an artifact but its manifest, by its path in the artifact."""
+    paths = {path.relative_to(directory).as_posix(): path for path in sorted(directory.rglob("*"))}
+    return {name: path for name, path in paths.items() if name != MANIFEST and not path.is_dir()}
+
+
+def content_digest(directory: Path, manifest: Mapping[str, Any]) -> str:
+    """Hash of an artifact as it lies there: the exact set of its files, and what its manifest says.
 
     Raises:
-        UserError: there is none, or it is of another format.
+        UserError: a file is a link, which could lead anywhere.
+    """
+    files = content(directory)
+    if links := [name for name, path in files.items() if path.is_symlink()]:
+        raise UserError(f"{directory}: {links[0]} is a link; an artifact holds none")
+    said = {name: value for name, value in manifest.items() if name not in ("digest", "size_bytes")}
+    hashes = {name: file_digest(path) for name, path in files.items()}
+    return digest_of({"files": hashes, "manifest": said})
+
+
+def open_artifact(directory: Path, settings: Settings, digest: str | None = None) -> Artifact:
+    """Read an artifact, whole and as it was made, or not at all.
+
+    Args:
+        directory: where it is. Nothing in it is trusted: which code may run is in ``settings``.
+        settings: what it must have been prepared with.
+        digest: the content that a run recorded; None where none did yet.
+
+    Raises:
+        UserError: there is none, it is of another format, or it is not what is asked for.
     """
     manifest = read_json(directory / MANIFEST)
-    if manifest.get("format") != 1:
-        raise UserError(f"{directory}: artifact of format {manifest.get('format')}, expected 1")
-    kept = (
-        "variant", "digest", "size_bytes", "state_dict_bytes", "converted", "kept_float",
-        "prepare_seconds", "details",
-    )  # fmt: skip
-    settings = Settings.from_json(manifest["settings"])
-    return Artifact(directory, settings=settings, **{name: manifest[name] for name in kept})
-
-
-def intact(directory: Path) -> bool:
-    """Whether every file is there and has the content that it was written with."""
+    if manifest.get("format") != FORMAT:
+        raise UserError(f"{directory}: artifact of format {manifest.get('format')}, expected {FORMAT}")
     try:
-        text = (directory / MANIFEST).read_text(encoding="utf-8")
-        files: dict[str, tuple[int, str]] = json.loads(text)["files"]
-        return all(file_digest(directory / n) == d for n, (_, d) in files.items())
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+        there = content_digest(directory, manifest)
+        same = there == manifest["digest"] and digest in (None, there)
+        if not same or Settings.from_json(manifest["settings"]) != settings:
+            raise UserError(f"{directory}: the artifact is not the one that was prepared")
+        kept = (
+            "variant", "digest", "size_bytes", "state_dict_bytes", "converted", "kept_float",
+            "prepare_seconds", "details",
+        )  # fmt: skip
+        return Artifact(directory, settings=settings, **{name: manifest[name] for name in kept})
+    except (OSError, KeyError, TypeError) as error:
+        raise UserError(f"{directory}: the artifact is damaged ({line_of(error)})") from error

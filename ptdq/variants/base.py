@@ -9,19 +9,18 @@ A variant has two halves that run in two different processes:
 
 What is common to all variants (the cache, the proof that the artifact survives a reload, sizes,
 hashes, the record of versions) is in :mod:`ptdq.variants.artifact`, so that a new variant is one
-new file and one line in :mod:`ptdq.variants.registry`.
+new file and one line in :mod:`ptdq.variant_names`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+from ptdq.inputs.arrays import Calibration, Inputs, Predictor
 
 if TYPE_CHECKING:
     import torch
@@ -30,12 +29,6 @@ if TYPE_CHECKING:
 
 UNKNOWN_POSITIONS = 512
 """What compiled variants take for the longest input where neither model nor tokenizer has a bound."""
-
-Inputs = Mapping[str, NDArray[np.int64]]
-"""What a tokenizer gives: name (``input_ids``, ``attention_mask``, …) to ids, [batch, tokens]."""
-
-Predictor = Callable[[Inputs], NDArray[np.float32]]
-"""From token ids to logits, float32 [batch, classes]."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +42,9 @@ class Settings:
         keep_float_mixed: what ``int8-dynamic-mixed`` keeps besides; other variants ignore it.
         granularity: one scale for a weight tensor, or one for each output channel.
         threads: threads that the artifact will be run with (compiled variants fix it).
+        loader: ``package.module:function`` that builds the module, for models that transformers does
+            not know; from the run's parameters, never from a file.
+        trust_remote_code: whether code that comes with the checkpoint may run; likewise.
     """
 
     engine: str
@@ -57,6 +53,8 @@ class Settings:
     granularity: Literal["per-tensor", "per-channel"] = "per-tensor"
     threads: int = 1
     keep_float_mixed: tuple[str, ...] = ()
+    loader: str | None = None
+    trust_remote_code: bool = False
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Settings:
@@ -65,16 +63,6 @@ class Settings:
         for name in ("modules", "keep_float", "keep_float_mixed"):
             plain[name] = tuple(plain.get(name, ()))
         return cls(**plain)
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Token ids that static variants take ranges from; never documents of the test set."""
-
-    inputs: Sequence[Inputs]
-    """Documents of different lengths, each with batch 1."""
-    origin: str
-    """What they are, in words, for the report."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +108,8 @@ class Variant(ABC):
     """Most documents in a batch; None where there is no bound."""
     max_tokens: ClassVar[int | None] = None
     """Longest input where neither model nor tokenizer has a bound; None: as long as one likes."""
+    uses_torch: ClassVar[bool] = True
+    """Whether :meth:`load` runs on torch: the workers of others do not import it."""
     takes_mixed: ClassVar[bool] = False
     """Whether ``Settings.keep_float_mixed`` means anything to it."""
     version: ClassVar[int] = 1
@@ -132,8 +122,9 @@ class Variant(ABC):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # A loader repeats `load`: with that of its parent, a class would export something else.
         super().__init_subclass__(**kwargs)
-        if "load" in vars(cls) and "exported" not in vars(cls):
-            cls.exported = {}
+        if "load" in vars(cls):
+            cls.exported = vars(cls).get("exported", {})
+            cls.uses_torch = vars(cls).get("uses_torch", True)
 
     @abstractmethod
     def prepare(
@@ -156,3 +147,15 @@ class Variant(ABC):
         Runs in the worker, which has pinned itself and set torch's threads and engine before. Must
         not import what it does not need: the worker's start is part of every cell.
         """
+
+
+__all__ = [
+    "UNKNOWN_POSITIONS",
+    "Calibration",
+    "Inputs",
+    "Predictor",
+    "Prepared",
+    "Settings",
+    "Variant",
+    "is_kept",
+]

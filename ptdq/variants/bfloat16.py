@@ -44,6 +44,6 @@ class Bfloat16(Variant):
 
     def load(self, directory: Path, settings: Settings) -> Predictor:
         # Buffers that are not saved are made in float32: they follow the weights.
-        module = Source.open(directory).skeleton().to(torch.bfloat16)
+        module = Source.open(directory, settings).skeleton().to(torch.bfloat16)
         assign_tensors(module, load_file(directory / WEIGHTS), directory / WEIGHTS)
         return torch_predictor(module)

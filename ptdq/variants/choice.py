@@ -1,6 +1,6 @@
 """Which variants a run measures: what ``all`` stands for, and what has to be there for each.
 
-Without Prefect, so that the command line refuses what cannot be within a second.
+Without Prefect, so that the command line refuses within a second what is impossible.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ class Dynamic(Variant, ABC):
 
     def load(self, directory: Path, settings: Settings) -> Predictor:
         torch.backends.quantized.engine = settings.engine
-        return torch_predictor(load_quantized(Source.open(directory).skeleton(), directory))
+        return torch_predictor(load_quantized(Source.open(directory, settings).skeleton(), directory))
 
 
 class Int8Dynamic(Dynamic):

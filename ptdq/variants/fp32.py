@@ -36,7 +36,7 @@ class Fp32(Variant):
         )
 
     def load(self, directory: Path, settings: Settings) -> Predictor:
-        return torch_predictor(Source.open(directory).module())
+        return torch_predictor(Source.open(directory, settings).module())
 
 
 def link_or_copy(source: Path, target: Path) -> None:

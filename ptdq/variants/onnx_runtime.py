@@ -47,6 +47,7 @@ class OnnxFp32(Variant):
     requires = ("onnx", "onnxruntime", "onnxscript")
     extra = "onnx"
     quantizes = False
+    uses_torch = False
     exported = loaders.alone("onnx_runtime.py")
 
     def prepare(

@@ -43,6 +43,7 @@ class OpenvinoFp32(Variant):
     requires: ClassVar[tuple[str, ...]] = ("openvino",)
     extra = "openvino"
     quantizes = False
+    uses_torch = False
     exported = loaders.alone("openvino_runtime.py")
 
     def prepare(

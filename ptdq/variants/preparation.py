@@ -16,7 +16,7 @@ from ptdq.inputs.calibration import CalibrationRequest
 from ptdq.inputs.checkpoint import Checkpoint
 from ptdq.store.cache import cache_entry, cache_root, mark_used, put_in_place, replaceable, staging
 from ptdq.variants import registry
-from ptdq.variants.artifact import Artifact, cache_key, intact, open_artifact
+from ptdq.variants.artifact import Artifact, cache_key, open_artifact
 from ptdq.variants.base import Settings
 from ptdq.variants.prepare import USER_ERROR_STATUS
 
@@ -62,9 +62,9 @@ def prepare_variant(
         # So that the artifacts of the others are found whatever it is.
         settings = replace(settings, keep_float_mixed=())
     target = cache_entry("artifacts", cache_key(checkpoint.digest, variant, settings, calibration.digest))
-    if use_cache and intact(target):
+    if use_cache and (known := _cached(target, settings)) is not None:
         mark_used(target)
-        return PreparedVariant(open_artifact(target), cached=True)
+        return PreparedVariant(known, cached=True)
     # In a directory of this process, which removes it however the child ends.
     with staging(target) as scratch:
         made = scratch / "artifact"
@@ -88,9 +88,17 @@ def prepare_variant(
             raise RunFailed(f"preparing {name}: {ended.reason}; its log is {log}")
         with replaceable(target):
             # Another process may have made the same meanwhile, and be using it.
-            if not (use_cache and intact(target)):
+            if not (use_cache and _cached(target, settings)):
                 put_in_place(made, target)
-    return PreparedVariant(open_artifact(target), cached=False)
+    return PreparedVariant(open_artifact(target, settings), cached=False)
+
+
+def _cached(target: Path, settings: Settings) -> Artifact | None:
+    """The artifact of a cache entry; None where there is none, or it is damaged."""
+    try:
+        return open_artifact(target, settings)
+    except UserError:
+        return None
 
 
 def preparation_log(name: str) -> Path:

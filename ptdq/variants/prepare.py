@@ -19,17 +19,18 @@ def main(arguments: list[str]) -> int:
     """Prepare what the request names; status 2 and one line for an error that the user can mend."""
     die_with_parent()
     request, _ = read_request(arguments)
-    from ptdq.inputs.calibration import read_calibration
+    from ptdq.inputs.calibration import CalibrationRequest, read_calibration
     from ptdq.inputs.source import Source
     from ptdq.variants import registry
     from ptdq.variants.artifact import make_artifact
     from ptdq.variants.base import Settings
 
     settings = Settings.from_json(request["settings"])
-    source = Source.open(Path(request["source"]))
+    source = Source.open(Path(request["source"]), settings)
     try:
         variant = registry.get(request["variant"])
-        calibration = read_calibration(source, request["calibration"]) if variant.calibrates else None
+        asked = CalibrationRequest(**request["calibration"])
+        calibration = read_calibration(source, asked) if variant.calibrates else None
         make_artifact(variant, source, settings, calibration, Path(request["target"]))
     except UserError as error:
         print(error, file=sys.stderr)

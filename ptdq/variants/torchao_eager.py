@@ -52,7 +52,7 @@ class Int8Torchao(Variant):
     def load(self, directory: Path, settings: Settings) -> Predictor:
         from ptdq.runtimes.torchao_rebuild import set_quantized_weights
 
-        module, tensors = Source.open(directory).skeleton(), load_file(directory / WEIGHTS)
+        module, tensors = Source.open(directory, settings).skeleton(), load_file(directory / WEIGHTS)
         set_quantized_weights(module, tensors)
         assign_tensors(module, tensors, directory / WEIGHTS)
         return torch_predictor(module)

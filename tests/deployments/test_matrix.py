@@ -16,11 +16,11 @@ import yaml
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from ptdq.matrix.parameters import MatrixParameters
 
 from ptdq.errors import UserError
 from ptdq.flows.matrix import benchmark_matrix
 from ptdq.host.machine import usable_cores
-from ptdq.matrix.parameters import MatrixParameters
 from ptdq.matrix.plan import Child
 from ptdq.store.disk import read_json
 from ptdq.store.layout import MatrixFiles, RunFiles

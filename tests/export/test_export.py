@@ -23,13 +23,14 @@ from ptdq.store.disk import read_json, write_json
 from ptdq.store.layout import RunFiles
 from ptdq.store.tables import make_table, read_table, write_table
 from ptdq.variants import registry
-from ptdq.variants.artifact import Artifact, intact, make_artifact
+from ptdq.variants.artifact import Artifact, make_artifact
 from ptdq.variants.base import Settings
 from ptdq.variants.engines import choose_engine
 from ptdq.variants.fp32 import Fp32
 from tests.conftest import CLASSES
 from tests.report.test_markdown import NASTY, RENDERER
 from tests.support.architectures import save_own, save_tokenizer
+from tests.support.artifacts import whole
 from tests.support.runs import make_run
 
 VARIANT = "int8-dynamic"
@@ -82,7 +83,7 @@ def test_the_command(run: RunFiles, cached: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, [*words, "--results-dir", str(run.directory.parent)])
     assert done.exit_code == 0, done.output
     assert done.output == f"{out}\n"
-    assert intact(out / "artifact")
+    assert whole(out / "artifact")
     assert {path.name for path in out.iterdir()} == {
         "README.md", "artifact", "classifier.json", "eager.py", "load.py", "rebuild.py",
         "requirements.txt", "runtime.py",
@@ -99,7 +100,7 @@ def test_the_command(run: RunFiles, cached: Path, tmp_path: Path) -> None:
 def test_an_empty_directory_will_do(run: RunFiles, cached: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    assert intact(export(run, VARIANT, out) / "artifact")
+    assert whole(export(run, VARIANT, out) / "artifact")
 
 
 def test_the_card_has_the_figures(run: RunFiles, cached: Path, tmp_path: Path) -> None:
@@ -110,7 +111,7 @@ def test_the_card_has_the_figures(run: RunFiles, cached: Path, tmp_path: Path) -
 
 
 def test_the_card_shows_text_as_it_is_written(run: RunFiles, cached: Path, tmp_path: Path) -> None:
-    record = read_json(run.record)
+    record = read_json(run.record)  # it did not ask for the code
     record["model"] |= {"name": NASTY[3], "labels": NASTY}
     record["machine"]["cpu"] = NASTY[4]
     write_json(run.record, record)
@@ -129,10 +130,14 @@ def test_the_module_of_a_loader_is_named_and_given_what_it_takes(
     loader = save_own(tmp_path / "model", "lstm")
     save_tokenizer(tmp_path / "model", token_types=True)  # its forward takes none
     source = open_checkpoint(str(tmp_path / "model"), labels=CLASSES, loader=loader).source
-    settings = Settings(engine=choose_engine(None), modules=("Linear", "LSTM"))
+    settings = Settings(engine=choose_engine(None), modules=("Linear", "LSTM"), loader=loader)
     variant = registry.get(VARIANT)
     made = make_artifact(variant, source, settings, None, cache_root() / "artifacts" / "entry")
-    out = export(run_of(made, tmp_path), VARIANT, tmp_path / "out")
+    run = run_of(made, tmp_path)
+    record = read_json(run.record)  # it did not ask for the code
+    assert "no longer in the cache" in complaint(run, tmp_path / "out")
+    write_json(run.record, record | {"parameters": record["parameters"] | {"model_loader": loader}})
+    out = export(run, VARIANT, tmp_path / "out")
     card = (out / "README.md").read_text(encoding="utf-8")
     module, _, function = loader.partition(":")
     assert f"`{module}`, whose function `{function}` builds it, must be importable" in card
@@ -230,7 +235,8 @@ def test_artifact_is_gone_or_damaged(
 ) -> None:
     damage(cached)
     text = complaint(run, tmp_path / "out")
-    assert "int8-dynamic in" in text or "int8-dynamic is not in the cache" in text
+    assert "its artifact of int8-dynamic is no longer in the cache" in text
+    assert "or was changed there" in text
     assert "make it again with `ptdq run`" in text
 
 

@@ -17,8 +17,8 @@ from ptdq.export.build import export
 from ptdq.store.layout import RunFiles
 from ptdq.store.tables import read_table
 from ptdq.variants import registry
-from ptdq.variants.artifact import intact
 from tests.conftest import CLASSES
+from tests.support.artifacts import whole
 from tests.support.running import run_flow
 
 pytestmark = pytest.mark.slow
@@ -68,7 +68,7 @@ def test_a_clean_process_predicts_what_the_run_did(
     variant: str, measured: RunFiles, tmp_path: Path
 ) -> None:
     out = export(measured, variant, tmp_path / "out")
-    assert intact(out / "artifact")
+    assert whole(out / "artifact")
     required = (out / "requirements.txt").read_text(encoding="utf-8")
     assert set(re.findall(r"^(\w+)==\d[\w.]*$", required, re.MULTILINE)) == NEEDS[variant]
 

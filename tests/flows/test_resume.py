@@ -12,10 +12,7 @@ import pytest
 
 from ptdq.errors import UserError
 from ptdq.host import machine
-from ptdq.host.facts import machine_facts
-from ptdq.host.software import package_versions
-from ptdq.measure.request import check_same
-from ptdq.parameters import Parameters, make_parameters
+from ptdq.parameters import Parameters, Purpose, default_values, make_parameters, names
 from ptdq.store import record
 from ptdq.store.disk import write_json
 from ptdq.store.layout import RunFiles
@@ -34,15 +31,15 @@ def begun(
     files = RunFiles(results / "broken")
     found = {
         "parameters": ASKED.model_dump(),
-        "machine": machine_facts(CORES).model_dump(),
-        "versions": package_versions(),
+        "machine": machine.describe(CORES),
+        "versions": record.package_versions(),
     }
     write_json(files.record, found | change(found))
     return files
 
 
 def check(files: RunFiles, asked: Parameters = ASKED) -> None:
-    check_same(asked, files)
+    record.check_same(files, asked.model_dump(), default_values())
 
 
 def test_the_same_and_what_decides_no_result_may_go_on(tmp_path: Path) -> None:
@@ -52,7 +49,7 @@ def test_the_same_and_what_decides_no_result_may_go_on(tmp_path: Path) -> None:
         "cell_timeout": 5.0, "run_timeout": 5.0, "max_wait": 0.0, "max_load": 1.0, "load_wait": 0.0,
         "no_cache": True, "results_dir": "elsewhere", "publish_to": "memory://copies",
     }  # fmt: skip
-    assert set(free) == set(record.UNMEASURED)
+    assert {*free, "run_id"} == set(names(Purpose.UNMEASURED))
     check(files, ASKED.model_copy(update=free))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -208,3 +209,63 @@ def test_a_busy_core_is_seen() -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_a_shared_lock_of_another_program_does_not_defeat_the_time_limit(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.touch()
+    with path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        with pytest.raises(UserError, match="a program that is not ptdq is using this machine"):
+            MachineLock(path).acquire("mine", max_wait=0.3)
+        said: list[str] = []
+        with pytest.raises(UserError):
+            MachineLock(path).acquire("mine", said.append, max_wait=2.5)
+        assert said[0].startswith("waiting: a program that is not ptdq")
+    MachineLock(path).acquire("mine", max_wait=0)
+
+
+def test_a_pipe_in_its_place_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    os.mkfifo(path)
+    with pytest.raises(UserError, match="not a regular file"):
+        MachineLock(path).acquire("mine", max_wait=0)
+    assert holder(path) is None
+
+
+def test_a_file_behind_a_hard_link_keeps_its_content(tmp_path: Path) -> None:
+    precious, path = tmp_path / "precious", tmp_path / "lock"
+    precious.write_text("kept")
+    path.hardlink_to(precious)
+    with pytest.raises(UserError, match="hard link"):
+        MachineLock(path).acquire("mine", max_wait=0)
+    assert precious.read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 4096, '{"run_id": "\\u001b[2Jx"}', "\x00\xff", '{"run_id": [[[1]]]}'], ids=range(4)
+)
+def test_what_a_stranger_wrote_is_shown_as_plain_text(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "lock"
+    path.write_text(text, encoding="utf-8")
+    with path.open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(UserError) as caught:
+            MachineLock(path).acquire("mine", max_wait=0)
+    assert str(caught.value).isprintable()
+    assert "is using this machine" in str(caught.value)
+
+
+def test_a_lock_of_another_user_is_left_to_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shared = tmp_path / "ptdq.lock"
+    shared.touch()
+    monkeypatch.delenv("PTDQ_LOCK", raising=False)
+    monkeypatch.setattr("ptdq.host.lock._SHARED", shared)
+    assert lock_path() == shared
+    monkeypatch.setattr("ptdq.host.lock._owner", lambda path: os.getuid() + 1)
+    own = lock_path()
+    assert own == tmp_path / f"ptdq-{os.getuid()}" / "lock"
+    assert own.parent.stat().st_mode & 0o777 == 0o700
+    own.parent.chmod(0o777)
+    with pytest.raises(UserError, match="only you can write"):
+        lock_path()

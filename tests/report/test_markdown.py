@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from ptdq.report import markdown
+from ptdq.text import plain
 
 NASTY = [
     "a | b",
@@ -40,20 +41,20 @@ def shown(source: str) -> str:
 @pytest.mark.parametrize("text", NASTY)
 @pytest.mark.parametrize("as_markdown", [markdown.code, markdown.prose])
 def test_nasty_text_is_shown_as_written(text: str, as_markdown: Callable[[object], str]) -> None:
-    assert shown(as_markdown(text)) == markdown.plain(text)
+    assert shown(as_markdown(text)) == plain(text)
 
 
 @given(texts)
 @example("http://a`http://b")
 @example("`")
 def test_prose_is_shown_as_written(text: str) -> None:
-    assert shown(markdown.prose(text)) == markdown.plain(text)
+    assert shown(markdown.prose(text)) == plain(text)
 
 
 @given(texts)
 @example("`")
 def test_code_is_shown_as_written(text: str) -> None:
-    assert shown(markdown.code(text)) == markdown.plain(text)
+    assert shown(markdown.code(text)) == plain(text)
 
 
 @given(st.lists(st.tuples(texts, texts), min_size=1, max_size=3))
@@ -66,7 +67,7 @@ def test_table_has_the_cells_it_was_given(rows: list[tuple[str, str]]) -> None:
     bodies = re.findall(r"<td[^>]*>(.*?)</td>", rendered, re.DOTALL)
     seen = [html.unescape(re.sub(r"</?code>", "", body)).replace(" ", "") for body in bodies]
     assert [s.replace("\\", "") for s in seen] == [
-        markdown.plain(text).replace(" ", "").replace("\\", "") for row in rows for text in row
+        plain(text).replace(" ", "").replace("\\", "") for row in rows for text in row
     ]
 
 
@@ -83,5 +84,5 @@ def test_links_in_prose_are_code() -> None:
 
 
 def test_cut_to_the_limit() -> None:
-    assert markdown.plain("x" * 100, 80) == "x" * 79 + "…"
-    assert markdown.plain("x" * 80, 80) == "x" * 80
+    assert plain("x" * 100, 80) == "x" * 79 + "…"
+    assert plain("x" * 80, 80) == "x" * 80

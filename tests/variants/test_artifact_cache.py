@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from ptdq.errors import UserError
 from ptdq.inputs.calibration import CalibrationRequest
 from ptdq.inputs.checkpoint import Checkpoint, open_checkpoint
 from ptdq.store.disk import file_digest
 from ptdq.variants import registry
-from ptdq.variants.artifact import MANIFEST, cache_key, intact
+from ptdq.variants.artifact import MANIFEST, cache_key, content_digest, open_artifact
 from ptdq.variants.base import Settings
 from ptdq.variants.engines import choose_engine
 from ptdq.variants.preparation import PreparedVariant, prepare_variant
@@ -86,6 +87,15 @@ def worked(cache: Path) -> bool:
     return (cache.parent / "again.log").is_file()
 
 
+def intact(directory: Path, settings: Settings) -> bool:
+    """Whether the artifact is there as it was made."""
+    try:
+        open_artifact(directory, settings)
+    except UserError:
+        return False
+    return True
+
+
 def weights(directory: Path) -> Path:
     """The largest file of an artifact."""
     return max((p for p in directory.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
@@ -108,12 +118,12 @@ def test_the_second_run_finds_what_the_first_made(
 
 
 def test_without_the_cache_it_is_made_anew(
-    first: PreparedVariant, again: Prepare, tmp_path: Path
+    first: PreparedVariant, again: Prepare, settings: Settings, tmp_path: Path
 ) -> None:
     found = again(use_cache=False)
     assert not found.cached
     assert worked(tmp_path / "cache")
-    assert intact(found.artifact.directory)
+    assert intact(found.artifact.directory, settings)
 
 
 def flip_a_byte(directory: Path) -> None:
@@ -140,31 +150,51 @@ def remove_the_manifest(directory: Path) -> None:
     (directory / MANIFEST).unlink()
 
 
-def forget_the_files(directory: Path) -> None:
+def forget_the_digest(directory: Path) -> None:
     manifest = json.loads((directory / MANIFEST).read_text())
-    del manifest["files"]
+    del manifest["digest"]
+    (directory / MANIFEST).write_text(json.dumps(manifest))
+
+
+def add_a_file(directory: Path) -> None:
+    (directory / "modeling.py").write_text("print('mine')")
+
+
+def add_a_link(directory: Path) -> None:
+    (directory / "extra.json").symlink_to("/etc/hostname")
+
+
+def trust_its_code(directory: Path) -> None:
+    manifest = json.loads((directory / MANIFEST).read_text())
+    manifest["settings"]["trust_remote_code"] = True
+    manifest["digest"] = content_digest(directory, manifest)
     (directory / MANIFEST).write_text(json.dumps(manifest))
 
 
 DAMAGE = [
-    flip_a_byte, cut_short, remove_a_file, spoil_the_manifest, remove_the_manifest, forget_the_files,
+    flip_a_byte, cut_short, remove_a_file, spoil_the_manifest, remove_the_manifest, forget_the_digest,
+    add_a_file, add_a_link, trust_its_code,
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damage_is_noticed(
-    first: PreparedVariant, tmp_path: Path, damage: Callable[[Path], None]
+    first: PreparedVariant, settings: Settings, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     copy = tmp_path / "artifact"
     shutil.copytree(first.artifact.directory, copy)
-    assert intact(copy)
+    assert intact(copy, settings)
     damage(copy)
-    assert not intact(copy)
+    assert not intact(copy, settings)
 
 
 @pytest.mark.parametrize("damage", [flip_a_byte, spoil_the_manifest])
 def test_a_damaged_entry_is_made_anew(
-    first: PreparedVariant, again: Prepare, tmp_path: Path, damage: Callable[[Path], None]
+    first: PreparedVariant,
+    again: Prepare,
+    settings: Settings,
+    tmp_path: Path,
+    damage: Callable[[Path], None],
 ) -> None:
     directory = entry(first, tmp_path / "cache")
     good = file_digest(weights(directory))
@@ -172,7 +202,7 @@ def test_a_damaged_entry_is_made_anew(
     found = again()
     assert not found.cached
     assert found.artifact.directory == directory
-    assert intact(directory)
+    assert intact(directory, settings)
     assert file_digest(weights(directory)) == good
     assert not [path for path in directory.parent.iterdir() if path.name.startswith(".")]
     assert again().cached
@@ -190,3 +220,23 @@ def test_the_key_has_all_that_decides(settings: Settings) -> None:
         cache_key("model", variant, replace(settings, engine="another"), "calibration"),
     ]
     assert len({key, *others}) == 6
+
+
+def change_weights_and_manifest(directory: Path) -> None:
+    """As somebody would who knows how the digest is made."""
+    flip_a_byte(directory)
+    manifest = json.loads((directory / MANIFEST).read_text())
+    manifest["digest"] = content_digest(directory, manifest)
+    (directory / MANIFEST).write_text(json.dumps(manifest))
+
+
+def test_a_run_opens_only_what_it_recorded(
+    first: PreparedVariant, settings: Settings, tmp_path: Path
+) -> None:
+    copy = tmp_path / "artifact"
+    shutil.copytree(first.artifact.directory, copy)
+    assert open_artifact(copy, settings, first.artifact.digest).digest == first.artifact.digest
+    change_weights_and_manifest(copy)
+    assert intact(copy, settings)  # by itself it is consistent
+    with pytest.raises(UserError, match="not the one that was prepared"):
+        open_artifact(copy, settings, first.artifact.digest)

@@ -15,6 +15,7 @@ import pytest
 from prefect.futures import PrefectConcurrentFuture
 from prefect.states import Completed, Failed
 
+from ptdq import variant_names
 from ptdq.errors import RunFailed, UserError
 from ptdq.host.clock import TimeLimit
 from ptdq.variants import registry
@@ -56,9 +57,9 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "plug_in.py").write_text(PLUG_IN)
     (tmp_path / "plug_in_that_imports.py").write_text("import a_package_that_is_not_installed\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    registry._places.cache_clear()
+    variant_names.places.cache_clear()
     yield tmp_path
-    registry._places.cache_clear()
+    variant_names.places.cache_clear()
     for name in ("plug_in", "plug_in_that_imports"):
         sys.modules.pop(name, None)
 

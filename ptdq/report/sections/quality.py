@@ -7,9 +7,10 @@ import pandas as pd
 from sklearn.metrics import classification_report
 
 from ptdq.numbers import MISSING, percent
-from ptdq.report.markdown import block, code, paragraphs, plain, prose, table
+from ptdq.report.markdown import block, code, paragraphs, prose, table
 from ptdq.report.sections.page import Page
 from ptdq.store.run import Run
+from ptdq.text import plain
 
 _LISTED = 20
 _EXCERPT = 80

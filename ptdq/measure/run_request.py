@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from ptdq.host import machine
 from ptdq.host.software import measuring_versions
-from ptdq.parameters import Parameters, default_values
+from ptdq.parameters import Parameters, Purpose, default_values, names
 from ptdq.store import baseline, published, record
 from ptdq.store.layout import RunFiles
-from ptdq.store.record import UNMEASURED
 from ptdq.variants.base import Settings
 from ptdq.variants.choice import Chosen, choose
 from ptdq.variants.engines import choose_engine
@@ -65,7 +64,7 @@ def check_same(parameters: Parameters, files: RunFiles) -> None:
     Raises:
         UserError: parameters, machine or versions are others; names them.
     """
-    asked = parameters.model_dump(exclude={*UNMEASURED, "run_id"})
+    asked = parameters.model_dump(exclude=set(names(Purpose.UNMEASURED)))
     here: dict[str, object] = {"cpu": machine.cpu_model(), "flags": machine.cpu_flags()}
     if parameters.cores is None:  # else the run's own are compared with its design
         here["cores_usable"] = machine.usable_cores()
@@ -84,4 +83,6 @@ def choose_settings(parameters: Parameters) -> Settings:
         keep_float=tuple(parameters.keep_float),
         keep_float_mixed=tuple(parameters.keep_float_mixed),
         granularity=parameters.granularity,
+        loader=parameters.model_loader,
+        trust_remote_code=parameters.trust_remote_code,
     )

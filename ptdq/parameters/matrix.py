@@ -1,4 +1,4 @@
-"""What a user can ask of a matrix."""
+"""The parameters of the flow ``benchmark-matrix``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from ptdq.parameters import MaxLength, distinct, local_path, plain_name
+from ptdq.parameters.checks import MaxLength, distinct, local_path, plain_name
 
 
 class MatrixParameters(BaseModel):

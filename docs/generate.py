@@ -1,0 +1,236 @@
+"""What the site takes from the code and from committed figures: one function for each marker.
+
+A page has ``<!-- ptdq:NAME -->`` where the text of :data:`MARKERS` goes when the site is built. Tests use
+the same functions, so that a parameter, column or variant that is missing from the site fails them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic.fields import FieldInfo
+
+from ptdq.flows.matrix import MatrixParameters
+from ptdq.orchestration import artifacts
+from ptdq.parameters import Group, Parameters
+from ptdq.store import schema
+from ptdq.store.disk import read_json
+from ptdq.variants import registry
+from tests.benchmarks import bench, growth, variants
+
+ROOT = Path(__file__).resolve().parents[1]
+TABLES = getattr(schema, "TABLES", None) or schema._TABLES | schema._BEYOND_A_RUN
+
+FIGURES = ROOT / "tests" / "benchmarks" / "results"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown; texts may hold Markdown, and what would end a cell is escaped."""
+    lines = ["| " + " | ".join(heads) + " |", "| " + " | ".join("---" for _ in heads) + " |"]
+    lines += ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def parameters() -> str:
+    """All parameters of a run, under the heading of their group."""
+    parts = []
+    for group in Group:
+        fields = {n: f for n, f in Parameters.model_fields.items() if group in f.metadata}
+        parts.append(f"## {group.value}\n\n{_fields(fields)}")
+    return "\n\n".join(parts)
+
+
+def matrix_parameters() -> str:
+    """All parameters of a matrix."""
+    return _fields(MatrixParameters.model_fields)
+
+
+def _fields(fields: dict[str, FieldInfo]) -> str:
+    return table(
+        ["parameter", "type", "default", "meaning"],
+        [[f"`{n}`", f"`{_kind(f)}`", _default(f), f.description or ""] for n, f in fields.items()],
+    )
+
+
+def _kind(field: FieldInfo) -> str:
+    """The type in plain words, with its bounds."""
+    bounds = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    limits = [
+        f" {sign} {getattr(mark, name):g}"
+        for mark in field.metadata
+        for name, sign in bounds.items()
+        if getattr(mark, name, None) is not None
+    ]
+    return _words(field.annotation) + ",".join(limits)
+
+
+def _words(kind: Any) -> str:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Literal:
+        return " or ".join(map(str, arguments))
+    if origin is typing.Annotated:
+        return _words(arguments[0])
+    if origin in (types.UnionType, typing.Union):
+        return _words(next(argument for argument in arguments if argument is not type(None)))
+    if origin is list:
+        return f"list of {_words(arguments[0])}"
+    if origin is dict:
+        return "mapping"
+    return {str: "text", int: "integer", float: "number", bool: "yes or no"}.get(kind, kind.__name__)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "**required**"
+    default = field.default
+    if default is None:
+        return "none"
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    if isinstance(default, list | dict):
+        return ", ".join(f"`{item}`" for item in default) or "empty"
+    return f"`{default}`"
+
+
+def columns() -> str:
+    """Every column of every table."""
+    parts = []
+    for name in TABLES:
+        fields = schema.schema(name)
+        rows = [
+            [f"`{field.name}`", f"`{field.type}`", field.metadata[b"description"].decode()]
+            for field in fields
+        ]
+        parts.append(f"### `{name}`\n\n{table(['column', 'type', 'meaning'], rows)}")
+    return "\n\n".join(parts)
+
+
+def artifact_columns() -> str:
+    """Every column of every table artifact."""
+    return "\n\n".join(
+        f"## `{key}`\n\n{table(['column', 'meaning'], [[f'`{n}`', t] for n, t in found.items()])}"
+        for key, found in artifacts.COLUMNS.items()
+    )
+
+
+def artifact_keys() -> str:
+    """The table of keys in the module that makes the artifacts."""
+    lines = inspect.getdoc(artifacts)
+    assert lines is not None
+    return "\n".join(line for line in lines.splitlines() if line.startswith("|")).replace("``", "`")
+
+
+def built_in() -> str:
+    """The variants of this package, with what each needs."""
+    rows = []
+    for name in registry.BUILT_IN:
+        variant = registry.get(name)
+        needs = ", ".join(variant.requires)
+        rows.append(
+            [
+                f"`{name}`",
+                variant.summary,
+                f"`ptdq[{variant.extra}]`" if variant.extra else needs or "–",
+                "documents" if variant.calibrates else "–",
+                "yes" if variant.exported else "no",
+            ]
+        )
+    return table(["variant", "what it does", "needs", "calibrates on", "export"], rows)
+
+
+def variant_families() -> str:
+    """What the modules of the variants say of themselves: settings, with the documents they come from."""
+    modules = dict.fromkeys(place.partition(":")[0] for place in registry.BUILT_IN.values())
+    parts = []
+    for module in modules:
+        names = [f"`{n}`" for n, place in registry.BUILT_IN.items() if place.startswith(f"{module}:")]
+        text = inspect.getdoc(importlib.import_module(module)) or ""
+        parts.append(f"### {', '.join(names)}\n\n{_markdown(text)}")
+    return "\n\n".join(parts)
+
+
+def _markdown(docstring: str) -> str:
+    """A docstring as Markdown: roles of Sphinx as code, addresses as links."""
+    text = re.sub(r":\w+:`~?\.?([^`]+)`", r"`\1`", docstring).replace("``", "`")
+    return re.sub(r"(?<![<(])(https?://[^\s)]+?)([.,]?)(?=\s|\)|$)", r"<\1>\2", text)
+
+
+def figures(name: str) -> dict[str, Any]:
+    """A committed file of figures."""
+    return read_json(FIGURES / f"{name}.json")
+
+
+def source(name: str) -> str:
+    """Where the figures of a file come from."""
+    found = figures(name)
+    machine, commit = found["machine"], found["git_commit"].removesuffix("-dirty")
+    dirty = " with uncommitted changes" if found["git_commit"].endswith("-dirty") else ""
+    return (
+        f"From `tests/benchmarks/results/{name}.json`: {machine['cpu']}, {len(machine['cores'])} virtual "
+        f"cores, `{'`, `'.join(machine['flags'])}`; measured on {found['ended_at'][:10]} at commit "
+        f"`{commit[:7]}`{dirty}."
+    )
+
+
+def shards() -> str:
+    """The sharded evaluation of a million documents, in a sentence."""
+    found = figures("growth")["in_shards"]
+    minutes, peak = found["seconds"] / 60, found["peak_rss_bytes"] / 1e6
+    return f"{minutes:.1f} minutes, {peak:.0f} MB at the peak of a worker."
+
+
+def direct_table() -> str:
+    """The fastest two, in a run of their own."""
+    found = figures("direct")
+    ratios = [row for row in found["rows"] if row["speedup"] is not None]
+    return table(
+        ["against `openvino-int8-static`", "median ms", "speed-up"],
+        [
+            [
+                f"`{row['variant']}` at {row['max_length']} tokens",
+                f"{row['forward_p50_ms']:.0f}",
+                f"{row['speedup']:.2f}x [{row['speedup_low']:.2f}, {row['speedup_high']:.2f}]",
+            ]
+            for row in ratios
+        ],
+    )
+
+
+def _figures_alone(text: str) -> str:
+    """The table of a benchmark's own Markdown, without the line on where it comes from."""
+    return "\n".join(line for line in text.splitlines() if line.startswith("|"))
+
+
+MARKERS: dict[str, Callable[[], str]] = {
+    "parameters": parameters,
+    "matrix-parameters": matrix_parameters,
+    "columns": columns,
+    "artifact-columns": artifact_columns,
+    "artifact-keys": artifact_keys,
+    "variants": built_in,
+    "variant-families": variant_families,
+    "source variants": lambda: source("variants"),
+    "source direct": lambda: source("direct"),
+    "source bench": lambda: source("bench"),
+    "variants-table": lambda: _figures_alone(variants.table(figures("variants"))),
+    "direct-table": direct_table,
+    "bench-table": lambda: _figures_alone(bench.table(figures("bench"))),
+    "growth": lambda: _figures_alone(growth.table(figures("growth"))),
+    "shards": shards,
+}
+
+
+def fill(markdown: str) -> str:
+    """A page with its markers replaced.
+
+    Raises:
+        KeyError: a marker that there is no function for.
+    """
+    return re.sub(r"<!-- ptdq:(.+?) -->", lambda match: MARKERS[match[1]](), markdown)

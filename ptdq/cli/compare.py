@@ -1,0 +1,38 @@
+"""``ptdq compare``: what changed from one run to another."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from ptdq.cli.options import RESULTS_OR_URL
+
+WORSE = 3
+
+
+@click.command("compare")
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@RESULTS_OR_URL
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of Markdown.")
+def command(old: str, new: str, results_dir: str, as_json: bool) -> None:
+    """Say what changed from run OLD to run NEW (ids or directories).
+
+    Timings of different CPU models or numbers of cores are not compared; quality always is.
+    Status 3: something became slower beyond the noise floor, or predicts decidedly worse.
+    """
+    from ptdq.analysis.compare_runs import compare_runs
+    from ptdq.report.sections.baseline import document
+    from ptdq.store.results import open_runs
+    from ptdq.store.run import load
+
+    with open_runs(results_dir, [old, new]) as (before, after):
+        comparison = compare_runs(load(before), load(after)).as_json()
+    if as_json:
+        click.echo(json.dumps(comparison, ensure_ascii=False, indent=2))
+    else:
+        click.echo(document(comparison))
+    if comparison["regressions"]:
+        sys.exit(WORSE)

@@ -1,0 +1,25 @@
+"""A run from the command line, for the commands that end in one: the flow, then tables and directory."""
+
+from __future__ import annotations
+
+import click
+
+from ptdq.parameters import Parameters
+
+
+def measure(parameters: Parameters, resume: bool = False) -> None:
+    """Run the flow; print the tables, and the run's directory last.
+
+    Raises:
+        UserError, RunFailed, GateFailed: as the flow ended.
+    """
+    from ptdq.execution import execute
+    from ptdq.report.terminal import console, show
+    from ptdq.store.layout import open_run
+
+    ended = execute(parameters, resume)
+    if ended.directory is not None:
+        show(open_run(ended.directory), console())
+        click.echo(str(ended.directory))
+    if ended.error is not None:
+        raise ended.error

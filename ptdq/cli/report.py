@@ -1,0 +1,22 @@
+"""``ptdq report``: the report of a run, made anew from its tables."""
+
+from __future__ import annotations
+
+import click
+
+from ptdq.cli.options import RESULTS
+
+
+@click.command("report")
+@click.argument("run", metavar="RUN")
+@RESULTS
+def command(run: str, results_dir: str) -> None:
+    """Rebuild the report of RUN (a directory, or an id) from its tables."""
+    from ptdq.report import build_report
+    from ptdq.report.summary import write_summary
+    from ptdq.store.layout import open_run
+    from ptdq.store.results import local
+
+    files = open_run(run, local(results_dir))
+    write_summary(files)
+    click.echo(str(build_report(files).path))

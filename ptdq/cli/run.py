@@ -1,0 +1,38 @@
+"""``ptdq run``: the flow ``quantization-benchmark`` on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ptdq.cli.measuring import measure
+from ptdq.cli.options import CONFIG, given_options, takes
+from ptdq.errors import UserError
+from ptdq.parameters import make_parameters, names, option_name, read_config
+
+
+@takes(names())
+@click.command("run")
+@CONFIG
+@click.option("--resume", metavar="RUN", help="Continue a run that was broken off.")
+def command(config: Path | None, resume: str | None, **options: Any) -> None:
+    """Measure variants side by side, and write a report.
+
+    An option goes before the same parameter in the config file, and that before its default.
+    """
+    given = given_options(options)
+    if resume is None:
+        values = read_config(config) if config is not None else {}
+        measure(make_parameters(values | given))
+        return
+    from ptdq.execution import fixed, resumed
+
+    asked = [*(["config"] if config is not None else []), *given]
+    if unchangeable := fixed(asked):
+        option = option_name(unchangeable[0])
+        raise UserError(
+            f"{unchangeable[0]}: a run continues as it began; leave {option} out, or start a new run"
+        )
+    measure(resumed(resume, given), resume=True)

@@ -1,0 +1,19 @@
+"""``ptdq show``: the tables of a run in the terminal."""
+
+from __future__ import annotations
+
+import click
+
+from ptdq.cli.options import RESULTS
+
+
+@click.command("show")
+@click.argument("run", metavar="RUN")
+@RESULTS
+def command(run: str, results_dir: str) -> None:
+    """Print the tables of RUN (a directory, or an id)."""
+    from ptdq.report import terminal
+    from ptdq.store.layout import open_run
+    from ptdq.store.results import local
+
+    terminal.show(open_run(run, local(results_dir)), terminal.console())

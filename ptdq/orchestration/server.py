@@ -1,0 +1,186 @@
+"""A temporary Prefect server for runs without one, which never outlives its run.
+
+Prefect starts one itself where no API is set, and ends it when the interpreter exits: after SIGKILL,
+SIGHUP or SIGTERM it stays, for good. Here the server holds the reading end of a pipe whose writing end
+this process alone has. However this process ends, the kernel closes that end, and the server ends itself.
+(The parent-death signal would not do: it is sent when the *thread* ends that started the child.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+from ptdq.errors import RunFailed
+
+HOST = "127.0.0.1"
+_START_SECONDS = 300.0
+"""A new database takes 15 s on a quiet machine, minutes on a busy one; a server that dies is noticed."""
+_END_SECONDS = 5.0
+_LOOK_SECONDS = 0.5
+
+
+@contextlib.contextmanager
+def api() -> Iterator[str]:
+    """Within the block there is an API: the one that is set, or a temporary server; gives its address.
+
+    Raises:
+        RunFailed: the API that is set does not answer, or no server could be started.
+    """
+    from prefect.settings import PREFECT_API_URL
+
+    url = PREFECT_API_URL.value()
+    if url:
+        check_answers(url)
+        yield url
+    else:
+        with _temporary_server() as address:
+            yield address
+
+
+def check_answers(url: str, seconds: float = 10.0) -> None:
+    """Ask an API for its health, once.
+
+    Raises:
+        RunFailed: no answer within so many seconds. What it answers does not matter here: one with
+            authentication refuses the question, and is there.
+    """
+    import httpx
+
+    spare_loopback_the_proxy()
+    try:
+        httpx.get(f"{url.rstrip('/')}/health", timeout=seconds, follow_redirects=True)
+    except httpx.TransportError as error:
+        raise RunFailed(
+            f"Prefect's API at {url} does not answer ({str(error) or type(error).__name__}): start its "
+            "server (prefect server start), or unset PREFECT_API_URL to run without one"
+        ) from error
+    except (httpx.InvalidURL, httpx.HTTPError) as error:
+        raise RunFailed(f"PREFECT_API_URL {url}: {error}") from error
+
+
+def spare_loopback_the_proxy() -> None:
+    """Have requests to this machine itself go past a proxy that is set, here and in children."""
+    for name in ("NO_PROXY", "no_proxy"):
+        hosts = [host for host in os.environ.get(name, "").split(",") if host]
+        os.environ[name] = ",".join(dict.fromkeys([*hosts, HOST, "localhost"]))
+
+
+@contextlib.contextmanager
+def _temporary_server() -> Iterator[str]:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    spare_loopback_the_proxy()
+    listening = socket.create_server((HOST, 0))
+    address = f"http://{HOST}:{listening.getsockname()[1]}/api"
+    read_end, write_end = os.pipe()
+    try:
+        server = _start(listening, read_end)
+        try:
+            listening.close()
+            os.close(read_end)
+            _wait(server, address)
+            with temporary_settings({PREFECT_API_URL: address}), _environment(address):
+                try:
+                    yield address
+                finally:
+                    _send_what_is_left()
+        finally:
+            _end(server)
+    finally:
+        os.close(write_end)
+
+
+def _start(listening: socket.socket, read_end: int) -> subprocess.Popen[bytes]:
+    from prefect.settings import get_current_settings
+
+    own = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+    settings = get_current_settings().to_environment_variables(exclude_unset=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", __name__, str(listening.fileno()), str(read_end)],
+        env={**os.environ, **settings, **own},
+        stdin=subprocess.DEVNULL,
+        pass_fds=(listening.fileno(), read_end),
+        # Ctrl-C is for the run, which needs the API until its last state is told.
+        start_new_session=True,
+    )
+
+
+def _wait(server: subprocess.Popen[bytes], address: str) -> None:
+    """Until the server answers; it is listened for already, so that a request waits for it."""
+    import httpx
+
+    end = time.monotonic() + _START_SECONDS
+    while True:
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{address}/health", timeout=_LOOK_SECONDS * 4).status_code == 200:
+                return
+        if server.poll() is not None:
+            raise RunFailed(
+                f"Prefect's temporary server ended with status {server.returncode} when it was started; "
+                "what it said is above. Start one yourself (prefect server start) to see more"
+            )
+        if time.monotonic() > end:
+            raise RunFailed(
+                f"Prefect's temporary server did not start within {_START_SECONDS:g} s; end other "
+                "programs, or start a server yourself (prefect server start) and set PREFECT_API_URL"
+            )
+        time.sleep(_LOOK_SECONDS)
+
+
+def _send_what_is_left() -> None:
+    """Logs and events go to the API in the background; Prefect would send the last ones at exit."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=_END_SECONDS, at_exit=False)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
+@contextlib.contextmanager
+def _environment(address: str) -> Iterator[None]:
+    """Children that talk to the API find it."""
+    os.environ["PREFECT_API_URL"] = address
+    try:
+        yield
+    finally:
+        os.environ.pop("PREFECT_API_URL", None)
+
+
+def main(arguments: list[str]) -> None:
+    """The server itself: ``python -m ptdq.orchestration.server LISTENING PIPE``."""
+    listening, pipe = (int(argument) for argument in arguments)
+    threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
+    import uvicorn
+
+    config = uvicorn.Config(
+        "prefect.server.api.server:create_app", factory=True, log_level="error", lifespan="on"
+    )
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=listening)])
+
+
+def _end_with_parent(pipe: int) -> None:
+    os.read(pipe, 1)  # nothing is ever written: this returns at the end of the file
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_END_SECONDS)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,201 @@
+"""The parameters of a run, one field each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from ptdq.parameters.checks import MaxLength, VariantName, distinct, local_path, plain_name
+from ptdq.parameters.purpose import Group, Mark, Purpose, marked
+
+SUBJECT, MODEL, DATA, QUANTIZATION, MEASUREMENT, VERDICT, FILES = Group
+UNMEASURED, EVALUATE, SENSITIVITY, STUDY_ONLY, RUN_ONLY, MATRIX, EXPLAINS = Purpose
+
+
+class Parameters(BaseModel):
+    """Parameters of the flow ``quantization-benchmark``. The defaults are the reference experiment's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    model: Annotated[str, SUBJECT, EVALUATE, SENSITIVITY, MATRIX] = Field(
+        description="Checkpoint directory of a sequence classifier, its id on the model hub, or `demo`."
+    )
+    data: Annotated[str, SUBJECT, EVALUATE, SENSITIVITY] = Field(
+        description="Labelled documents: CSV, TSV, JSON lines or Parquet; a path, a URL, or `demo`."
+    )
+    variant: Annotated[list[VariantName], SUBJECT, EVALUATE] = Field(
+        ["fp32", "int8-dynamic"],
+        description="Variants to compare; the first is the baseline. `all`: every installed one, at its "
+        "place among others.",
+        min_length=1,
+    )
+    max_length: Annotated[list[MaxLength], SUBJECT, EVALUATE, SENSITIVITY, STUDY_ONLY, MATRIX] = Field(
+        [128, 256, 384], description="Documents are truncated to this many tokens.", min_length=1
+    )
+    batch_size: Annotated[int, SUBJECT, EVALUATE] = Field(
+        1, ge=1, description="Documents in a batch, padded to its longest."
+    )
+
+    revision: Annotated[str | None, MODEL, EVALUATE, SENSITIVITY] = Field(
+        None, description="Branch, tag or commit of a model on the hub."
+    )
+    random_weights: Annotated[bool, MODEL] = Field(
+        False,
+        description="Build the model's shape from a configuration, with random weights: latency and "
+        "size are measured, and quality is not claimed.",
+    )
+    model_loader: Annotated[str | None, MODEL, EVALUATE, SENSITIVITY] = Field(
+        None,
+        description="package.module:function that takes the model's directory and returns an "
+        "nn.Module, for models that transformers does not know.",
+    )
+    trust_remote_code: Annotated[bool, MODEL, EVALUATE, SENSITIVITY] = Field(
+        False, description="Run code that comes with the checkpoint. Only for those you trust."
+    )
+
+    text_column: Annotated[str, DATA, EVALUATE, SENSITIVITY] = Field(
+        "text", description="Column with the documents."
+    )
+    label_column: Annotated[str, DATA, EVALUATE, SENSITIVITY] = Field(
+        "label", description="Column with the labels: ids or names."
+    )
+    label_map: Annotated[str | None, DATA, EVALUATE, SENSITIVITY] = Field(
+        None, description="JSON file that maps labels of the data to class ids of the model."
+    )
+    encoding: Annotated[str, DATA, EVALUATE, SENSITIVITY] = Field(
+        "utf-8", description="Encoding of a text file (GBK files are common)."
+    )
+    limit: Annotated[int | None, DATA, SENSITIVITY, STUDY_ONLY, RUN_ONLY, EXPLAINS] = Field(
+        None, ge=1, description="Take a stratified sample of this many documents."
+    )
+    calibration_data: Annotated[str | None, DATA, SENSITIVITY, EXPLAINS] = Field(
+        None,
+        description="Documents from which static variants take ranges: a file like `data`, and never "
+        "the same; labelled or not. Without it they are left out, or use random token ids where the "
+        "weights are random.",
+    )
+
+    engine: Annotated[str | None, QUANTIZATION, EVALUATE, SENSITIVITY, EXPLAINS] = Field(
+        None, description="Quantized engine of torch; the best supported one by default."
+    )
+    modules: Annotated[list[str], QUANTIZATION, EVALUATE, SENSITIVITY, EXPLAINS] = Field(
+        ["Linear"],
+        description="What the dynamic variants convert: module types (Linear, LSTM, GRU, Embedding) "
+        "or qualified names.",
+        min_length=1,
+    )
+    keep_float: Annotated[list[str], QUANTIZATION, EVALUATE, SENSITIVITY, EXPLAINS] = Field(
+        [], description="Modules that stay float32, by qualified name or a prefix of it."
+    )
+    keep_float_mixed: Annotated[list[str], QUANTIZATION, EVALUATE, EXPLAINS] = Field(
+        [],
+        description="Modules that int8-dynamic-mixed also keeps in float32, as `ptdq sensitivity` "
+        "found them.",
+    )
+    granularity: Annotated[
+        Literal["per-tensor", "per-channel"], QUANTIZATION, EVALUATE, SENSITIVITY, EXPLAINS
+    ] = Field("per-tensor", description="One weight scale per tensor, or one per output channel.")
+    dtype: Annotated[Literal["qint8", "float16"], QUANTIZATION, EVALUATE] = Field(
+        "qint8",
+        description="Weights of int8-dynamic. With float16 it is the variant float16-dynamic.",
+    )
+
+    repeats: Annotated[int, MEASUREMENT, EXPLAINS] = Field(
+        4, ge=1, description="Rounds of fresh processes."
+    )
+    warmup: Annotated[int, MEASUREMENT, EXPLAINS] = Field(
+        3, ge=0, description="Warm-up batches of a cell; kept, flagged, not counted."
+    )
+    cores: Annotated[str | None, MEASUREMENT, SENSITIVITY, STUDY_ONLY] = Field(
+        None,
+        description="Cores to use: how many, or which ones, as in 0,1 (a single one: 3,). By default as "
+        "many of the usable ones as give every comparison an interval with these repeats.",
+    )
+    isolation: Annotated[Literal["parallel", "solo"], MEASUREMENT] = Field(
+        "parallel", description="A cell on every core at a time, or one on the whole machine."
+    )
+    control_documents: Annotated[int, MEASUREMENT] = Field(
+        16,
+        ge=0,
+        description="Documents of the control, in which each variant runs with the other cores idle.",
+    )
+    seed: Annotated[int, MEASUREMENT, SENSITIVITY, EXPLAINS] = Field(
+        0, ge=0, description="Seed of samples, orders and resampling."
+    )
+    cell_timeout: Annotated[float, MEASUREMENT, UNMEASURED, EVALUATE] = Field(
+        3600, gt=0, description="Seconds that one cell may take."
+    )
+    run_timeout: Annotated[float | None, MEASUREMENT, UNMEASURED, SENSITIVITY, STUDY_ONLY] = Field(
+        None, gt=0, description="Seconds that the run may take."
+    )
+    max_wait: Annotated[float | None, MEASUREMENT, UNMEASURED, EVALUATE, SENSITIVITY, STUDY_ONLY] = Field(
+        None,
+        ge=0,
+        description="Seconds to wait for another benchmark on this machine to end; 0: fail at once.",
+    )
+    max_load: Annotated[float, MEASUREMENT, UNMEASURED] = Field(
+        0.2,
+        ge=0,
+        description="Share of a core that other programs may use; beyond it the run waits, and is "
+        "flagged if that does not help.",
+    )
+    load_wait: Annotated[float, MEASUREMENT, UNMEASURED] = Field(
+        10, ge=0, description="Seconds to wait for other programs; 0: only flag."
+    )
+
+    margin: Annotated[float, VERDICT, SENSITIVITY] = Field(
+        0.99,
+        gt=0,
+        le=1,
+        description="Share of the baseline's weighted F1 that a variant must keep.",
+    )
+    min_speedup: Annotated[float | None, VERDICT] = Field(
+        None, gt=0, description="Gate: smallest speed-up."
+    )
+    max_f1_drop: Annotated[float | None, VERDICT] = Field(
+        None, ge=0, description="Gate: largest drop in weighted F1."
+    )
+    max_size_ratio: Annotated[float | None, VERDICT] = Field(
+        None, gt=0, description="Gate: largest size of the artifact, relative to the baseline's."
+    )
+    max_p95_ms: Annotated[float | None, VERDICT] = Field(
+        None, gt=0, description="Gate: largest 95th percentile of forward latency, ms."
+    )
+    baseline: Annotated[str | None, VERDICT, MATRIX] = Field(
+        None,
+        description="Earlier run to report the change from: its id, or `none`. By default the one that "
+        "`ptdq baseline` marked, if any.",
+    )
+
+    results_dir: Annotated[str, FILES, UNMEASURED, EVALUATE, SENSITIVITY, MATRIX] = Field(
+        "results", description="Directory that gets a directory for each run."
+    )
+    publish_to: Annotated[str | None, FILES, UNMEASURED] = Field(
+        None,
+        description="Where report and tables of the finished run are copied to: a path or any URL that "
+        "fsspec opens (s3://bucket/results), which `ptdq history` and `ptdq compare` read.",
+    )
+    run_id: Annotated[
+        str | None, FILES, UNMEASURED, EVALUATE, SENSITIVITY, STUDY_ONLY, RUN_ONLY, MATRIX
+    ] = Field(None, description="Name of the run; made from the time by default.")
+    no_cache: Annotated[bool, FILES, UNMEASURED, EVALUATE] = Field(
+        False, description="Prepare artifacts anew, whatever is in the cache."
+    )
+
+    _distinct = field_validator("variant", "max_length", "modules")(distinct)
+    _plain_name = field_validator("run_id")(plain_name)
+    _local_path = field_validator("results_dir")(local_path)
+
+    @model_validator(mode="after")
+    def _apply_dtype(self) -> Self:
+        if self.dtype == "float16" and "int8-dynamic" in self.variant:
+            variants = ["float16-dynamic" if v == "int8-dynamic" else v for v in self.variant]
+            object.__setattr__(self, "variant", list(dict.fromkeys(variants)))
+        return self
+
+
+def names(*marks: Mark, without: Collection[Mark] = ()) -> tuple[str, ...]:
+    """Parameters of a run, in order, that have all of these marks and none of those in ``without``."""
+    return marked(Parameters, *marks, without=without)
