@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ptdq.analysis.verdict import Verdict
     from ptdq.store.layout import RunFiles
-    from ptdq.store.record_model import RunRecord
+    from ptdq.store.record_model import RunRecord, VerdictRecord
     from ptdq.store.run import Run as StoredRun
 
 
@@ -43,13 +42,10 @@ class Run:
         """``run.json``: parameters, model, data, machine, versions, design, verdict, gates."""
         return self._stored.record
 
-    @cached_property
-    def verdict(self) -> Verdict | None:
+    @property
+    def verdict(self) -> VerdictRecord | None:
         """The decision (ship, don't ship or can't tell), its variant, and why; None without figures."""
-        from ptdq.analysis.verdict import Verdict
-
-        verdict = self._stored.get("verdict")
-        return None if verdict is None else Verdict(**verdict)
+        return self._stored.record.verdict
 
     @property
     def failed_gates(self) -> list[str]:
@@ -113,8 +109,8 @@ class Run:
         return frame
 
     def __repr__(self) -> str:
-        run = self._stored
-        decision = " ".join(filter(None, [run.decision, run.get("verdict", "variant")]))
+        variant = self.verdict.variant if self.verdict is not None else None
+        decision = " ".join(filter(None, [self._stored.decision, variant]))
         return f"<ptdq.Run {str(self.directory)!r}: {decision}>"
 
     def _repr_html_(self) -> str:

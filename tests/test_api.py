@@ -125,7 +125,7 @@ def test_an_interrupted_notebook_leaves_no_process(
     assert errors.decode().splitlines()[-1].startswith("KeyboardInterrupt")
     assert not process.is_running()
     run = ptdq.load(files.directory)
-    assert (run.record["status"], run.record["broken_off"]) == ("broken off", "interrupted")
+    assert (run.record.status, run.record.broken_off) == ("broken off", "interrupted")
 
 
 # A run that is there.

@@ -13,6 +13,7 @@ from ptdq.analysis import tables
 from ptdq.report import columns
 from ptdq.report.columns import Column
 from ptdq.report.sections.opening import RANDOM, SYNTHETIC
+from ptdq.store.record_model import VerdictRecord
 from ptdq.store.run import Run
 from ptdq.text import plain
 
@@ -24,14 +25,14 @@ T = TypeVar("T")
 
 def html(run: Run) -> str:
     """The run, without its documents and without links to files."""
-    variant = run.get("verdict", "variant", default="")
+    verdict = run.record.verdict or VerdictRecord(decision=run.decision)
     compared = tables.against_baseline(run)
     return "\n".join(
         [
-            f"<h3>{_text(f'Verdict: {run.decision} {variant}')}</h3>",
-            f"<p><b>{_text(run.get('verdict', 'headline', default=''))}</b></p>",
+            f"<h3>{_text(' '.join(['Verdict:', run.decision, verdict.variant or '']))}</h3>",
+            f"<p><b>{_text(verdict.headline)}</b></p>",
             "<ul>",
-            *(f"<li>{_text(reason)}</li>" for reason in run.get("verdict", "reasons", default=[])),
+            *(f"<li>{_text(reason)}</li>" for reason in verdict.reasons),
             "</ul>",
             *(f"<p>{_text(caveat)}</p>" for caveat in _caveats(run)),
             _table("Figures", columns.figures(run), tables.figures(run)),
@@ -51,7 +52,7 @@ def _text(value: object) -> str:
 def _caveats(run: Run) -> list[str]:
     """What a reader must know before the figures."""
     return [
-        *([SYNTHETIC.replace("**", "")] if run.get("data", "synthetic") else []),
+        *([SYNTHETIC.replace("**", "")] if run.record.data.synthetic else []),
         *([RANDOM.replace("**", "")] if run.random_weights else []),
         *(
             f"Failed: {cell['variant']}, {cell['max_length']} tokens, repeat {cell['repeat']}: "

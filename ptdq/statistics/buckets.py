@@ -1,11 +1,7 @@
 """Speed-up by length: the gain from quantization changes with the number of tokens."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
-
-from .ratios import Ratio, speed_up
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -13,23 +9,6 @@ Ints = npt.NDArray[np.int64]
 MAX_BUCKETS = 4
 MIN_DOCUMENTS = 30
 """Fewest documents in a bucket: a median of fewer moves too much with each document."""
-
-
-@dataclass(frozen=True)
-class Bucket:
-    """Documents of similar length and the speed-up on them.
-
-    Attributes:
-        shortest: least tokens of a document in the bucket, included.
-        longest: most tokens of a document in the bucket, included.
-        documents: number of documents in it.
-        ratio: speed-up on these documents. Each interval holds on its own, not all at once.
-    """
-
-    shortest: int
-    longest: int
-    documents: int
-    ratio: Ratio
 
 
 def bucket_edges(
@@ -68,55 +47,3 @@ def bucket_edges(
             edges.append(edge)
             start = stop
     return tuple(edges)
-
-
-def ratios_by_length(
-    baseline: Floats,
-    variant: Floats,
-    cores_baseline: Ints,
-    cores_variant: Ints,
-    tokens: Ints,
-    *,
-    edges: tuple[int, ...] | None = None,
-    quantile: float = 0.5,
-    level: float = 0.95,
-    seed: int = 0,
-) -> tuple[Bucket, ...]:
-    """Speed-up in each bucket of token lengths; arguments as for ``ratios.speed_up``.
-
-    Args:
-        baseline: times [R, N] in ns.
-        variant: times [R, N] in ns.
-        cores_baseline: core of the baseline in each round [R].
-        cores_variant: core of the variant in each round [R].
-        tokens: token counts [N].
-        edges: edges from ``bucket_edges``; found from the tokens when not given.
-        quantile: quantile to compare.
-        level: confidence level of each interval.
-        seed: seed of the resampling.
-
-    Returns:
-        The buckets that hold documents, shortest first.
-
-    Raises:
-        ValueError: as ``speed_up`` and ``bucket_edges``, or ``tokens`` does not match.
-    """
-    if baseline.ndim != 2 or tokens.shape != baseline.shape[1:]:
-        raise ValueError(f"tokens {tokens.shape} must match the documents of {baseline.shape}")
-    edges = bucket_edges(tokens) if edges is None else edges
-    place = np.searchsorted(np.asarray(edges), tokens, side="right")
-    buckets = []
-    for index in np.unique(place):
-        inside = place == index
-        ratio = speed_up(
-            baseline[:, inside],
-            variant[:, inside],
-            cores_baseline,
-            cores_variant,
-            quantile=quantile,
-            level=level,
-            seed=seed,
-        )
-        held = tokens[inside]
-        buckets.append(Bucket(int(held.min()), int(held.max()), int(inside.sum()), ratio))
-    return tuple(buckets)

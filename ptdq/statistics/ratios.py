@@ -35,6 +35,9 @@ from .crossed import (
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+LEVEL = 0.95
+"""Confidence level of the intervals."""
+
 MIN_ROUNDS = 4
 """Fewest rounds that get an interval: with a core swap they leave two degrees of freedom, the
 least for which the simulated coverage stays within 93 to 97 %."""
@@ -100,7 +103,6 @@ def speed_up(
     cores_variant: Ints,
     *,
     quantile: float = 0.5,
-    level: float = 0.95,
     resamples: int = 1000,
     seed: int = 0,
 ) -> Ratio:
@@ -112,7 +114,6 @@ def speed_up(
         cores_baseline: core that ran the baseline in each round [R].
         cores_variant: core that ran the variant in each round [R].
         quantile: 0.5 compares medians, 0.95 the 95th percentiles.
-        level: confidence level.
         resamples: resamples of the documents; they estimate a variance, not a tail.
         seed: seed of the resampling.
 
@@ -130,7 +131,7 @@ def speed_up(
         with different degrees of freedom: W. G. Cochran, "Approximate significance levels of
         the Behrens-Fisher test", Biometrics 20 (1964).
     """
-    _check(baseline, variant, cores_baseline, cores_variant, quantile, level, resamples)
+    _check(baseline, variant, cores_baseline, cores_variant, quantile, LEVEL, resamples)
     documents = baseline.shape[1]
     ratios = log_ratios(baseline, variant, quantile)
     fit = _Fit.of(ratios, cores_baseline, cores_variant)
@@ -141,8 +142,8 @@ def speed_up(
         replicates = document_replicates(baseline, variant, quantile, resamples, seed)
         variance = document_variance(replicates, fit.weights)
         document_se = float(np.sqrt(max(0.0, variance)))
-        half = half_width(fit.variance, variance, fit.df, documents - 1, level)
-    return fit.ratio(half, document_se, level=level, quantile=quantile, method=METHOD, refused=refused)
+        half = half_width(fit.variance, variance, fit.df, documents - 1, LEVEL)
+    return fit.ratio(half, document_se, level=LEVEL, quantile=quantile, method=METHOD, refused=refused)
 
 
 def speed_up_of_medians(

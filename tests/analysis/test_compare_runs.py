@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
-from ptdq.analysis.compare_runs import SAME, Change, Comparison, compare_runs
+from ptdq.analysis.changes import SAME, Change, Comparison
+from ptdq.analysis.compare_runs import compare_runs
 from ptdq.analysis.since import change_since
 from ptdq.cli.main import cli
 from ptdq.errors import UserError
@@ -105,6 +106,20 @@ def test_a_shared_slow_down_with_other_software_is_a_regression(
     slowed = {"int8-dynamic": 1.3, "fp32": 1.3}
     found = compared(run(results, "old"), make_run(tmp_path, "new", slower=slowed, record=change))
     assert len(found.regressions) == 4
+
+
+@pytest.mark.parametrize("unknown", [("old", "new"), ("old",), ("new",)])
+def test_code_of_an_unknown_commit_is_not_the_same_code(tmp_path: Path, unknown: tuple[str, ...]) -> None:
+    slowed = {"int8-dynamic": 1.3, "fp32": 1.3}
+    change = {"git_commit": None}
+    old = make_run(tmp_path, "old", record=change if "old" in unknown else None)
+    new = make_run(tmp_path, "new", seed=1, slower=slowed, record=change if "new" in unknown else None)
+    found = compared(old, new)
+    assert not any(c.machine for c in found.changes)
+    assert len(found.regressions) == 4
+    (code,) = (text for text in found.differences if text.startswith("code of ptdq: "))
+    assert ("neither run" in code) == (len(unknown) == 2)
+    assert "unknown" in code or len(unknown) == 2
 
 
 def test_what_slowed_more_than_the_machine_is_a_regression(results: Path, tmp_path: Path) -> None:

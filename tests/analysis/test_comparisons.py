@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from ptdq.analysis.comparisons import interference
+from ptdq.analysis.interference import interference
+from ptdq.store.rows import InterferenceRow
 from ptdq.store.tables import make_table
 from tests.support.factory import Factory
 
 SLOWER_CORE, BUSY = 3.0, 1.25
 
 
-def planted(directory: Path, repeats: int) -> list[dict[str, Any]]:
+def planted(directory: Path, repeats: int) -> list[InterferenceRow]:
     """Interference where core 1 is slow and a busy neighbour costs a quarter, both without noise."""
     made = Factory(directory, lengths=[128], repeats=repeats)
     busy = made.tables["predictions"]

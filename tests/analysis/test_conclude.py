@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ptdq.analysis.conclude import Question, conclude
-from ptdq.analysis.verdict import Gates
+from ptdq.analysis.conclude import conclude
+from ptdq.analysis.question import Gates, Question
 from ptdq.measure.design import make_design
 from ptdq.store.disk import write_json
 from ptdq.store.layout import RunFiles
@@ -47,7 +47,7 @@ def concluded(directory: Path, gates: Gates, broken: tuple[str, int] | None = No
     made = Factory(directory)
     files = RunFiles(directory)
     files.cells.mkdir(parents=True)
-    design = make_design(made.variants, made.lengths, made.repeats, [0, 1], seed=0, control=False)
+    design = make_design(made.variants, made.lengths, made.repeats, [0, 1], seed=0)
     for cell in design.cells:
         if (cell.variant, cell.max_length) == broken:
             files.failure(cell.cell_id).parent.mkdir(exist_ok=True)
@@ -67,6 +67,7 @@ def concluded(directory: Path, gates: Gates, broken: tuple[str, int] | None = No
         design,
         {name: prepared(name) for name in made.variants},
         Question(
+            variants=tuple(made.variants),
             max_lengths=tuple(made.lengths),
             class_names=tuple(made.names),
             claim_quality=True,
@@ -74,7 +75,7 @@ def concluded(directory: Path, gates: Gates, broken: tuple[str, int] | None = No
             margin=0.9,
             seed=0,
             gates=gates,
-            baseline="none",
+            since="none",
         ),
     )
     return load(files)

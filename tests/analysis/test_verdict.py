@@ -12,7 +12,7 @@ from ptdq.analysis.question import Gates, Question
 from ptdq.analysis.verdict import Verdict, acceptable, decide
 
 
-def change(label: int = 0, **changes: Any) -> dict[str, Any]:
+def change(label: int = 0, **changes: Any) -> Any:
     row = {
         "label": label, "support": 100, "baseline": 0.95, "variant": 0.95, "gained": 1, "lost": 1,
         "p_value": 1.0, "p_holm": 1.0, "drop_bound": 0.04,
@@ -20,7 +20,7 @@ def change(label: int = 0, **changes: Any) -> dict[str, Any]:
     return row | changes
 
 
-def comparison(length: int = 128, **changes: Any) -> dict[str, Any]:
+def comparison(length: int = 128, **changes: Any) -> Any:
     row = {
         "baseline": "fp32", "variant": "int8", "max_length": length, "documents": 500,
         "speedup_total": 2.0, "speedup_total_low": 1.9, "speedup_total_high": 2.1,
@@ -48,7 +48,7 @@ def bucket(verdict: str, **changes: Any) -> dict[str, Any]:
     return row | changes
 
 
-def cell(variant: str, repeat: int = 0, length: int = 128, **changes: Any) -> dict[str, Any]:
+def cell(variant: str, repeat: int = 0, length: int = 128, **changes: Any) -> Any:
     row = {
         "variant": variant, "max_length": length, "repeat": repeat, "flags": [],
         "measure_seconds": 10.0, "other_seconds": 0.01, "steal_seconds": 0.0,
@@ -66,7 +66,7 @@ SIZES = [
 
 
 def verdict(
-    *rows: dict[str, Any],
+    *rows: Any,
     gates: Gates | None = None,
     planned: Any = None,
     claim_quality: bool = True,
@@ -82,7 +82,7 @@ def verdict(
         gates=gates or Gates(),
         class_names=("sport", "health"),
     )
-    given = Tables(rows, **{"cells": CALM, "variants": SIZES, **tables})
+    given = Tables(list(rows), **{"cells": CALM, "variants": SIZES, **tables})
     return decide(question, given, judge_gates(question, given), alike)
 
 

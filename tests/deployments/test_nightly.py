@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from ptdq.host.lock import MachineLock, holder
 from ptdq.orchestration import artifacts as prefect_artifacts
 from ptdq.report.summary import summary_path, summary_schema
 from ptdq.store import baseline as baseline_run
-from ptdq.store.disk import read_json
+from ptdq.store.disk import read_json, write_json
 from ptdq.store.layout import RunFiles
 from ptdq.store.run import load
 from ptdq.store.schema import SCHEMA_VERSION
@@ -168,10 +169,13 @@ def test_a_client_reads_the_latest_verdict_of_its_model(
     # Somebody else's verdict, of another model, comes later.
     record = read_json(tonight.record)
     other = {"model": record["model"] | {"name": "another", "digest": "another's"}}
+    colleagues = RunFiles(tmp_path / "colleague")
+    shutil.copytree(tonight.directory, colleagues.directory)
+    write_json(colleagues.record, record | other | {"run_id": "colleague"})
 
     @flow
     def of_a_colleague() -> None:
-        prefect_artifacts.publish("colleague", tmp_path, "# Report", record | other, [], [])
+        prefect_artifacts.publish_run(colleagues, "# Report")
 
     of_a_colleague()
     assert json.loads(ask(prefect_server, "--model", "another").stdout)["run_id"] == "colleague"

@@ -12,7 +12,10 @@ import pytest
 
 from ptdq.errors import UserError
 from ptdq.host import machine
-from ptdq.parameters import Parameters, Purpose, default_values, make_parameters, names
+from ptdq.host.facts import machine_facts
+from ptdq.host.software import package_versions
+from ptdq.measure.run_request import check_same
+from ptdq.parameters import Parameters, Purpose, make_parameters, names
 from ptdq.store import record
 from ptdq.store.disk import write_json
 from ptdq.store.layout import RunFiles
@@ -31,15 +34,15 @@ def begun(
     files = RunFiles(results / "broken")
     found = {
         "parameters": ASKED.model_dump(),
-        "machine": machine.describe(CORES),
-        "versions": record.package_versions(),
+        "machine": machine_facts(CORES).model_dump(),
+        "versions": package_versions(),
     }
-    write_json(files.record, found | change(found))
+    write_json(files.record, {**found, **change(found)})
     return files
 
 
 def check(files: RunFiles, asked: Parameters = ASKED) -> None:
-    record.check_same(files, asked.model_dump(), default_values())
+    check_same(asked, files)
 
 
 def test_the_same_and_what_decides_no_result_may_go_on(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -10,7 +10,7 @@ from ptdq.orchestration.artifacts import COLUMNS, MACHINES
 from ptdq.report.machines import document, machine_rows
 
 
-def row(machine: str, model: str, rate: float | None, **values: Any) -> dict[str, Any]:
+def row(machine: str, model: str, rate: float | None, **values: Any) -> Any:
     """A row of the table ``matrix``."""
     names = (
         "speedup", "speedup_low", "speedup_high", "speedup_refused", "f1_weighted",
@@ -26,7 +26,7 @@ def row(machine: str, model: str, rate: float | None, **values: Any) -> dict[str
     return given | values
 
 
-def failed(machine: str, model: str, error: str) -> dict[str, Any]:
+def failed(machine: str, model: str, error: str) -> Any:
     nothing = {"cpu": None, "flags": None, "cores": None, "cores_usable": None, "variant": None}
     return row(machine, model, None, status="failed", error=error, **nothing)
 
@@ -75,7 +75,7 @@ def test_a_pool_of_several_cpus_has_no_rates_and_spoils_no_others() -> None:
         row("a", "small", 50.0),
         row("a", "large", 2.0),
     ]
-    first, second = machine_rows(rows)
+    first, second = cast(list[dict[str, Any]], machine_rows(rows))
     assert (first["machine"], first["cpu"], first["compared"]) == ("a", "CPU of a", 2)
     assert second["cpu"] == "several CPUs: New, 8 cores; Old, 8 cores"
     names = ("cores", "flags", "documents_per_second_core", "documents_per_second", "documents_per_price")

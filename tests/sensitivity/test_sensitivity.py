@@ -106,9 +106,10 @@ def test_the_mixed_variant_predicts_as_the_study_says(hard: Study) -> None:
 
 def test_every_module_is_timed_in_both(hard: Study) -> None:
     for row in hard.found.rows:
-        assert row["float_ms"] > 0
-        assert row["int8_ms"] > 0
-        assert row["gain_low_ms"] <= row["gain_ms"] <= row["gain_high_ms"]
+        assert (row["float_ms"] or 0) > 0
+        assert (row["int8_ms"] or 0) > 0
+        ends = (row["gain_low_ms"], row["gain_ms"], row["gain_high_ms"])
+        assert list(ends) == sorted(end for end in ends if end is not None)
         assert row["max_length"] == TOKENS
 
 

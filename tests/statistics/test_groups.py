@@ -54,7 +54,8 @@ def test_copies_change_no_interval_and_no_p_value() -> None:
     labels, old, new = draw_predictions(np.random.default_rng(3), 300, 3, 0.9, 0.04, 0.02)
     once = compare_predictions(labels, old, new)
     texts = np.tile(np.arange(300), 4)
-    again = compare_predictions(*(np.tile(x, 4) for x in (labels, old, new)), texts)
+    four = [np.tile(x, 4) for x in (labels, old, new)]
+    again = compare_predictions(four[0], four[1], four[2], texts)
     assert again.p_value == pytest.approx(once.p_value)
     for name in ("accuracy", "macro_f1", "weighted_f1"):
         first, second = getattr(once, name), getattr(again, name)
@@ -98,7 +99,7 @@ def test_bounds_and_tests_of_groups_hold_their_level() -> None:
         *sample, which = clustered(rng, 150, 0.04)
         labels, old, new = sample
         for name, groups in (("bound", which), ("naive bound", None)):
-            drawn = resample(kinds(*sample, groups), Sampling(400, run))
+            drawn = resample(kinds(labels, old, new, groups), Sampling(400, run))
             beyond[name] += drawn.bound(accuracy_gain, 0.05, lower=True) > 0
         net = (new == labels).astype(int) - (old == labels)
         beyond["naive test"] += sign_flip(net) <= 0.05

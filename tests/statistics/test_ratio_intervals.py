@@ -183,7 +183,6 @@ def test_result_is_immutable_and_reproducible() -> None:
         ({"variant": np.zeros((4, 20))}, "positive"),
         ({"variant": np.full((4, 20), np.nan)}, "positive"),
         ({"quantile": 1.0}, "between 0 and 1"),
-        ({"level": 0.0}, "between 0 and 1"),
         ({"resamples": 1}, "resamples"),
     ],
 )

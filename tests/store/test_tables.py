@@ -11,6 +11,7 @@ import pytest
 from ptdq.errors import UserError
 from ptdq.store import disk as store
 from ptdq.store import layout, rows, schema, tables
+from ptdq.store.record_model import RunRecord
 from ptdq.store.run import Run
 
 
@@ -50,7 +51,7 @@ def test_a_column_that_an_older_file_lacks_reads_as_none(tmp_path: Path) -> None
     files = layout.RunFiles(tmp_path)
     table = tables.make_table("variants", [{"variant": "fp32", "cached": True}])
     pq.write_table(table.drop_columns(["engine"]), files.table("variants"))
-    (row,) = Run(files, {}).rows(rows.VariantRow)
+    (row,) = Run(files, RunRecord()).rows(rows.VariantRow)
     assert (row["variant"], row["engine"], row["cached"]) == ("fp32", None, True)
 
 

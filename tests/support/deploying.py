@@ -31,6 +31,7 @@ from tests.support.running import ROOT, wait_for
 POOL = "bench"
 FLOW = "quantization-benchmark"
 FILE = "deployments/prefect.yaml"
+HERE = Path(sys.executable).parent
 
 
 def free_port() -> int:
@@ -44,11 +45,16 @@ class Installation:
 
     Every process of it, and every one that those start, has the same PREFECT_HOME in its
     environment, by which it is found whoever its parent is.
+
+    Args:
+        home: directory for Prefect's files.
+        bin: where the commands are.
+        directory: what they are run in.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, bin: Path = HERE, directory: Path = ROOT) -> None:
         port = free_port()
-        self.home = home
+        self.home, self.bin, self.directory = home, bin, directory
         self.api = f"http://127.0.0.1:{port}/api"
         environment = {k: v for k, v in os.environ.items() if k != "PTDQ_ROOT"}
         self.environment = environment | {
@@ -68,8 +74,8 @@ class Installation:
         """Run a prefect command in the background, in a session of its own."""
         with (self.home / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
-                [_prefect(), *arguments],
-                cwd=ROOT,
+                [self.bin / "prefect", *arguments],
+                cwd=self.directory,
                 env=self.environment | variables,
                 stdout=log,
                 stderr=log,
@@ -92,8 +98,8 @@ class Installation:
     def prefect(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a prefect command to its end."""
         done = subprocess.run(
-            [_prefect(), *arguments],
-            cwd=ROOT,
+            [self.bin / "prefect", *arguments],
+            cwd=self.directory,
             env=self.environment,
             capture_output=True,
             text=True,
@@ -141,10 +147,6 @@ class Installation:
         with contextlib.suppress(Exception), self.client() as client:
             return client.api_healthcheck() is None
         return False
-
-
-def _prefect() -> str:
-    return str(Path(sys.executable).with_name("prefect"))
 
 
 def parameters(model: Path, data: Path, results: Path, **values: Any) -> dict[str, Any]:

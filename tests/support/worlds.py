@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -159,12 +160,14 @@ def machine(world: World, rng: np.random.Generator, seconds: float, cores: int) 
             hit(slow[core], clock, rng.uniform(0, seconds), rng.exponential(3), rng.uniform(0.2, 0.6))
     for _ in range(rng.poisson(world.minutes * seconds / 900)):
         start, length, size = rng.uniform(-60, seconds), rng.uniform(60, 180), rng.uniform(0.1, 0.5)
-        for core in range(cores) if world.everywhere else [rng.integers(cores)]:
+        for core in range(cores) if world.everywhere else [int(rng.integers(cores))]:
             hit(slow[core], clock, start, length, size)
     return slow
 
 
-def hit(slow: Floats, clock: Floats, start: float, length: float, size: float) -> None:
+def hit(
+    slow: Floats, clock: npt.NDArray[np.floating[Any]], start: float, length: float, size: float
+) -> None:
     """Add a burst to the log slowdown of a core."""
     slow[(clock >= start) & (clock < start + length)] += np.log1p(size)
 
@@ -212,7 +215,7 @@ def simulate(
     cells = design.sort_values(["core", "order"], ignore_index=True)
     who = cells["variant"].map(names.index).to_numpy()
     unique, core = np.unique(cells["core"], return_inverse=True)
-    queues = [list(np.flatnonzero(core == c)) for c in range(len(unique))]
+    queues = [np.flatnonzero(core == c).tolist() for c in range(len(unique))]
 
     fastest = np.array([speeds[name] for name in names])
     logs = np.log(document_times(world, rng, documents)) - np.log(fastest)[:, None]

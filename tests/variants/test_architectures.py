@@ -17,9 +17,10 @@ from ptdq.inputs.calibration import CalibrationRequest
 from ptdq.inputs.checkpoint import Checkpoint, open_checkpoint
 from ptdq.inputs.documents import RawDocuments, class_ids, store_documents
 from ptdq.inputs.source import Source
-from ptdq.measure.cell import measure_cell
+from ptdq.measure.cell import Work, measure_cell
 from ptdq.measure.design import Cell
 from ptdq.store.layout import RunFiles
+from ptdq.store.rows import VariantRow
 from ptdq.variants import registry
 from ptdq.variants.artifact import Artifact, make_artifact, probes
 from ptdq.variants.base import Settings
@@ -59,7 +60,7 @@ class Room:
             seed=1,
         )
         outcome = measure_cell(
-            self.files, cell, artifact, self.documents, batch_size=batch_size, warmup=1, timeout=300
+            self.files, cell, artifact, Work(self.documents, "quality", batch_size, 1, timeout=300)
         )
         assert outcome.error is None, Path(outcome.log).read_text()
         rows = pq.read_table(self.files.cell(cell.cell_id)).to_pylist()
@@ -147,7 +148,7 @@ def test_the_report_prints_the_note(tmp_path: Path) -> None:
     from ptdq.report.sections.figures import _converted
 
     artifact = room(tmp_path, "convolutional").prepare("int8-dynamic")
-    row = {
+    row: VariantRow = {
         "variant": artifact.variant,
         "converted": artifact.converted,
         "kept_float": artifact.kept_float,

@@ -20,7 +20,7 @@ from ptdq.host.machine import usable_cores
 from ptdq.inputs.calibration import CalibrationRequest
 from ptdq.inputs.checkpoint import Checkpoint, open_checkpoint
 from ptdq.inputs.documents import RawDocuments, class_ids, store_documents
-from ptdq.measure.cell import measure_cell
+from ptdq.measure.cell import Work, measure_cell
 from ptdq.measure.design import Cell
 from ptdq.store.layout import RunFiles
 from ptdq.variants import registry
@@ -117,7 +117,7 @@ def measure(name: str, artifact: Artifact, documents: Path, directory: Path) -> 
     cell = Cell("cell", name, LENGTH, 0, usable_cores()[0], 0, 1)
     everything = len(texts())
     outcome = measure_cell(
-        files, cell, artifact, documents, batch_size=BATCH, warmup=everything, timeout=300
+        files, cell, artifact, Work(documents, "quality", BATCH, warmup=everything, timeout=300)
     )
     assert outcome.error is None, Path(outcome.log).read_text(encoding="utf-8")
     logits: dict[bool, dict[str, list[float]]] = {True: {}, False: {}}
