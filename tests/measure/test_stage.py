@@ -10,7 +10,7 @@ import pytest
 from ptdq.errors import RunFailed
 from ptdq.host.clock import TimeLimit
 from ptdq.measure.design import Cell, Design, make_design
-from ptdq.measure.progress import Progress
+from ptdq.measure.progress import Board, Progress
 from ptdq.measure.stage import Stage
 from ptdq.store.layout import RunFiles
 
