@@ -32,10 +32,12 @@ test: install ## the tests, without those that take minutes each
 test-all: install ## every test: also several machines, faults of the machine, a schedule at its hour
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-check: install ## formatting, lint, types, docs
+check: install ## formatting, lint, types, layers, lengths of functions, docs
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m tests.checks.lengths
 	@$(MAKE) --no-print-directory docs
 
 docs: install ## the documentation site, into site/; a broken link is an error

@@ -23,9 +23,8 @@ def test_batches_become_the_table_of_their_rows() -> None:
     for number, (batch, warmup, first) in enumerate(calls):
         size = len(batch)
         mask = np.array([[1] * 4 + [0] * 4, [1] * 8])[:size]
-        encoded = Encoded(
-            {"input_ids": mask, "attention_mask": mask}, partial([False, True].__getitem__, slice(size))
-        )
+        cut = [False, True][:size]
+        encoded = Encoded({"input_ids": mask, "attention_mask": mask}, cut.copy)
         times = (7 + number, 11 * 10**9)
         rows.add(batch, encoded, logits[:size], times, warmup=warmup, first_of_shape=first)
         for row, index in enumerate(batch):

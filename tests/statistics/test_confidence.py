@@ -61,10 +61,11 @@ def test_intervals_cover_with_groups_and_without() -> None:
             covered[name] += mine.low <= true <= mine.high
         # Some documents are there many times.
         times = np.r_[np.ones(130, np.int64), np.full(20, 8)]
-        labels, *logits = (np.repeat(x, times, axis=0) for x in sample)
+        labels = np.repeat(sample[0], times)
+        logits: list[Floats] = [np.repeat(x, times, axis=0) for x in sample[1:]]
         which = np.repeat(np.arange(150), times)
         for name, groups in (("copied", which), ("naive", None)):
-            mine = compare_confidence(labels.astype(np.int64), logits[0], logits[1], groups).brier
+            mine = compare_confidence(labels, logits[0], logits[1], groups).brier
             true = truth.brier.difference
             covered[name] += (mine.low or 0) <= true <= (mine.high or 0)
     least = stats.binom.ppf(0.01, runs, 0.95)
