@@ -80,6 +80,21 @@ class Run:
         return self._table("buckets")
 
     @cached_property
+    def best(self) -> pd.DataFrame:
+        """The variants that can't be told from the fastest, and what the fastest is worth."""
+        return self._table("best")
+
+    @cached_property
+    def first_calls(self) -> pd.DataFrame:
+        """Each variant and length: the first call of a shape, which a serving process pays once."""
+        return self._table("first_calls")
+
+    @cached_property
+    def calibration(self) -> pd.DataFrame:
+        """Each variant, length and bin of confidence: how often it is right there."""
+        return self._table("calibration")
+
+    @cached_property
     def interference(self) -> pd.DataFrame:
         """Each variant and length: latency with the other cores idle and busy."""
         return self._table("interference")

@@ -71,8 +71,10 @@ class _Children:
 
 ENDED = "ended with its run, which was cancelled or failed or exceeded its time limit"
 
+_NO_RUN = _Children()
+
 # Tasks are submitted with a copy of the context of their flow, so its children are theirs too.
-_children: ContextVar[_Children] = ContextVar("_children", default=_Children())  # noqa: B039
+_children: ContextVar[_Children] = ContextVar("_children", default=_NO_RUN)  # noqa: B039
 
 
 @contextlib.contextmanager
@@ -259,5 +261,8 @@ def _kill(child: subprocess.Popen[bytes]) -> None:
 
 
 def kill_children() -> None:
-    """End every child of this run that is alive, and let no other start."""
-    _children.get().end()
+    """End every child of this run that is alive, and let no other of the run start."""
+    children = _children.get()
+    children.end()
+    if children is _NO_RUN:
+        children.ended = False  # outside of a run, what comes next is something else

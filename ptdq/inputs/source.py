@@ -135,6 +135,13 @@ def only_needed() -> Iterator[None]:
     None stands for in ``sys.modules`` is documented: there is no such module.
     """
     hidden = [name for name in _UNNEEDED if name not in sys.modules]
+    found = importlib.import_module("transformers.utils.import_utils")
+
+    def ask_again() -> None:
+        for name in hidden:
+            getattr(found, f"is_{name}_available").cache_clear()
+
+    ask_again()  # it may have been told before that they are there
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
         importlib.import_module("transformers.modeling_utils")  # what all models need, and imports most
@@ -142,10 +149,7 @@ def only_needed() -> Iterator[None]:
     finally:
         for name in hidden:
             del sys.modules[name]
-    found = importlib.import_module("transformers.utils.import_utils")
-    for name in hidden:
-        # Whoever asks again is told the truth.
-        getattr(found, f"is_{name}_available").cache_clear()
+        ask_again()
 
 
 def resolve_loader(loader: str) -> Callable[[str], nn.Module]:

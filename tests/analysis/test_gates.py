@@ -87,7 +87,7 @@ def test_p95_is_decided_on_its_bound() -> None:
     found = gate(Gates(max_p95_ms=105), comparison())
     assert not found.passed
     assert (found.bound or 0) > 105 > (found.value or 106)
-    few = comparison(p95_ms_bound=None, p95_refused="59 documents are needed, there are 40")
+    few = comparison(p95_ms_bound=None, p95_ms_refused="59 documents are needed, there are 40")
     found = gate(Gates(max_p95_ms=200), comparison(256), few)
     assert not found.passed
     assert "59 documents are needed" in found.text

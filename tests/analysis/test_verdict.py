@@ -27,8 +27,8 @@ def comparison(length: int = 128, **changes: Any) -> Any:
         "speedup_total_refused": None,
         "speedup": 2.4, "speedup_low": 2.3, "speedup_high": 2.5,
         "speedup_p95": 1.7, "speedup_p95_low": 1.6, "speedup_p95_high": 1.8,
-        "total_verdict": "faster", "p95_verdict": "faster", "confounded": None,
-        "p95_ms": 100.0, "p95_ms_bound": 108.0, "p95_refused": None,
+        "latency_verdict": "faster", "total_verdict": "faster", "p95_verdict": "faster", "confounded": None,
+        "p95_ms": 100.0, "p95_ms_bound": 108.0, "p95_ms_refused": None,
         "f1_ratio": 1.0, "f1_ratio_low": 0.995, "f1_macro_ratio": 1.0, "f1_macro_ratio_low": 0.992,
         "non_inferiority": "non-inferior", "documents_needed": None,
         "f1_weighted_difference": -0.001, "f1_weighted_difference_low": -0.004, "f1_drop_bound": 0.004,
@@ -50,7 +50,7 @@ def bucket(verdict: str, **changes: Any) -> dict[str, Any]:
 
 def cell(variant: str, repeat: int = 0, length: int = 128, **changes: Any) -> Any:
     row = {
-        "variant": variant, "max_length": length, "repeat": repeat, "flags": [],
+        "variant": variant, "max_length": length, "repeat": repeat, "kind": "timing", "flags": [],
         "measure_seconds": 10.0, "other_seconds": 0.01, "steal_seconds": 0.0,
         "documents_per_second": 25.0 if variant == "fp32" else 50.0,
     }  # fmt: skip

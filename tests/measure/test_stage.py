@@ -31,7 +31,8 @@ class Shown(Progress):
 
 @pytest.fixture
 def design() -> Design:
-    return make_design(["fp32", "int8"], [16], repeats=2, cores=[0, 1], seed=0)
+    design = make_design(["fp32", "int8"], [16], repeats=2, cores=[0, 1], seed=0)
+    return design.with_control(["fp32", "int8"], [16])
 
 
 @pytest.fixture

@@ -62,6 +62,7 @@ def test_the_sample_is_read_and_written_as_it_is(tmp_path: Path) -> None:
     write_json(files.record, before)
     after = record.amend(files).model_dump(mode="json")
     assert after == read_json(files.record)
+    before["verdict"]["conditions"] = None  # not known then
     assert {key: after[key] for key in before} == before
 
 

@@ -7,18 +7,17 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
 
 from ptdq.analysis import tables
 from ptdq.analysis.tables import FigureRow
 from ptdq.numbers import ratio
-from ptdq.report.plots.style import GREY, canvas, label, legend_of, log_x, look, plain_numbers
+from ptdq.report.plots.style import canvas, label, legend_of, log_x, look, plain_numbers
 from ptdq.store.rows import ComparisonRow
 from ptdq.store.run import Run
 
 
 def ratios(run: Run, path: Path) -> bool:
-    """Speed-up of every round, its interval, and the band that identical code can fill."""
+    """Speed-up of every round, and its interval."""
     rows = [row for row in tables.against_baseline(run) if row["speedup"] is not None]
     if not rows:
         return False
@@ -39,19 +38,16 @@ def ratios(run: Run, path: Path) -> bool:
             handles=[
                 Line2D([], [], marker="o", linestyle="", color="#4d4d4d", markersize=4),
                 Line2D([], [], marker="|", linestyle="-", color="#4d4d4d", linewidth=2.6),
-                Patch(facecolor=GREY),
             ],
-            labels=["a round, first on top", "estimate and 95 % interval", "noise floor (A/A)"],
+            labels=["a round, first on top", "estimate and 95 % interval"],
             loc="outside lower center",
-            ncols=3,
+            ncols=2,
         )
     return True
 
 
 def _ratio(ax: Axes, place: int, row: ComparisonRow) -> None:
     color, _ = look(row["variant"])
-    if (floor := row["noise_floor"]) is not None:
-        ax.add_patch(Rectangle((1 / floor, place - 0.42), floor - 1 / floor, 0.84, color=GREY, zorder=1))
     rounds = _rounds(row)
     spread = np.linspace(-0.3, -0.12, len(rounds)) if len(rounds) > 1 else np.array([-0.2])
     ax.scatter(rounds, place + spread[: len(rounds)], s=15, color=color, alpha=0.6, linewidths=0)

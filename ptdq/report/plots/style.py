@@ -25,7 +25,6 @@ from ptdq.store.disk import replacing
 
 DPI = 120
 WIDTH = 8.4
-GREY = "#d9d9d9"
 INK = "#333333"
 
 _VARIANTS = {

@@ -1,4 +1,4 @@
-"""Is a variant faster, by how much, how sure is that: interval, noise floor, neighbours, length."""
+"""Is a variant faster, by how much, how sure is that: interval, neighbours, length."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ptdq.report import columns
 from ptdq.report.columns import Column, to_markdown
 from ptdq.report.markdown import bullets, code, paragraphs, prose, table
 from ptdq.report.sections.page import Page
+from ptdq.statistics.verdicts import MIN_EFFECT
 from ptdq.store.rows import BucketRow, ComparisonRow
 from ptdq.store.run import Run, parsed
 
@@ -16,7 +17,7 @@ _SIGNIFICANT = 0.05
 
 
 def comparison(page: Page) -> str:
-    """Speed-up with interval and noise floor; quality with its tests."""
+    """Speed-up with interval; quality with its tests."""
     rows = tables.against_baseline(page.run)
     if not rows:
         return ""
@@ -25,16 +26,22 @@ def comparison(page: Page) -> str:
     return paragraphs(
         f"## Comparison with {code(page.run.baseline)}",
         to_markdown(columns.speedups(), rows),
-        "Speed-up: time of the baseline over time of the variant, forward pass, paired by round. It "
-        "differs a little from the ratio of the medians in the table of figures: it is the mean of the "
-        "rounds' ratios, the cores' own speed taken out. "
+        "Speed-up: time of the baseline over time of the variant. Per document: the mean with "
+        "tokenization, which decides; the median and p95 are of the forward pass. They come from one fit "
+        "of all variants, with the rounds' and the cores' own speed taken out, so they differ a little "
+        "from ratios of the table of figures. "
         "The 95 % interval takes rounds and documents as a sample of those that could have been. "
-        "Noise floor: what nine of ten comparisons of identical code (A/A) stay below. Faster or "
-        "slower is said only where the interval excludes 1 and the effect exceeds the floor.",
-        page.plot("ratios", "Speed-up of each round, with its 95 % interval and the noise floor"),
+        "Faster or slower is corrected for the number of comparisons; the same: proven to be within "
+        + _min_effect(page.run) + " of the baseline.",
+        page.plot("ratios", "Speed-up of each round, with its 95 % interval"),
         f"{others} comparisons between the other variants are in {file}." if others else "",
         _quality(page, rows),
     )
+
+
+def _min_effect(run: Run) -> str:
+    share = run.get("parameters", "min_effect")
+    return numbers.percent(MIN_EFFECT if share is None else share, 1)
 
 
 def _quality(page: Page, rows: list[ComparisonRow]) -> str:
