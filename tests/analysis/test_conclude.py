@@ -47,6 +47,9 @@ def concluded(directory: Path, gates: Gates, broken: tuple[str, int] | None = No
     made = Factory(directory)
     files = RunFiles(directory)
     files.cells.mkdir(parents=True)
+    labels = {row["doc_id"]: row["label"] for row in made.tables["predictions"]}
+    documents = [{"doc_id": name, "text": name, "label": label} for name, label in labels.items()]
+    write_table(files.table("documents"), make_table("documents", documents, {}))
     design = make_design(made.variants, made.lengths, made.repeats, [0, 1], seed=0)
     for cell in design.cells:
         if (cell.variant, cell.max_length) == broken:

@@ -116,7 +116,7 @@ def test_the_headline_leads_with_the_time_per_document() -> None:
         ({"total_verdict": "the same"}, "ship", "the same at 256"),
         ({"non_inferiority": "inferior"}, "don't ship", "loses quality"),
         ({"non_inferiority": "undecided", "documents_needed": 900}, "can't tell", "about 900 documents"),
-        ({"total_verdict": "can't tell"}, "can't tell", "no difference in the time per document"),
+        ({"total_verdict": "can't tell"}, "can't tell", "whether the time per document differs"),
         ({"confounded": "a step in one variant"}, "can't tell", "a step in one variant"),
         ({"confounded": "a step in one variant", "total_verdict": "slower", "p95_verdict": "slower"},
          "can't tell", "a step in one variant"),
