@@ -74,7 +74,7 @@ ENDED = "ended with its run, which was cancelled or failed or exceeded its time 
 _NO_RUN = _Children()
 
 # Tasks are submitted with a copy of the context of their flow, so its children are theirs too.
-_children: ContextVar[_Children] = ContextVar("_children", default=_NO_RUN)  # noqa: B039
+_children: ContextVar[_Children] = ContextVar("_children", default=_NO_RUN)
 
 
 @contextlib.contextmanager

@@ -43,9 +43,7 @@ class Room:
     files: RunFiles
 
     def prepare(self, variant: str, modules: tuple[str, ...] = ("Linear",)) -> Artifact:
-        settings = Settings(
-            engine=choose_engine(None), modules=modules, loader=self.checkpoint.loader
-        )
+        settings = Settings(engine=choose_engine(None), modules=modules, loader=self.checkpoint.loader)
         calibration = CalibrationRequest(None, f"random {LENGTH}", "random token ids", LENGTH)
         log = self.files.logs / f"{variant}.log"
         return prepare_variant(variant, self.checkpoint, settings, calibration, log, timeout=300).artifact

@@ -32,7 +32,8 @@ def comparison(page: Page) -> str:
         "from ratios of the table of figures. "
         "The 95 % interval takes rounds and documents as a sample of those that could have been. "
         "Faster or slower is corrected for the number of comparisons; the same: proven to be within "
-        + _min_effect(page.run) + " of the baseline.",
+        + _min_effect(page.run)
+        + " of the baseline.",
         page.plot("ratios", "Speed-up of each round, with its 95 % interval"),
         f"{others} comparisons between the other variants are in {file}." if others else "",
         _quality(page, rows),
