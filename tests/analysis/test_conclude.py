@@ -85,12 +85,15 @@ def concluded(directory: Path, gates: Gates, broken: tuple[str, int] | None = No
 
 
 def test_cells_become_tables_gates_and_verdict(tmp_path: Path) -> None:
-    run = concluded(tmp_path / "r", Gates(min_speedup=2, max_size_ratio=0.4))
+    run = concluded(tmp_path / "r", Gates(min_speedup=2, max_size_ratio=0.4, max_p95_ms=10_000))
     assert len(run.good) == 16
     for row in run.rows(ComparisonRow):
         assert row["speedup"] == pytest.approx(2.4, rel=0.05)
         assert row["latency_verdict"] == "faster"
-    assert [gate["passed"] for gate in run.get("gates")] == [True, True]
+        assert row["p95_ms_bound"] is not None
+        assert row["p95_ms"] is not None
+        assert row["p95_ms"] < row["p95_ms_bound"]
+    assert [gate["passed"] for gate in run.get("gates")] == [True, True, True]
     assert run.get("verdict", "variant") == "int8-dynamic"
     assert run.get("failures") == []
     assert run.get("baseline") is None
