@@ -53,6 +53,6 @@ def test_a_run_says_so_in_one_line(tiny_model: Path, tiny_data: Path, tmp_path: 
         check=False,
     )  # fmt: skip
     assert ended.returncode == 1
-    (line,) = ended.stderr.split("\n")[1:-1]
+    (line,) = ended.stderr.splitlines()
     assert line.startswith(f"ptdq: Prefect's API at {api} does not answer")
     assert list(tmp_path.iterdir()) == []
