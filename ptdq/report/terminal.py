@@ -52,7 +52,7 @@ def show(files: RunFiles, console: Console) -> None:
         _print(console, f"Quality against {plain(run.baseline)}", columns.differences(), compared)
     for cell in run.failed:
         name = f"{cell['variant']}, length {cell['max_length']}, repeat {cell['repeat']}"
-        console.print(Text(f"failed: {name}: {plain(cell['error'])}", style="red"))
+        console.print(Text(plain(f"failed: {name}: {cell['error']}"), style="red"))
 
 
 def _print(console: Console, title: str, shown: Sequence[Column[T]], rows: Iterable[T]) -> None:

@@ -51,7 +51,7 @@ class Run:
         return default if value is None else value
 
     def rows(self, kind: type[R]) -> list[R]:
-        """A small table as rows; what is null, NaN, or not in a file of an older version, is None.
+        """A small table as rows; what is null, not finite, or not in a file of an older version, is None.
 
         Args:
             kind: class of the rows, one of :mod:`ptdq.store.rows`.
@@ -212,9 +212,9 @@ def parsed(text: str | None) -> Any:
     """The value of a JSON column, or None."""
     try:
         return json.loads(text) if text else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
 def _clean(value: Any) -> Any:
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
