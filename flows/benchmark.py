@@ -25,7 +25,7 @@ from ptdq.measure.beginning import describe_run, lay_out
 from ptdq.measure.conditions import note_conditions, take_machine
 from ptdq.measure.finished import drop_damaged
 from ptdq.measure.progress import TerminalProgress
-from ptdq.measure.run_request import Request, check_request
+from ptdq.measure.run_request import Request, check_enough, check_request
 from ptdq.measure.stage import make_stage
 from ptdq.orchestration.artifacts import PrefectProgress
 from ptdq.orchestration.cancelling import heeded
@@ -87,6 +87,7 @@ def run_benchmark(
     sources = with_demo(parameters, lambda: make_demo.submit().result())
     laps.lap("demo")
     raw = load_data.submit(sources).result()
+    check_enough(parameters, len(raw.ids))
     # Quoted: Prefect would look for futures in each of the documents.
     loaded = load_model.submit(sources, cast(RawDocuments, quote(raw))).result()
     del raw
