@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import signal
 import socket
@@ -22,6 +23,7 @@ import time
 from collections.abc import Iterator, Mapping
 
 from ptdq.errors import RunFailed
+from ptdq.text import plain
 
 HOST = "127.0.0.1"
 _START_SECONDS = 300.0
@@ -49,17 +51,19 @@ def api() -> Iterator[str]:
 
 
 def check_answers(url: str, seconds: float = 10.0) -> None:
-    """Ask an API for its health, once.
+    """Ask an API for its health, once, and for its version.
 
     Raises:
-        RunFailed: no answer within so many seconds. What it answers does not matter here: one with
-            authentication refuses the question, and is there.
+        RunFailed: no answer within so many seconds, or the server is of a version that a run cannot use.
+            What it answers for its health does not matter here: one with authentication refuses the
+            question, and is there.
     """
     import httpx
 
     spare_loopback_the_proxy()
     try:
         httpx.get(f"{url.rstrip('/')}/health", timeout=seconds, follow_redirects=True)
+        found = _version(url, seconds)
     except httpx.TransportError as error:
         raise RunFailed(
             f"Prefect's API at {url} does not answer ({str(error) or type(error).__name__}): start its "
@@ -67,6 +71,47 @@ def check_answers(url: str, seconds: float = 10.0) -> None:
         ) from error
     except (httpx.InvalidURL, httpx.HTTPError) as error:
         raise RunFailed(f"PREFECT_API_URL {url}: {error}") from error
+    import prefect
+
+    needed = _release(prefect.__version__)
+    if found is not None and _release(found) < needed:
+        raise RunFailed(
+            f"Prefect's server at {url} is of version {plain(found, 40)}, and this needs "
+            f"{'.'.join(map(str, needed))} or newer: upgrade it, or unset PREFECT_API_URL"
+        )
+
+
+def _version(url: str, seconds: float) -> str | None:
+    """Version of a server; None where it tells none, as Prefect Cloud does not.
+
+    Raises:
+        RunFailed: it wants a password, and another or none is set here.
+    """
+    import httpx
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY
+
+    password = PREFECT_API_AUTH_STRING.value()
+    auth = None
+    if password is not None:
+        name, _, word = password.partition(":")
+        auth = httpx.BasicAuth(name, word)
+    answer = httpx.get(f"{url.rstrip('/')}/admin/version", timeout=seconds, auth=auth)
+    if answer.status_code == 401 and PREFECT_API_KEY.value() is None:
+        raise RunFailed(
+            f"Prefect's API at {url} wants another password: "
+            "set PREFECT_API_AUTH_STRING to that of the server"
+        )
+    try:
+        told = answer.json() if answer.status_code == 200 else None
+    except ValueError:
+        return None
+    return told if isinstance(told, str) and re.match(r"\d+\.\d+", told) else None
+
+
+def _release(version: str) -> tuple[int, int]:
+    """Major and minor number: a server may be newer than its clients, not older."""
+    major, minor = version.split(".")[:2]
+    return int(major), int(re.match(r"\d*", minor).group() or 0)  # type: ignore[union-attr]
 
 
 def spare_loopback_the_proxy() -> None:
