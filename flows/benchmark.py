@@ -99,7 +99,7 @@ def run_benchmark(
     say_skipped(impossible, log.warning)
     laps.lap("quantize")
 
-    design = lay_out(parameters, list(prepared), request.cores, log.warning)
+    design = lay_out(parameters, list(prepared), request.cores, loaded, log.warning)
     skipped = chosen.skipped | impossible
     beginning = describe_run(parameters, loaded, design, skipped, flow_run_id)
     if request.resuming:
@@ -114,7 +114,7 @@ def run_benchmark(
             with stage.progress(design, TerminalProgress(), PrefectProgress()) as board:
                 # The control goes first: its cells run while nothing else does.
                 broken = stage.run(
-                    ([design.control], design.queues),
+                    ([design.control], design.quality, design.queues),
                     lambda cell: evaluate.submit(cell, stage, board),
                     limit,
                 )

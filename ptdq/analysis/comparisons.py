@@ -53,7 +53,7 @@ def write_comparisons(files: RunFiles, question: Question) -> list[str]:
         What was left out, in words.
     """
     table = read_table(files.table("predictions"))
-    timed, judged = of_kind(table, "timing"), of_kind(table, "quality")
+    timed = of_kind(table, "timing")
     timing = _timing(timed, question)
     own = timing.get(question.baseline)
     arrays = {
@@ -62,7 +62,7 @@ def write_comparisons(files: RunFiles, question: Question) -> list[str]:
         for length in question.max_lengths
         if (measured := read_measured(timed, variant, length)) is not None
     }
-    comparer = Comparer(files, judged, question)
+    comparer = Comparer(files, table, question)
     comparisons = [
         _comparison(files.run_id, pair, length, timing, arrays, comparer)
         for length in question.max_lengths
@@ -119,6 +119,9 @@ def _comparison(
     times = _rows(ComparisonRow, frame[same])[0]
     course = _course(arrays[baseline, length], arrays[variant, length], comparer.question.seed)
     course |= _p95(arrays[variant, length])
+    course["timing_documents"] = times["documents"]
+    if (judged := comparer.arrays.get((variant, length))) is not None:
+        course["documents"] = len(judged.doc_ids)
     return merge(ComparisonRow, key, times, course, comparer.columns(baseline, variant, length))
 
 

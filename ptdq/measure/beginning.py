@@ -15,7 +15,11 @@ from ptdq.store.record_model import DataFacts, DesignPlan, ModelFacts
 
 
 def lay_out(
-    parameters: Parameters, variants: Sequence[str], usable: Sequence[int], say: Callable[[str], None]
+    parameters: Parameters,
+    variants: Sequence[str],
+    usable: Sequence[int],
+    loaded: Loaded,
+    say: Callable[[str], None],
 ) -> Design:
     """The cells that answer the parameters.
 
@@ -23,6 +27,7 @@ def lay_out(
         parameters: of the run.
         variants: those that are measured; the first is the baseline.
         usable: cores to use; where none were asked for, as many of them as the rounds need.
+        loaded: model and documents.
         say: told what the design cannot do.
     """
     cores = usable
@@ -42,6 +47,9 @@ def lay_out(
     )
     if parameters.control_documents > 0:
         design = design.with_control(variants, parameters.max_length)
+    timed = parameters.timing_documents or loaded.documents.count
+    if timed < loaded.documents.count and not loaded.checkpoint.random_weights:
+        design = design.with_quality(variants, parameters.max_length)
     for note in design.notes:
         say(note)
     return design

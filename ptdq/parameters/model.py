@@ -105,6 +105,12 @@ class Parameters(BaseModel):
     repeats: Annotated[int, MEASUREMENT, EXPLAINS] = Field(
         4, ge=1, description="Rounds of fresh processes."
     )
+    timing_documents: Annotated[int | None, MEASUREMENT, EXPLAINS] = Field(
+        None,
+        ge=1,
+        description="Measure time on so many documents, chosen over their lengths in tokens, and quality "
+        "once on all. By default every cell takes all documents.",
+    )
     warmup: Annotated[int, MEASUREMENT, EXPLAINS] = Field(
         3, ge=0, description="Warm-up batches of a cell; kept, flagged, not counted."
     )

@@ -112,6 +112,7 @@ class DesignPlan(Part):
     notes: list[str] = []
     cells: list[CellPlan] = []
     control: list[CellPlan] = []
+    quality: list[CellPlan] = []
 
 
 class Limits(Part):

@@ -58,6 +58,7 @@ def question(page: Page) -> str:
     rows = [
         ("model", _model(page)),
         ("data", _data(page)),
+        ("timed on", _timed_on(page)),
         ("variants", _list(get("parameters", "variant"))),
         ("maximum lengths", _list(get("parameters", "max_length"))),
         ("truncated", _truncated(page)),
@@ -102,6 +103,18 @@ def _data(page: Page) -> str:
         f"classes: {classes}" if classes else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _timed_on(page: Page) -> str:
+    """On how many documents, where those are not all."""
+    few, all_of_them = page.run.get("parameters", "timing_documents"), page.run.record.data.documents
+    if few is None or all_of_them is None or few >= all_of_them:
+        return ""
+    quality = f"; quality on all {numbers.count(all_of_them)}" if page.run.record.design.quality else ""
+    return (
+        f"{numbers.count(few)} of {numbers.count(all_of_them)} documents, chosen over their lengths in "
+        f"tokens{quality}"
+    )
 
 
 def _truncated(page: Page) -> str:
