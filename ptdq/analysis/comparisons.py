@@ -21,6 +21,7 @@ from ptdq.analysis.interference import interference
 from ptdq.analysis.predictions import Comparer, calibration_rows
 from ptdq.analysis.question import Question
 from ptdq.analysis.timing import Analysis, analyse
+from ptdq.analysis.timing_table import TIMES
 from ptdq.numbers import known
 from ptdq.statistics.confounding import confounded
 from ptdq.statistics.drift import MIN_DOCUMENTS
@@ -32,11 +33,6 @@ from ptdq.store.tables import make_table, read_table, write_table
 
 R = TypeVar("R")
 Key = tuple[str, int]  # variant, maximum length
-
-_TIMES = [
-    "variant", "max_length", "repeat", "core", "order", "doc_id", "batch", "tokens", "tokenize_ns",
-    "forward_ns", "warmup",
-]  # fmt: skip
 
 
 def write_comparisons(files: RunFiles, question: Question) -> list[str]:
@@ -89,7 +85,7 @@ def write_comparisons(files: RunFiles, question: Question) -> list[str]:
 
 def _timing(timed: pa.Table, question: Question) -> dict[str, Analysis]:
     """What the times say, with each variant that has times as the baseline."""
-    frame: pd.DataFrame = timed.select(_TIMES).to_pandas()
+    frame: pd.DataFrame = timed.select(TIMES).to_pandas()
     measured = frame.loc[~frame["warmup"].astype(bool), "variant"].unique()
     present = [name for name in question.variants if name in measured]
     return {

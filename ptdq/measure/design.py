@@ -110,6 +110,11 @@ class Design:
         return sorted(everything, key=lambda cell: (cell.order, cell.core))
 
     @property
+    def rounds(self) -> int:
+        """Number of rounds."""
+        return 1 + max(cell.repeat for cell in self.cells)
+
+    @property
     def judged(self) -> list[Cell]:
         """All cells for quality, those of a core one after the other."""
         return [cell for queue in self.quality for cell in queue]
@@ -322,6 +327,11 @@ def _same_block(random: np.random.Generator, variants: int, lengths: int, cores:
     """One sequence, there and back, on every core at once."""
     items = _pass(random, variants, lengths)
     return [[[(item, core) for item in turn] for core in range(cores)] for turn in (items, items[::-1])]
+
+
+def block(cores: int, isolation: str) -> int:
+    """Rounds that are drawn together, of which each takes a core or undoes the order of another."""
+    return 2 if isolation == "same" else max(2, cores)
 
 
 def cores_for(usable: Sequence[int], repeats: int) -> list[int]:

@@ -62,6 +62,10 @@ class Stage:
             return self.count
         return self.control_documents if cell.in_control else self.timing_count
 
+    def documents_of_all(self, cells: Iterable[Cell]) -> int:
+        """The sum over some cells."""
+        return sum(self.documents_of(cell) for cell in cells)
+
     def measure(self, cell: Cell, on_progress: Callable[[int], None] = lambda done: None) -> Outcome:
         """Measure one cell in a fresh process on its core, unless its result is there already.
 
@@ -95,8 +99,7 @@ class Stage:
     @contextmanager
     def progress(self, design: Design, *places: Progress) -> Iterator[Board]:
         """A board on which the cells of a design report the documents that they have done."""
-        everything = (*design.cells, *design.judged, *design.control)
-        board = Board(sum(self.documents_of(cell) for cell in everything), places)
+        board = Board(self.documents_of_all([*design.cells, *design.judged, *design.control]), places)
         try:
             yield board
         finally:

@@ -21,7 +21,7 @@ def laid_out(documents: int, random_weights: bool = False, **asked: Any) -> Desi
         checkpoint=SimpleNamespace(random_weights=random_weights),
     )
     parameters = make_parameters({"model": "m", "data": "d.csv", "max_length": [16], **asked})
-    return lay_out(parameters, VARIANTS, [0, 1], cast(Loaded, loaded), lambda note: None)
+    return lay_out(parameters, VARIANTS, [0, 1], cast(Loaded, loaded), None, lambda note: None)
 
 
 @pytest.mark.parametrize(
