@@ -14,6 +14,7 @@ from prefect import flow, get_run_logger
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 
+from ptdq.analysis.growth import Rounds
 from ptdq.analysis.question import Question
 from ptdq.errors import RunFailed
 from ptdq.host import machine
@@ -57,7 +58,8 @@ def quantization_benchmark(parameters: Parameters, resume: bool = False) -> Any:
 
     Args:
         parameters: what to measure, and how.
-        resume: go on with the run of this run_id, doing the missing cells only.
+        resume: go on with the run of this run_id, doing the missing cells only, and those of more
+            rounds where the parameters ask for more.
     """
     flow_run = current_flow_run()
     files = RunFiles(directory_for(parameters, flow_run))
@@ -103,10 +105,10 @@ def run_benchmark(
     say_skipped(impossible, log.warning)
     laps.lap("quantize")
 
-    design = lay_out(parameters, list(prepared), request.cores, log.warning)
+    design = lay_out(parameters, list(prepared), request.cores, loaded, request.begun, log.warning)
     skipped = chosen.skipped | impossible
     beginning = describe_run(parameters, loaded, design, skipped, flow_run_id)
-    if request.resuming:
+    if request.begun is not None:
         record.resume(files, beginning)
     else:
         record.begin(files, beginning)
@@ -117,18 +119,21 @@ def run_benchmark(
         laps.lap("prepare")
         try:
             with stage.progress(design, TerminalProgress(), PrefectProgress()) as board:
-                # The control goes first: its cells run while nothing else does.
-                broken = stage.run(
-                    ([design.control], design.queues),
-                    lambda cell: evaluate.submit(cell, stage, board),
-                    limit,
+                rounds = Rounds(
+                    files,
+                    design,
+                    parameters,
+                    list(prepared),
+                    lambda cells: board.expect(stage.documents_of_all(cells)),
+                    log.info,
                 )
+                broken = stage.run(rounds, lambda cell: evaluate.submit(cell, stage, board), limit)
         finally:
             laps.lap("evaluate")
             record.amend(files, seconds=laps.seconds, load_after=machine.load_average())
 
         question = Question.asked(parameters, list(prepared), loaded.checkpoint)
-        aggregate.submit(files, design, prepared, question).result()
+        aggregate.submit(files, rounds.design, prepared, question).result()
         laps.lap("aggregate")
         # Before the report, which says how the run ended; and after it, for the time that it took.
         record.end(files, laps.seconds, broken)

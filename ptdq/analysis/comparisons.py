@@ -20,6 +20,7 @@ from ptdq.analysis.interference import interference
 from ptdq.analysis.predictions import Comparer, calibration_rows
 from ptdq.analysis.question import Question
 from ptdq.analysis.timing import Analysis, analyse
+from ptdq.analysis.timing_table import TIMES
 from ptdq.numbers import known
 from ptdq.statistics.confounding import confounded
 from ptdq.statistics.drift import MIN_DOCUMENTS
@@ -30,11 +31,6 @@ from ptdq.store.tables import make_table, read_table, write_table
 
 R = TypeVar("R")
 Key = tuple[str, int]  # variant, maximum length
-
-_TIMES = [
-    "variant", "max_length", "repeat", "core", "order", "doc_id", "batch", "tokens", "tokenize_ns",
-    "forward_ns", "warmup",
-]  # fmt: skip
 
 
 def write_comparisons(files: RunFiles, question: Question) -> list[str]:
@@ -51,7 +47,7 @@ def write_comparisons(files: RunFiles, question: Question) -> list[str]:
         What was left out, in words.
     """
     table = read_table(files.table("predictions"))
-    timed, judged = of_kind(table, "timing"), of_kind(table, "quality")
+    timed = of_kind(table, "timing")
     timing = _timing(timed, question)
     own = timing.get(question.baseline)
     arrays = {
@@ -60,7 +56,7 @@ def write_comparisons(files: RunFiles, question: Question) -> list[str]:
         for length in question.max_lengths
         if (measured := read_measured(timed, variant, length)) is not None
     }
-    comparer = Comparer(files, judged, question)
+    comparer = Comparer(files, table, question)
     comparisons = [
         _comparison(files.run_id, pair, length, timing, arrays, comparer)
         for length in question.max_lengths
@@ -87,7 +83,7 @@ def write_comparisons(files: RunFiles, question: Question) -> list[str]:
 
 def _timing(timed: pa.Table, question: Question) -> dict[str, Analysis]:
     """What the times say, with each variant that has times as the baseline."""
-    frame: pd.DataFrame = timed.select(_TIMES).to_pandas()
+    frame: pd.DataFrame = timed.select(TIMES).to_pandas()
     measured = frame.loc[~frame["warmup"].astype(bool), "variant"].unique()
     present = [name for name in question.variants if name in measured]
     return {
@@ -116,6 +112,9 @@ def _comparison(
     same = (frame["variant"] == variant) & (frame["max_length"] == length)
     times = _rows(ComparisonRow, frame[same])[0]
     course = _course(arrays[baseline, length], arrays[variant, length], comparer.question.seed)
+    course["timing_documents"] = times["documents"]
+    if (judged := comparer.arrays.get((variant, length))) is not None:
+        course["documents"] = len(judged.doc_ids)
     return merge(ComparisonRow, key, times, course, comparer.columns(baseline, variant, length))
 
 

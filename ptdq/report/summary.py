@@ -252,9 +252,9 @@ def summarize(run: Run) -> dict[str, Any]:
             "comparisons": tables.against_baseline(run),
             "since": _since(since) if since else None,
             "cells": {
-                "finished": len(run.good),
+                "finished": len(run.finished),
                 "failed": len(run.failed),
-                "flagged": sum(bool(cell["flags"]) for cell in run.good),
+                "flagged": sum(bool(cell["flags"]) for cell in run.finished),
             },
             "notes": run.get("notes", default=[]),
         }

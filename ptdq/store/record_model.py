@@ -125,6 +125,19 @@ class DesignPlan(Part):
     notes: list[str] = []
     cells: list[CellPlan] = []
     control: list[CellPlan] = []
+    quality: list[CellPlan] = []
+
+    @property
+    def rounds(self) -> int:
+        """Number of rounds; 0 where there is no cell."""
+        return max((1 + cell.repeat for cell in self.cells), default=0)
+
+    def begins_with(self, other: DesignPlan) -> bool:
+        """Whether it has the cells of another, and perhaps more rounds."""
+        kept = ("seed", "isolation", "cores", "control", "quality")
+        same = all(getattr(self, name) == getattr(other, name) for name in kept)
+        cells = {cell.cell_id: cell for cell in self.cells}
+        return same and all(cells.get(cell.cell_id) == cell for cell in other.cells)
 
 
 class Limits(Part):
@@ -224,6 +237,7 @@ class RunRecord(Record):
         resumed_at: moments at which the run was resumed.
         seconds: time that each stage took.
         limits: peak rates of one core; None where they could not be measured.
+        width: why no more rounds were added, where a width of the intervals was asked for.
         baseline: what changed since an earlier run; None without one.
         pruned: set once the rows of the documents were dropped.
     """
@@ -247,6 +261,7 @@ class RunRecord(Record):
     resumed_at: list[str] = []
     seconds: dict[str, float] = {}
     limits: Limits | None = None
+    width: str | None = None
     verdict: VerdictRecord | None = None
     gates: list[GateRecord] = []
     failures: list[FailedCell] = []
