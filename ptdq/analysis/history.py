@@ -10,6 +10,7 @@ from ptdq.analysis import tables
 from ptdq.store.results import started
 from ptdq.store.rows import ComparisonRow
 from ptdq.store.run import Run, cell_rows
+from ptdq.variant_names import is_earlier
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ def _points(run: Run) -> list[Point]:
     subject = f"{run.get('model', 'digest', default='')} {run.get('data', 'digest', default='')}"
     found = []
     for row in tables.figures(run):
+        if is_earlier(row["variant"]):
+            continue  # that is the earlier run's own point
         cells = cell_rows(run.good, row["variant"], row["max_length"])
         medians = [ms for cell in cells if (ms := cell["forward_p50_ms"]) is not None]
         if not medians or row["forward_p50_ms"] is None:
