@@ -30,6 +30,24 @@ BUILT_IN: dict[str, str] = {
 }
 """Name to ``module:class``."""
 
+EARLIER = "@baseline"
+"""What is added to a variant's name where its artifact is that of the baseline run, measured again."""
+
+
+def earlier_name(name: str) -> str:
+    """What the artifact of the baseline run is called among the variants of a new run."""
+    return f"{name}{EARLIER}"
+
+
+def is_earlier(name: str) -> bool:
+    """Whether it is the name of a baseline run's artifact that is measured again."""
+    return name.endswith(EARLIER)
+
+
+def registered(name: str) -> str:
+    """The name of the variant whose code loads it."""
+    return name.removesuffix(EARLIER)
+
 
 @cache
 def places() -> dict[str, str]:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from ptdq.errors import UserError
 from ptdq.export.card import model_card
-from ptdq.export.source import measured_artifact
 from ptdq.runtimes import LOAD, RUNTIME
 from ptdq.store.disk import write_json, write_text
 from ptdq.store.layout import RunFiles
 from ptdq.store.run import Run, load
 from ptdq.variants import registry
 from ptdq.variants.artifact import open_artifact
+from ptdq.variants.measured import measured_artifact
 
 ARTIFACT = "artifact"
 REQUIREMENTS = "requirements.txt"

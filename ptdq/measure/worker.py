@@ -101,12 +101,13 @@ def measure(request: CellRequest, report: Callable[[int], None]) -> None:
 
 def load(request: CellRequest) -> tuple[Predictor, Tokenizer, float]:
     """The variant's artifact as a callable, its tokenizer, and the seconds that it took."""
+    from ptdq.variant_names import registered
     from ptdq.variants import registry
     from ptdq.variants.artifact import open_artifact
     from ptdq.variants.base import Settings
 
     settings = Settings.from_json(request.settings)
-    variant = registry.get(request.variant)
+    variant = registry.get(registered(request.variant))
     if variant.uses_torch:
         import torch
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,8 @@ class Beginning:
     git_commit: str | None
     design: DesignPlan
     skipped: Mapping[str, str]
+    since: str | None = None
+    not_again: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -314,6 +316,16 @@ def check_same(
             f"resume '{files.run_id}': {'; '.join(texts)}; its finished cells are kept: go on as it "
             "began, or start a new run"
         )
+
+
+def failed_gates(gates: Sequence[GateRecord]) -> list[str]:
+    """Texts of the gates that fail the run: none where some variant passes all of its own."""
+    by_variant: dict[str, list[GateRecord]] = {}
+    for gate in gates:
+        by_variant.setdefault(gate.variant, []).append(gate)
+    if any(all(gate.passed for gate in of_variant) for of_variant in by_variant.values()):
+        return []
+    return [f"gate {gate.name} failed: {gate.text}" for gate in gates if not gate.passed]
 
 
 def remove_temporary(files: RunFiles) -> None:

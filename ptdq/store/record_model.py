@@ -179,12 +179,12 @@ class FailedCell(Part):
 
 
 class BaselineChange(Part):
-    """What changed since an earlier run; see :class:`ptdq.analysis.compare_runs.Comparison`.
+    """What changed since an earlier run; see :class:`ptdq.analysis.changes.Comparison`.
 
     Attributes:
         error: why there is no comparison; then only this and ``old`` are set.
         changes: one row for each variant and length, fields of
-            :class:`ptdq.analysis.compare_runs.Change`.
+            :class:`ptdq.analysis.changes.Change`.
     """
 
     schema_version: int = 0
@@ -234,6 +234,8 @@ class RunRecord(Record):
         git_commit: of ptdq's own checkout, with ``-dirty`` where files differ; None in an installed
             package, where only the version is known.
         skipped: variants that ``all`` would have added, to the reason why it did not.
+        since: the earlier run that it is compared with, by its id or directory; None without one.
+        not_again: variants whose artifact of that run was not measured again, to the reason.
         resumed_at: moments at which the run was resumed.
         seconds: time that each stage took.
         limits: peak rates of one core; None where they could not be measured.
@@ -258,6 +260,8 @@ class RunRecord(Record):
     git_commit: str | None = None
     design: DesignPlan = Field(default_factory=DesignPlan)
     skipped: dict[str, str] = {}
+    since: str | None = None
+    not_again: dict[str, str] = {}
     resumed_at: list[str] = []
     seconds: dict[str, float] = {}
     limits: Limits | None = None

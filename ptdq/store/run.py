@@ -17,6 +17,7 @@ from ptdq.store.record_model import RunRecord
 from ptdq.store.rows import CellRow, ComparisonRow, VariantRow
 from ptdq.store.schema import names, schema, table_of
 from ptdq.store.tables import read_table
+from ptdq.variant_names import is_earlier
 
 R = TypeVar("R")
 
@@ -155,7 +156,8 @@ class Run:
         return sorted(ordered, key=lambda name: name != self._baseline(ordered))
 
     def _baseline(self, ordered: list[str]) -> str | None:
-        compared = [row["baseline"] for row in self.rows(ComparisonRow)]
+        rows = self.rows(ComparisonRow)
+        compared = [row["baseline"] for row in rows if not is_earlier(row["baseline"])]
         if compared:
             return max(set(compared), key=compared.count)
         return "fp32" if "fp32" in ordered else next(iter(ordered), None)
