@@ -23,13 +23,15 @@ from ptdq.host.process import own_children
 from ptdq.inputs.documents import RawDocuments
 from ptdq.measure.beginning import describe_run, lay_out
 from ptdq.measure.conditions import note_conditions, take_machine
+from ptdq.measure.finished import drop_damaged
 from ptdq.measure.progress import TerminalProgress
-from ptdq.measure.run_request import Request, check_request
+from ptdq.measure.run_request import Request, check_enough, check_request
 from ptdq.measure.stage import make_stage
 from ptdq.orchestration.artifacts import PrefectProgress
 from ptdq.orchestration.cancelling import heeded
 from ptdq.orchestration.ending import breaks_recorded, ended, finished
 from ptdq.orchestration.flow_run import current_flow_run, directory_for
+from ptdq.orchestration.permission import check_code
 from ptdq.parameters import DEMO, Parameters, with_demo
 from ptdq.store import record
 from ptdq.store.layout import RunFiles
@@ -62,6 +64,7 @@ def quantization_benchmark(parameters: Parameters, resume: bool = False) -> Any:
     kept = f"finished cells are kept: ptdq run --resume {files.directory}"
     # The lock is released last: when no child is alive, and none can start any more.
     with ended(files, kept) as ending, heeded(flow_run), MachineLock() as lock, own_children():
+        check_code(parameters, flow_run)
         flow_run_id = None if flow_run is None else str(flow_run.id)
         request = check_request(parameters, files, flow_run_id, resume)
         run_benchmark(parameters, request, files, lock, flow_run_id)
@@ -84,6 +87,7 @@ def run_benchmark(
     sources = with_demo(parameters, lambda: make_demo.submit().result())
     laps.lap("demo")
     raw = load_data.submit(sources).result()
+    check_enough(parameters, len(raw.ids))
     # Quoted: Prefect would look for futures in each of the documents.
     loaded = load_model.submit(sources, cast(RawDocuments, quote(raw))).result()
     del raw
@@ -108,6 +112,7 @@ def run_benchmark(
         record.begin(files, beginning)
     with breaks_recorded(files):
         stage = make_stage(files, prepared, loaded.documents, parameters, len(design.cores))
+        drop_damaged(files, log.warning)
         note_conditions(files, design.cores, parameters, limit, log.warning)
         laps.lap("prepare")
         try:

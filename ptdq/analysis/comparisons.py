@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from scipy import stats
 
 from ptdq.analysis.arrays import Measured, of_kind, read_measured
 from ptdq.analysis.first_calls import first_calls
@@ -24,7 +23,6 @@ from ptdq.analysis.timing import Analysis, analyse
 from ptdq.numbers import known
 from ptdq.statistics.confounding import confounded
 from ptdq.statistics.drift import MIN_DOCUMENTS
-from ptdq.statistics.summary import NS_PER_MS
 from ptdq.store.layout import RunFiles
 from ptdq.store.rows import BestRow, BucketRow, CalibrationRow, ComparisonRow, PairKey
 from ptdq.store.schema import merge, names
@@ -118,21 +116,7 @@ def _comparison(
     same = (frame["variant"] == variant) & (frame["max_length"] == length)
     times = _rows(ComparisonRow, frame[same])[0]
     course = _course(arrays[baseline, length], arrays[variant, length], comparer.question.seed)
-    course |= _p95(arrays[variant, length])
     return merge(ComparisonRow, key, times, course, comparer.columns(baseline, variant, length))
-
-
-def _p95(of: Measured) -> ComparisonRow:
-    """95th percentile of forward latency over the rounds; its upper bound by Student's t of the logs."""
-    if not of.times.size:
-        return {"p95_ms_refused": "nothing was measured"}
-    logs = np.log(np.percentile(of.times, 95, axis=1) / NS_PER_MS)
-    row: ComparisonRow = {"p95_ms": float(np.exp(logs.mean())), "p95_ms_bound": None}
-    if len(logs) < 2:
-        return row | {"p95_ms_refused": "a single round gives no bound"}
-    error = float(logs.std(ddof=1)) / np.sqrt(len(logs))
-    row["p95_ms_bound"] = float(np.exp(logs.mean() + stats.t.ppf(0.95, len(logs) - 1) * error))
-    return row
 
 
 def _course(a: Measured, b: Measured, seed: int) -> ComparisonRow:

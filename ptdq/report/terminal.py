@@ -41,6 +41,8 @@ def show(files: RunFiles, console: Console) -> None:
     style = {"ship": "bold green", "don't ship": "bold red"}.get(run.decision, "bold yellow")
     console.print(Text(f"Verdict: {plain(run.decision)} {variant}".strip(), style=style))
     console.print(Text(headline))
+    if run.record.status == "broken off":
+        console.print(Text(f"Broken off: {plain(run.record.broken_off or 'no reason is recorded')}"))
     for reason in run.get("verdict", "reasons", default=[]):
         console.print(Text(f"  {plain(reason)}"))
     _print(console, "Figures", columns.figures(run), tables.figures(run))

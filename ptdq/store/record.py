@@ -14,6 +14,7 @@ from typing import Any
 
 from ptdq.errors import UserError
 from ptdq.store.disk import read_json
+from ptdq.store.in_use import has_ended
 from ptdq.store.layout import RunFiles
 from ptdq.store.record_file import now, read_record, with_pruning, write_record
 from ptdq.store.record_model import (
@@ -25,6 +26,7 @@ from ptdq.store.record_model import (
     Limits,
     MachineFacts,
     ModelFacts,
+    ProcessFacts,
     RunRecord,
     Status,
     VerdictRecord,
@@ -69,10 +71,17 @@ class Conclusion:
 def read(files: RunFiles) -> RunRecord:
     """The record of a run.
 
+    One whose process has ended without a word, and which says that it is running, is read as broken off.
+
     Raises:
         UserError: there is none, it is of a newer version, or damaged.
     """
-    return read_record(RunRecord, files.record)
+    record = read_record(RunRecord, files.record)
+    process = record.process
+    if record.status != "running" or process is None or not has_ended(files.directory, process):
+        return record
+    reason = f"its process (pid {process.pid} on {process.node}) ended without a word"
+    return record.model_copy(update={"status": "broken off", "broken_off": reason})
 
 
 def begin(files: RunFiles, beginning: Beginning) -> RunRecord:
@@ -112,14 +121,14 @@ def resume(files: RunFiles, beginning: Beginning) -> RunRecord:
                 f"resume '{files.run_id}': the {what} is no longer that of the run; start a new one"
             )
     remove_temporary(files)
-    return _change(
-        files, status="running", broken_off=None, ended_at=None, resumed_at=[*record.resumed_at, now()]
-    )
+    again = {"status": "running", "process": None, "broken_off": None, "ended_at": None}
+    return _change(files, **again, resumed_at=[*record.resumed_at, now()])
 
 
 def amend(
     files: RunFiles,
     *,
+    process: ProcessFacts | None = None,
     limits: Limits | None = None,
     load_after: float | None = None,
     seconds: Mapping[str, float] | None = None,
@@ -128,6 +137,7 @@ def amend(
     """Add facts that were measured on the way; None leaves what is there.
 
     Args:
+        process: that works on the run.
         limits: peak rates of a core.
         load_after: load average after the last cell.
         seconds: time that each stage took, of those that have ended.
@@ -135,6 +145,8 @@ def amend(
     """
     record = read(files)
     changes: dict[str, Any] = {}
+    if process is not None:
+        changes["process"] = process
     if limits is not None:
         changes["limits"] = limits
     if load_after is not None:

@@ -90,6 +90,19 @@ class MachineFacts(Part):
     load_after: float | None = None
 
 
+class ProcessFacts(Part):
+    """A process that works on a run; see :mod:`ptdq.store.in_use`.
+
+    Attributes:
+        node: name of the machine.
+        boot_id: of its kernel, another one after each start; None where it has none.
+    """
+
+    pid: int
+    node: str
+    boot_id: str | None = None
+
+
 class CellPlan(Part):
     """A cell of the design; see :class:`ptdq.measure.design.Cell`."""
 
@@ -199,6 +212,7 @@ class RunRecord(Record):
 
     Attributes:
         flow_run_id: id of the flow run in Prefect.
+        process: that works on the run, and has its directory locked; None where nobody can tell.
         broken_off: why the run did not come to its end.
         command: the command line that asks for the same.
         parameters: as asked for (``demo`` is not replaced by files).
@@ -218,6 +232,7 @@ class RunRecord(Record):
     run_id: str | None = None
     flow_run_id: str | None = None
     status: Status | None = None
+    process: ProcessFacts | None = None
     broken_off: str | None = None
     command: str | None = None
     parameters: dict[str, Any] = {}
@@ -245,6 +260,7 @@ class EvaluationRecord(Record):
 
     Attributes:
         asked: parameters that decide the result, and the content hash of the model.
+        documents_digest: SHA-256 of the file with the documents in shards; None until it is written.
         documents: number of documents, as are the other figures None until all shards are done.
         classes: names, by class id.
         confusion: documents by label and prediction [classes, classes].
@@ -256,6 +272,7 @@ class EvaluationRecord(Record):
     what: ClassVar[str] = "evaluation"
     run_id: str | None = None
     asked: dict[str, Any] = {}
+    documents_digest: str | None = None
     documents: int | None = None
     shards: int | None = None
     classes: list[str] = []
