@@ -124,12 +124,14 @@ def check_input(parameters: Parameters, resume: bool) -> None:
         UserError: something is wrong; nothing was written but the cache.
     """
     from ptdq.inputs.load import read_data, read_model
-    from ptdq.measure.run_request import check_request
+    from ptdq.measure.run_request import check_enough, check_request
 
     files = RunFiles(Path(parameters.results_dir) / (parameters.run_id or ".new"))
     check_request(parameters, files, resume=resume)
     if DEMO not in (parameters.model, parameters.data):
-        read_model(parameters, read_data(parameters))
+        raw = read_data(parameters)
+        check_enough(parameters, len(raw.ids))
+        read_model(parameters, raw)
 
 
 def _broken_off(parameters: Parameters, started: float) -> Path | None:

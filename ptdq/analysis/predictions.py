@@ -61,7 +61,7 @@ class Comparer:
         self.question = question
         self.arrays: dict[Place, Measured] = {
             (variant, length): measured
-            for variant in question.variants
+            for variant in question.measured
             for length in question.max_lengths
             if (measured := read_measured(predictions, variant, length, "quality")) is not None
         }

@@ -10,6 +10,7 @@ from ptdq.host.software import git_commit, package_versions
 from ptdq.inputs.checkpoint import Checkpoint, multiply_adds
 from ptdq.inputs.load import Loaded
 from ptdq.measure.design import Design, cores_for, make_design
+from ptdq.measure.earlier import NOTHING, Earlier
 from ptdq.parameters import DEMO, Parameters, command_line
 from ptdq.store.record import Beginning
 from ptdq.store.record_model import DataFacts, DesignPlan, ModelFacts
@@ -76,6 +77,7 @@ def describe_run(
     design: Design,
     skipped: Mapping[str, str],
     flow_run_id: str | None,
+    earlier: Earlier = NOTHING,
 ) -> Beginning:
     """What is known before the first cell, for the run's record.
 
@@ -85,6 +87,7 @@ def describe_run(
         design: the cells.
         skipped: variants that were left out, with reasons.
         flow_run_id: of Prefect.
+        earlier: the run that it is compared with.
     """
     documents = loaded.documents
     return Beginning(
@@ -106,6 +109,8 @@ def describe_run(
         git_commit=git_commit(),
         design=DesignPlan.model_validate(design.as_json()),
         skipped=dict(skipped),
+        since=earlier.since,
+        not_again=dict(earlier.not_again),
     )
 
 

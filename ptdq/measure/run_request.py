@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ptdq.errors import UserError
 from ptdq.host import machine
 from ptdq.host.software import measuring_versions
 from ptdq.parameters import Parameters, Purpose, default_values, names
+from ptdq.statistics.tail_bound import DOCUMENTS_NEEDED, too_few
 from ptdq.store import baseline, published, record
 from ptdq.store.layout import RunFiles
 from ptdq.store.record_model import DesignPlan
@@ -46,6 +48,7 @@ def check_request(
     Raises:
         UserError: something is wrong; nothing was written.
     """
+    check_enough(parameters, parameters.limit)
     chosen = choose(parameters)
     settings = choose_settings(parameters)
     cores = machine.choose_cores(parameters.cores)
@@ -58,6 +61,24 @@ def check_request(
         baseline.choose(files.directory.parent, parameters.baseline)
     begun = record.read(files).design if resuming else None
     return Request(begun, tuple(cores), chosen, settings)
+
+
+def check_enough(parameters: Parameters, documents: int | None) -> None:
+    """That the design can meet the gates that are set: one that no figures can meet fails for certain.
+
+    Args:
+        parameters: of the run.
+        documents: how many there are; None where that is not known yet.
+
+    Raises:
+        UserError: there are too few documents or rounds; says how many it takes.
+    """
+    if parameters.max_p95_ms is None:
+        return
+    calls = DOCUMENTS_NEEDED if documents is None else -(-documents // parameters.batch_size)
+    why = too_few(calls, parameters.repeats)
+    if why is not None:
+        raise UserError(f"max_p95_ms: {why}: set --repeats, take more documents, or leave the gate out")
 
 
 def check_same(parameters: Parameters, files: RunFiles) -> None:

@@ -191,8 +191,15 @@ class Parameters(BaseModel):
     )
     baseline: Annotated[str | None, VERDICT, MATRIX] = Field(
         None,
-        description="Earlier run to report the change from: its id, or `none`. By default the one that "
-        "`ptdq baseline` marked, if any.",
+        description="Earlier run to report the change from: its id, or `none`. Its artifacts are "
+        "measured again beside the new ones, where they differ and are still in the cache. By default "
+        "the run that `ptdq baseline` marked, if any.",
+    )
+    fail_on_regression: Annotated[bool, VERDICT] = Field(
+        False,
+        description="Gate: fail where a variant has become decidedly slower or worse than in the "
+        "baseline run; where none is marked, than in the last run of the same model and data that was "
+        "well.",
     )
 
     results_dir: Annotated[str, FILES, UNMEASURED, EVALUATE, SENSITIVITY, MATRIX] = Field(

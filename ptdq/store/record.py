@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ptdq.errors import UserError
 from ptdq.parameters import Purpose, names
 from ptdq.store.disk import read_json
+from ptdq.store.in_use import has_ended
 from ptdq.store.layout import RunFiles
 from ptdq.store.record_file import now, read_record, with_pruning, write_record
 from ptdq.store.record_model import (
@@ -26,6 +27,7 @@ from ptdq.store.record_model import (
     Limits,
     MachineFacts,
     ModelFacts,
+    ProcessFacts,
     RunRecord,
     Status,
     VerdictRecord,
@@ -50,6 +52,8 @@ class Beginning:
     git_commit: str | None
     design: DesignPlan
     skipped: Mapping[str, str]
+    since: str | None = None
+    not_again: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +74,17 @@ class Conclusion:
 def read(files: RunFiles) -> RunRecord:
     """The record of a run.
 
+    One whose process has ended without a word, and which says that it is running, is read as broken off.
+
     Raises:
         UserError: there is none, it is of a newer version, or damaged.
     """
-    return read_record(RunRecord, files.record)
+    record = read_record(RunRecord, files.record)
+    process = record.process
+    if record.status != "running" or process is None or not has_ended(files.directory, process):
+        return record
+    reason = f"its process (pid {process.pid} on {process.node}) ended without a word"
+    return record.model_copy(update={"status": "broken off", "broken_off": reason})
 
 
 def begin(files: RunFiles, beginning: Beginning) -> RunRecord:
@@ -118,6 +129,7 @@ def resume(files: RunFiles, beginning: Beginning) -> RunRecord:
     return _change(
         files,
         status="running",
+        process=None,
         broken_off=None,
         ended_at=None,
         resumed_at=[*record.resumed_at, now()],
@@ -141,6 +153,7 @@ def grow(files: RunFiles, design: DesignPlan) -> RunRecord:
 def amend(
     files: RunFiles,
     *,
+    process: ProcessFacts | None = None,
     limits: Limits | None = None,
     load_after: float | None = None,
     seconds: Mapping[str, float] | None = None,
@@ -150,6 +163,7 @@ def amend(
     """Add facts that were measured on the way; None leaves what is there.
 
     Args:
+        process: that works on the run.
         limits: peak rates of a core.
         load_after: load average after the last cell.
         seconds: time that each stage took, of those that have ended.
@@ -158,6 +172,8 @@ def amend(
     """
     record = read(files)
     changes: dict[str, Any] = {}
+    if process is not None:
+        changes["process"] = process
     if limits is not None:
         changes["limits"] = limits
     if load_after is not None:
@@ -300,6 +316,16 @@ def check_same(
             f"resume '{files.run_id}': {'; '.join(texts)}; its finished cells are kept: go on as it "
             "began, or start a new run"
         )
+
+
+def failed_gates(gates: Sequence[GateRecord]) -> list[str]:
+    """Texts of the gates that fail the run: none where some variant passes all of its own."""
+    by_variant: dict[str, list[GateRecord]] = {}
+    for gate in gates:
+        by_variant.setdefault(gate.variant, []).append(gate)
+    if any(all(gate.passed for gate in of_variant) for of_variant in by_variant.values()):
+        return []
+    return [f"gate {gate.name} failed: {gate.text}" for gate in gates if not gate.passed]
 
 
 def remove_temporary(files: RunFiles) -> None:

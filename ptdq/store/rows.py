@@ -320,8 +320,12 @@ class PairTiming(TypedDict, total=False):
     cell_sd: Annotated[Float, "standard deviation of the log time of a cell of the variant"]
     cores_sd: Annotated[Float, "standard deviation of the cores' log speed; null with a single core"]
     noisier: Annotated[Bool, "whether the variant is noisier than the others, for itself"]
-    p95_ms: Annotated[Float, "95th percentile of the variant's forward latency"]
-    p95_ms_bound: Annotated[Float, "one-sided 95 % upper bound of it"]
+    p95_ms: Annotated[
+        Float, "95th percentile of the variant's forward latency, the geometric mean over the rounds"
+    ]
+    p95_ms_bound: Annotated[
+        Float, "one-sided 95 % upper bound of it, for documents and rounds that could have been"
+    ]
     p95_ms_refused: Annotated[Text, "why there is no bound; null where there is one"]
 
 

@@ -17,6 +17,7 @@ from ptdq.store.record_model import RunRecord
 from ptdq.store.rows import CellRow, ComparisonRow, VariantRow
 from ptdq.store.schema import names, schema, table_of
 from ptdq.store.tables import read_table
+from ptdq.variant_names import is_earlier
 
 R = TypeVar("R")
 
@@ -51,7 +52,7 @@ class Run:
         return default if value is None else value
 
     def rows(self, kind: type[R]) -> list[R]:
-        """A small table as rows; what is null, NaN, or not in a file of an older version, is None.
+        """A small table as rows; what is null, not finite, or not in a file of an older version, is None.
 
         Args:
             kind: class of the rows, one of :mod:`ptdq.store.rows`.
@@ -155,7 +156,8 @@ class Run:
         return sorted(ordered, key=lambda name: name != self._baseline(ordered))
 
     def _baseline(self, ordered: list[str]) -> str | None:
-        compared = [row["baseline"] for row in self.rows(ComparisonRow)]
+        rows = self.rows(ComparisonRow)
+        compared = [row["baseline"] for row in rows if not is_earlier(row["baseline"])]
         if compared:
             return max(set(compared), key=compared.count)
         return "fp32" if "fp32" in ordered else next(iter(ordered), None)
@@ -232,9 +234,9 @@ def parsed(text: str | None) -> Any:
     """The value of a JSON column, or None."""
     try:
         return json.loads(text) if text else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
 def _clean(value: Any) -> Any:
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
