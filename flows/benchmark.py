@@ -15,6 +15,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 
 from ptdq.analysis.growth import Rounds
+from ptdq.analysis.planning import announce, say_plan
 from ptdq.analysis.question import Question
 from ptdq.errors import RunFailed
 from ptdq.host import machine
@@ -120,6 +121,9 @@ def run_benchmark(
         stage = make_stage(files, measured, loaded.documents, parameters, len(design.cores))
         drop_damaged(files, log.warning)
         note_conditions(files, design.cores, parameters, limit, log.warning)
+        if request.begun is None:
+            plan = announce(parameters, list(prepared), design, stage, limit)
+            say_plan(files, plan, log.info, log.warning)
         laps.lap("prepare")
         try:
             with stage.progress(design, TerminalProgress(), PrefectProgress()) as board:

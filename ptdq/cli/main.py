@@ -28,6 +28,7 @@ RUN_FAILED, INPUT_WRONG, GATE_FAILED, INTERRUPTED = 1, 2, 3, 130
 
 COMMANDS: dict[str, dict[str, str]] = {
     "Measure": {
+        "plan": "Say how long a run takes, and what it can decide.",
         "run": "Measure variants of a model side by side.",
         "demo": "The same on the embedded default: a synthetic corpus and a small BERT.",
         "sensitivity": "Find the modules that lose quality in int8.",
