@@ -12,6 +12,7 @@ from ptdq.errors import UserError
 from ptdq.store.results import all_runs, as_data, started
 from ptdq.store.rows import ComparisonRow
 from ptdq.store.run import Run, cell_rows
+from ptdq.variant_names import is_earlier
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ def _points(run: Run) -> list[Point]:
     subject = f"{run.get('model', 'digest', default='')} {run.get('data', 'digest', default='')}"
     found = []
     for row in tables.figures(run):
+        if is_earlier(row["variant"]):
+            continue  # that is the earlier run's own point
         cells = cell_rows(run.good, row["variant"], row["max_length"])
         medians = [ms for cell in cells if (ms := cell["forward_p50_ms"]) is not None]
         if not medians or row["forward_p50_ms"] is None:

@@ -15,7 +15,7 @@ from ptdq.analysis import tables
 from ptdq.report import columns
 from ptdq.report.columns import Column
 from ptdq.store.layout import RunFiles
-from ptdq.store.run import load
+from ptdq.store.run import load, round_name
 from ptdq.text import plain
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ def show(files: RunFiles, console: Console) -> None:
     if run.quality:
         _print(console, f"Quality against {plain(run.baseline)}", columns.differences(), compared)
     for cell in run.failed:
-        name = f"{cell['variant']}, length {cell['max_length']}, repeat {cell['repeat']}"
+        name = f"{cell['variant']}, length {cell['max_length']}, {round_name(cell['repeat'])}"
         console.print(Text(plain(f"failed: {name}: {cell['error']}"), style="red"))
 
 

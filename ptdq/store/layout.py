@@ -109,6 +109,11 @@ class RunFiles:
         return self.directory / "requests"
 
     @property
+    def timing_documents(self) -> Path:
+        """The documents that time is measured on, where those are not all."""
+        return self.requests / "timing_documents.parquet"
+
+    @property
     def logs(self) -> Path:
         """What the workers wrote on standard error."""
         return self.directory / "logs"

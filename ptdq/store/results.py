@@ -29,6 +29,9 @@ from ptdq.text import plain
 SUMMARIES = ("cells", "classes", "variants", "comparisons", "buckets", "interference")
 """Tables that are kept when a run is pruned; all small."""
 
+DETAILS = ("predictions", "documents")
+"""Tables with a row for each document."""
+
 
 def is_url(results: str | Path) -> bool:
     """Whether it names a file system other than the local one."""
@@ -49,15 +52,12 @@ def local(results: str | Path) -> Path:
 
 
 @contextlib.contextmanager
-def readable(
-    results: str | Path, runs: Sequence[str] | None = None, extra: Sequence[str] = ()
-) -> Iterator[Path]:
+def readable(results: str | Path, detailed: Sequence[str] = ()) -> Iterator[Path]:
     """The results directory itself, or a temporary copy of what is needed from a URL.
 
     Args:
         results: a path, or an fsspec URL.
-        runs: ids of the runs that are needed; None for all.
-        extra: tables that are needed besides the summaries.
+        detailed: ids of runs of which the rows of the documents are needed as well.
 
     Raises:
         UserError: there is no such directory, or no driver for the URL.
@@ -69,13 +69,13 @@ def readable(
         return
     scratch = tempfile.mkdtemp(prefix="ptdq-results-")
     try:
-        _copy(str(results), Path(scratch), runs, [*SUMMARIES, *extra])
+        _copy(str(results), Path(scratch), detailed)
         yield Path(scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _copy(url: str, target: Path, runs: Sequence[str] | None, tables: Sequence[str]) -> None:
+def _copy(url: str, target: Path, detailed: Sequence[str]) -> None:
     import fsspec
 
     try:
@@ -84,8 +84,9 @@ def _copy(url: str, target: Path, runs: Sequence[str] | None, tables: Sequence[s
         system.invalidate_cache()
         entries = [entry for entry in system.ls(root, detail=True) if entry["type"] == "directory"]
         names = {entry["name"].rstrip("/").rpartition("/")[2]: entry["name"] for entry in entries}
-        wanted = ["run.json", *(f"{table}.parquet" for table in tables)]
-        for name in names if runs is None else [run for run in runs if run in names]:
+        for name in names:
+            tables = [*SUMMARIES, *(DETAILS if name in detailed else ())]
+            wanted = ["run.json", *(f"{table}.parquet" for table in tables)]
             present = {found.rpartition("/")[2]: found for found in system.ls(names[name], detail=False)}
             if "run.json" not in present:
                 continue
@@ -102,7 +103,10 @@ def _copy(url: str, target: Path, runs: Sequence[str] | None, tables: Sequence[s
 def open_runs(
     results: str | Path, names: Sequence[str]
 ) -> contextlib.AbstractContextManager[list[RunFiles]]:
-    """Runs with the rows of their documents, by id in ``results`` or (on this machine) by directory."""
+    """Runs with the rows of their documents, by id in ``results`` or (on this machine) by directory.
+
+    The summaries of the other runs lie beside them.
+    """
     return _open_runs(results, names)
 
 
@@ -111,7 +115,7 @@ def _open_runs(results: str | Path, names: Sequence[str]) -> Iterator[list[RunFi
     if not is_url(results):
         yield [open_run(name, Path(results)) for name in names]
         return
-    with readable(results, names, extra=["predictions"]) as copy:
+    with readable(results, detailed=names) as copy:
         for name in names:
             if not (copy / name / "run.json").is_file():
                 raise UserError(f"run '{name}': no run.json in {str(results).rstrip('/')}/{name}")
