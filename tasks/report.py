@@ -7,6 +7,7 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from ptdq.host.terminal import stage
 from ptdq.orchestration.artifacts import publish_run
 from ptdq.orchestration.failures import plain_failure, server_away
 from ptdq.report import build_report
@@ -26,6 +27,7 @@ from ptdq.store.layout import RunFiles
 @plain_failure
 def report(files: RunFiles) -> Path:
     """Write the report and publish the artifacts."""
+    stage("writing the report")
     write_summary(files)
     written = build_report(files)
     publish_run(files, written.markdown_inlined)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ptdq.cli.measuring import measure
-from ptdq.cli.options import CONFIG, given_options, takes
+from ptdq.cli.options import CONFIG, VERBOSE, given_options, takes
 from ptdq.errors import UserError
 from ptdq.parameters import make_parameters, names, option_name, read_config
 
@@ -17,7 +17,8 @@ from ptdq.parameters import make_parameters, names, option_name, read_config
 @click.command("run")
 @CONFIG
 @click.option("--resume", metavar="RUN", help="Continue a run that was broken off.")
-def command(config: Path | None, resume: str | None, **options: Any) -> None:
+@VERBOSE
+def command(config: Path | None, resume: str | None, verbose: bool, **options: Any) -> None:
     """Measure variants side by side, and write a report.
 
     An option goes before the same parameter in the config file, and that before its default.
@@ -25,7 +26,7 @@ def command(config: Path | None, resume: str | None, **options: Any) -> None:
     given = given_options(options)
     if resume is None:
         values = read_config(config) if config is not None else {}
-        measure(make_parameters(values | given))
+        measure(make_parameters(values | given), verbose=verbose)
         return
     from ptdq.execution import fixed, resumed
 
@@ -35,4 +36,4 @@ def command(config: Path | None, resume: str | None, **options: Any) -> None:
         raise UserError(
             f"{unchangeable[0]}: a run continues as it began; leave {option} out, or start a new run"
         )
-    measure(resumed(resume, given), resume=True)
+    measure(resumed(resume, given), resume=True, verbose=verbose)

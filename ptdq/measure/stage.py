@@ -85,8 +85,8 @@ class Stage:
     @contextmanager
     def progress(self, design: Design, *places: Progress) -> Iterator[Board]:
         """A board on which the cells of a design report the documents that they have done."""
-        total = sum(self.documents_of(cell) for cell in (*design.cells, *design.control))
-        board = Board(total, places)
+        cells = (*design.cells, *design.control)
+        board = Board({cell.cell_id: self.documents_of(cell) for cell in cells}, places)
         try:
             yield board
         finally:

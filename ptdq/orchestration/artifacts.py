@@ -41,7 +41,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import deployment
 
 from ptdq.analysis import tables
-from ptdq.measure.progress import Progress
+from ptdq.measure.progress import Done, Progress
 from ptdq.store.layout import RunFiles
 from ptdq.store.run import Run, load
 from ptdq.store.schema import SCHEMA_VERSION, schema
@@ -182,6 +182,6 @@ class PrefectProgress(Progress):
             UUID, create_progress_artifact(0.0, key=PROGRESS, description="Documents evaluated")
         )
 
-    def show(self, done: int, total: int) -> None:
+    def show(self, done: Done) -> None:
         with contextlib.suppress(HTTPError):
-            update_progress_artifact(self._artifact, 100.0 * done / max(total, 1))
+            update_progress_artifact(self._artifact, 100.0 * done.documents / max(done.of_documents, 1))

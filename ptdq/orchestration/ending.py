@@ -13,6 +13,7 @@ from prefect.states import Cancelled, Completed
 
 from ptdq.analysis.outcome import problem_of
 from ptdq.errors import RunFailed, UserError, disk_full
+from ptdq.host import terminal
 from ptdq.orchestration.cancelling import CancelledByUser
 from ptdq.orchestration.failures import failed
 from ptdq.store import record
@@ -80,8 +81,11 @@ def finished(files: RunFiles) -> State[Any]:
 def breaks_recorded(files: RunFiles) -> Iterator[None]:
     """A run that does not come to its end in the block is broken off in its record, with the reason.
 
+    What is logged is in its directory from now on.
+
     Not one whose process is killed: nobody is left to write, and it stays at ``running``.
     """
+    terminal.keep(files.log)
     try:
         yield
     except BaseException as error:
@@ -117,4 +121,11 @@ def finish(state: State[Any]) -> None:
     if isinstance(result, UserError | RunFailed):
         raise result
     if isinstance(result, BaseException):
-        raise RunFailed(f"{type(result).__name__}: {result}") from result
+        raise unexpected(result) from result
+
+
+def unexpected(error: BaseException) -> RunFailed:
+    """The same in a line, which names the log where there is one."""
+    shown = terminal.current()
+    log = f"; log: {shown.kept}" if shown is not None and shown.kept is not None else ""
+    return RunFailed(f"{type(error).__name__}: {error}{log}")

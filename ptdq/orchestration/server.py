@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 
 from ptdq.errors import RunFailed
+from ptdq.host.terminal import stage
 
 HOST = "127.0.0.1"
 _START_SECONDS = 300.0
@@ -77,6 +78,7 @@ def spare_loopback_the_proxy() -> None:
 def _temporary_server() -> Iterator[str]:
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
+    stage("starting Prefect's temporary server")
     spare_loopback_the_proxy()
     listening = socket.create_server((HOST, 0))
     address = f"http://{HOST}:{listening.getsockname()[1]}/api"

@@ -279,7 +279,7 @@ def test_every_night_has_the_same_gates() -> None:
         deployment["name"]: {name: given.get(name) for name in ("min_speedup", "max_f1_drop")}
         for _, deployment in DEPLOYED
         if "nightly" in deployment["tags"]
-        for given in [deployment["parameters"]["parameters"]]
+        for given in [deployment["parameters"]]
     }
     assert set(gates) == {"nightly", "nightly-docker", "nightly-kubernetes"}
     assert all(found == {"min_speedup": 1.0, "max_f1_drop": 0.02} for found in gates.values())
@@ -314,7 +314,7 @@ def test_deployments_are_those_that_the_flow_takes(file: Path) -> None:
         assert deployment["entrypoint"] == ENTRYPOINT
         assert (ROOT / ENTRYPOINT.partition(":")[0]).is_file()
         assert deployment["concurrency_limit"]["limit"] == 1
-        given = Parameters(**deployment["parameters"]["parameters"])
+        given = Parameters(**deployment["parameters"])
         assert (given.results_dir, given.cell_timeout) == ("results", 3600)
         variables = deployment["work_pool"]["job_variables"]
         if file.parent == KUBERNETES:

@@ -38,7 +38,7 @@ pytestmark = pytest.mark.slow
 def test_the_form_explains_each_parameter(installation: Installation) -> None:
     schema = deployment(installation, "nightly").parameter_openapi_schema
     assert schema is not None
-    properties = schema["definitions"]["Parameters"]["properties"]
+    properties = schema["properties"]
     assert {"model", "data", "variant", "max_length", "min_speedup"} <= properties.keys()
     assert [name for name, field in properties.items() if not field.get("description")] == []
 
@@ -79,8 +79,12 @@ def test_a_run_completes_and_its_artifacts_are_there(
     (run,) = [
         run
         for run in runs_of(installation, deployment(installation, "demo").id)
-        if run.parameters["parameters"].get("run_id") == "deployed"
+        if run.parameters.get("run_id") == "deployed"
     ]
+    # What the run was not given is the deployment's.
+    declared = deployment(installation, "demo").parameters
+    assert {"limit", "data"} <= declared.keys()
+    assert (run.parameters["limit"], run.parameters["data"]) == (declared["limit"], str(tiny_data))
     assert run.state is not None
     assert run.state.is_completed()
     artifacts = artifacts_of(installation, run.id)
@@ -150,7 +154,7 @@ def test_a_cancelled_run_leaves_nothing(
     (run,) = [
         run
         for run in runs_of(installation, deployment(installation, "demo").id)
-        if run.parameters["parameters"].get("run_id") == "cancelled"
+        if run.parameters.get("run_id") == "cancelled"
     ]
     installation.prefect("flow-run", "cancel", str(run.id))
     _, alive = psutil.wait_procs(of_run, timeout=120)

@@ -159,10 +159,8 @@ def parameters(model: Path, data: Path, results: Path, **values: Any) -> dict[st
 def run_deployment(
     installation: Installation, name: str, values: dict[str, Any], *options: str
 ) -> subprocess.CompletedProcess[str]:
-    return installation.prefect(
-        "deployment", "run", f"{FLOW}/{name}", "--param", f"parameters={json.dumps(values)}", *options,
-        check=False,
-    )  # fmt: skip
+    given = [word for key, value in values.items() for word in ("--param", f"{key}={json.dumps(value)}")]
+    return installation.prefect("deployment", "run", f"{FLOW}/{name}", *given, *options, check=False)
 
 
 def deployment(installation: Installation, name: str) -> DeploymentResponse:
@@ -192,7 +190,7 @@ def deploy_on_schedule(
     (copy,) = [d for d in content["deployments"] if d["name"] == "nightly"]
     copy["name"] = name
     copy["schedules"][0] |= {"cron": cron, "timezone": "UTC", "slug": name}
-    copy["parameters"] = {"parameters": values}
+    copy["parameters"] = values
     content["deployments"] = [copy]
     file = scratch / "prefect.yaml"
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
