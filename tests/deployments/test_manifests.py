@@ -260,7 +260,7 @@ DEPLOYED = [
 
 
 def test_every_deployment_says_where_results_are_stored() -> None:
-    assert len(DEPLOYED) == 7
+    assert len(DEPLOYED) == 8
     for file, deployment in DEPLOYED:
         variables = deployment["work_pool"]["job_variables"]
         assert variables["env"]["PREFECT_RESULTS_PERSIST_BY_DEFAULT"] == "false", deployment["name"]
@@ -289,8 +289,10 @@ def test_automations_are_of_every_flow() -> None:
     from ptdq.flows.benchmark import quantization_benchmark
     from ptdq.flows.evaluate import sharded_evaluation
     from ptdq.flows.matrix import benchmark_matrix
+    from ptdq.flows.release import release
 
-    flows = {flow.name for flow in (quantization_benchmark, benchmark_matrix, sharded_evaluation)}
+    all_of_them = (quantization_benchmark, benchmark_matrix, sharded_evaluation, release)
+    flows = {flow.name for flow in all_of_them}
     for automation in (automations.zombies(30), automations.notice(uuid4())):
         trigger = automation.trigger
         assert isinstance(trigger, EventTrigger)

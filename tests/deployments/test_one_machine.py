@@ -23,6 +23,7 @@ from tests.support.deploying import (
     deploy_on_schedule,
     deployment,
     ended,
+    events_of,
     parameters,
     read_run,
     run_deployment,
@@ -87,7 +88,10 @@ def test_a_run_completes_and_its_artifacts_are_there(
     assert (run.parameters["limit"], run.parameters["data"]) == (declared["limit"], str(tiny_data))
     assert run.state is not None
     assert run.state.is_completed()
+    (event,) = events_of(installation, run.id)
     artifacts = artifacts_of(installation, run.id)
+    assert [event["payload"]["verdict"]] == json.loads(artifacts["ptdq-verdict"])
+    assert event["payload"]["comparisons"] == json.loads(artifacts["ptdq-comparisons"])
     assert artifacts["ptdq-report"].startswith("# ")
     (verdict,) = json.loads(artifacts["ptdq-verdict"])
     assert (verdict["run_id"], verdict["deployment"]) == ("deployed", "demo")

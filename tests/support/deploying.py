@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import psutil
 import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -217,6 +218,22 @@ def ended(installation: Installation, run_id: UUID) -> FlowRun | None:
     """The flow run, once it is in a final state."""
     run = read_run(installation, run_id)
     return run if run.state is not None and run.state.is_final() else None
+
+
+def events_of(installation: Installation, run_id: UUID) -> list[dict[str, Any]]:
+    """The events of ptdq that a flow run of a deployment has emitted."""
+
+    def stored() -> list[dict[str, Any]]:
+        asked = {
+            "event": {"prefix": ["ptdq."]},
+            "related": {"resources_in_roles": [[f"prefect.flow-run.{run_id}", "flow-run"]]},
+        }
+        answer = httpx.post(f"{installation.api}/events/filter", json={"filter": asked}, timeout=30)
+        answer.raise_for_status()
+        found: list[dict[str, Any]] = answer.json()["events"]
+        return found
+
+    return wait_for("events", stored, seconds=60)
 
 
 def artifacts_of(installation: Installation, run_id: UUID) -> dict[str, str]:
