@@ -24,7 +24,10 @@ def measure(parameters: Parameters, resume: bool = False, verbose: bool = False)
 
     ended = execute(parameters, resume, verbose)
     if ended.directory is not None:
-        show(open_run(ended.directory), console())
+        files, out = open_run(ended.directory), console()
+        show(files, out)
+        if files.page.is_file():
+            out.print(f"Report: {files.page}", markup=False, highlight=False, soft_wrap=True)
         click.echo(str(ended.directory))
     if ended.error is not None:
         raise ended.error

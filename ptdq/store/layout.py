@@ -109,6 +109,11 @@ class RunFiles:
         return self.directory / "report.md"
 
     @property
+    def page(self) -> Path:
+        """The report as one file, to be mailed."""
+        return self.directory / "report.html"
+
+    @property
     def cells(self) -> Path:
         """One file for each finished cell, durable as soon as it is there."""
         return self.directory / "cells"
