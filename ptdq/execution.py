@@ -78,9 +78,11 @@ def _execute(parameters: Parameters, resume: bool) -> Ended:
     return Ended(Path(result), None)
 
 
-def fixed(asked: Iterable[str]) -> list[str]:
-    """Those of the parameters that a run which continues cannot change."""
+def fixed(asked: Iterable[str], extending: bool = False) -> list[str]:
+    """Those of the parameters that a run which continues, perhaps with more rounds, cannot change."""
     free = set(names(Purpose.UNMEASURED)) - {"run_id"}
+    if extending:
+        free |= set(names(Purpose.EXTENDS))
     return [name for name in asked if name not in free]
 
 
@@ -100,6 +102,31 @@ def resumed(run: str | Path, given: Mapping[str, Any]) -> Parameters:
     return make_parameters(values | place)
 
 
+def extended(run: str | Path, given: Mapping[str, Any]) -> Parameters:
+    """The parameters of a run that is there, with those that ask for more rounds.
+
+    Args:
+        run: its directory, or its id in the results directory.
+        given: parameters that decide how many rounds there are, and such as decide no result.
+
+    Raises:
+        UserError: there is no such run, it cannot have more rounds, or a parameter is wrong.
+    """
+    parameters = resumed(run, given)
+    begun = record.read(RunFiles(Path(parameters.results_dir) / str(parameters.run_id)))
+    if begun.pruned is not None:
+        raise UserError(f"extend '{run}': the rows of its documents were pruned; start a new run")
+    rounds = begun.design.rounds
+    if parameters.repeats <= rounds and not {"target_width", "max_minutes"} & given.keys():
+        raise UserError(
+            f"extend '{run}': it has {rounds} rounds; ask for more in all (--repeats), or for a width of "
+            "the intervals (--target-width)"
+        )
+    if parameters.repeats <= rounds and parameters.target_width is None:
+        raise UserError("max_minutes: it limits what target_width adds; give --target-width as well")
+    return parameters
+
+
 def check_input(parameters: Parameters, resume: bool) -> None:
     """Find what is wrong before Prefect starts: within seconds, and with no log around the one line.
 
@@ -110,12 +137,14 @@ def check_input(parameters: Parameters, resume: bool) -> None:
         UserError: something is wrong; nothing was written but the cache.
     """
     from ptdq.inputs.load import read_data, read_model
-    from ptdq.measure.run_request import check_request
+    from ptdq.measure.run_request import check_enough, check_request
 
     files = RunFiles(Path(parameters.results_dir) / (parameters.run_id or ".new"))
     check_request(parameters, files, resume=resume)
     if DEMO not in (parameters.model, parameters.data):
-        read_model(parameters, read_data(parameters))
+        raw = read_data(parameters)
+        check_enough(parameters, len(raw.ids))
+        read_model(parameters, raw)
 
 
 def _broken_off(parameters: Parameters, started: float) -> Path | None:

@@ -8,6 +8,7 @@ from ptdq.errors import GateFailed, RunFailed
 from ptdq.store import record
 from ptdq.store.layout import RunFiles
 from ptdq.store.record_model import GateRecord
+from ptdq.store.run import round_name
 
 
 def problem_of(files: RunFiles) -> RunFailed | GateFailed | None:
@@ -19,7 +20,7 @@ def problem_of(files: RunFiles) -> RunFailed | GateFailed | None:
     finished = record.read(files)
     if finished.failures:
         first = finished.failures[0]
-        cell = f"{first.variant}, {first.max_length} tokens, repeat {first.repeat}"
+        cell = f"{first.variant}, {first.max_length} tokens, {round_name(first.repeat)}"
         return RunFailed(
             f"{len(finished.failures)} cells failed, first {cell}: {first.error}; "
             f"the others are in {files.report}",

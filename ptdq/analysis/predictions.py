@@ -55,7 +55,7 @@ class Comparer:
 
         Args:
             files: of the run, with its documents.
-            predictions: rows of the cells that quality is taken from.
+            predictions: rows of the run; quality is taken from the cells that are for it, if any.
             question: what is asked.
         """
         self.question = question
@@ -63,7 +63,7 @@ class Comparer:
             (variant, length): measured
             for variant in question.variants
             for length in question.max_lengths
-            if (measured := read_measured(predictions, variant, length)) is not None
+            if (measured := read_measured(predictions, variant, length, "quality")) is not None
         }
         self._groups = document_groups(read_table(files.table("documents")))
         self._sampling = Sampling(seed=question.seed)

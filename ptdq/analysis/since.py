@@ -8,6 +8,7 @@ from ptdq.analysis.compare_runs import compare_runs
 from ptdq.errors import UserError
 from ptdq.store.baseline import choose
 from ptdq.store.layout import RunFiles
+from ptdq.store.results import as_data
 from ptdq.store.run import load
 
 
@@ -22,6 +23,7 @@ def change_since(files: RunFiles, wanted: str | None) -> dict[str, Any] | None:
         old = choose(files.directory.parent, wanted)
         if old is None or old.directory.resolve() == files.directory.resolve():
             return None
-        return compare_runs(load(old), load(files)).as_json()
+        with as_data(old):
+            return compare_runs(load(old), load(files)).as_json()
     except (UserError, OSError, ValueError) as error:
         return {"old": old.run_id if old else str(wanted or "marked"), "error": str(error)}

@@ -8,6 +8,7 @@ import sys
 import click
 
 from ptdq.cli.options import RESULTS_OR_URL
+from ptdq.text import printable
 
 WORSE = 3
 
@@ -25,13 +26,13 @@ def command(old: str, new: str, results_dir: str, as_json: bool) -> None:
     """
     from ptdq.analysis.compare_runs import compare_runs
     from ptdq.report.sections.baseline import document
-    from ptdq.store.results import open_runs
+    from ptdq.store.results import as_data, open_runs
     from ptdq.store.run import load
 
-    with open_runs(results_dir, [old, new]) as (before, after):
+    with open_runs(results_dir, [old, new]) as (before, after), as_data(before, after):
         comparison = compare_runs(load(before), load(after)).as_json()
     if as_json:
-        click.echo(json.dumps(comparison, ensure_ascii=False, indent=2))
+        click.echo(printable(json.dumps(comparison, ensure_ascii=False, indent=2)))
     else:
         click.echo(document(comparison))
     if comparison["regressions"]:

@@ -37,7 +37,7 @@ from ptdq.parameters import Purpose, make_parameters, names
     help="Documents of a shard, rounded up to whole batches.",
 )
 @click.option("--workers", type=int, help="Evaluate on so many Dask worker processes of this machine.")
-@click.option("--scheduler", metavar="ADDRESS", help="Evaluate on the Dask cluster at tcp://HOST:PORT.")
+@click.option("--scheduler", metavar="ADDRESS", help="Evaluate on the Dask cluster at tls://HOST:PORT.")
 @VERBOSE
 def command(
     shard_documents: int, workers: int | None, scheduler: str | None, verbose: bool, **options: Any

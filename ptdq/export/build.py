@@ -72,7 +72,11 @@ def requirements(loader: Iterable[Path], versions: Mapping[str, str]) -> list[st
     text = "\n".join(path.read_text(encoding="utf-8") for path in loader)
     imported = set(re.findall(r"^\s*(?:import|from) (\w+)", text, re.MULTILINE))
     # What follows the plus (a build for CPUs) is not to be had from every index.
-    return [f"{name}=={version.split('+')[0]}" for name, version in versions.items() if name in imported]
+    pins = {name: version.split("+")[0] for name, version in versions.items() if name in imported}
+    # A run may be anybody's, and a line more would be an option of pip.
+    if wrong := [name for name, version in pins.items() if not re.fullmatch(r"[\w.!-]+", version)]:
+        raise UserError(f"the run's version of {wrong[0]} is none; its run.json is damaged")
+    return [f"{name}=={version}" for name, version in pins.items()]
 
 
 def _check_target(out: Path) -> Path:

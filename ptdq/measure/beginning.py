@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from ptdq.host.facts import machine_facts
 from ptdq.host.software import git_commit, package_versions
@@ -15,7 +16,12 @@ from ptdq.store.record_model import DataFacts, DesignPlan, ModelFacts
 
 
 def lay_out(
-    parameters: Parameters, variants: Sequence[str], usable: Sequence[int], say: Callable[[str], None]
+    parameters: Parameters,
+    variants: Sequence[str],
+    usable: Sequence[int],
+    loaded: Loaded,
+    begun: DesignPlan | None,
+    say: Callable[[str], None],
 ) -> Design:
     """The cells that answer the parameters.
 
@@ -23,28 +29,45 @@ def lay_out(
         parameters: of the run.
         variants: those that are measured; the first is the baseline.
         usable: cores to use; where none were asked for, as many of them as the rounds need.
+        loaded: model and documents.
+        begun: design of a run that continues: it keeps its cores, and its rounds.
         say: told what the design cannot do.
     """
-    cores = usable
+    cores, rounds = usable, parameters.repeats
+    if begun is not None:
+        rounds = max(rounds, begun.rounds)
     if parameters.cores is None:
-        cores = cores_for(usable, parameters.repeats)
+        cores = begun.cores if begun is not None else cores_for(usable, rounds)
         if len(cores) < len(usable):
-            say(f"{len(cores)} of {len(usable)} usable cores: {parameters.repeats} rounds need no more")
-    design = make_design(
+            say(f"{len(cores)} of {len(usable)} usable cores: {rounds} rounds need no more")
+    design = _design(parameters, variants, cores, rounds)
+    if parameters.control_documents > 0:
+        design = design.with_control(variants, parameters.max_length)
+    timed = parameters.timing_documents or loaded.documents.count
+    if timed < loaded.documents.count and not loaded.checkpoint.random_weights:
+        design = design.with_quality(variants, parameters.max_length)
+    for note in design.notes:
+        say(note)
+    return design
+
+
+def with_rounds(design: Design, parameters: Parameters, variants: Sequence[str], rounds: int) -> Design:
+    """The same cells, and those of more rounds."""
+    more = _design(parameters, variants, design.cores, rounds)
+    return replace(more, control=design.control, quality=design.quality)
+
+
+def _design(parameters: Parameters, variants: Sequence[str], cores: Sequence[int], rounds: int) -> Design:
+    return make_design(
         variants,
         parameters.max_length,
-        parameters.repeats,
+        rounds,
         cores,
         parameters.seed,
         parameters.isolation,
         # A batch is the same in all rounds only if the order is.
         same_order=parameters.batch_size > 1,
     )
-    if parameters.control_documents > 0:
-        design = design.with_control(variants, parameters.max_length)
-    for note in design.notes:
-        say(note)
-    return design
 
 
 def describe_run(

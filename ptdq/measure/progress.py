@@ -66,13 +66,18 @@ class Board:
         self, documents: Mapping[str, int], places: Sequence[Progress], interval: float = 3.0
     ) -> None:
         """Args: documents: cell to the number of documents that it evaluates."""
-        self._documents = documents
+        self._documents = dict(documents)
         self._places = places
         self._interval = interval
         self._done: dict[str, int] = {}
         self._ended: set[str] = set()
         self._shown = 0.0
         self._lock = threading.Lock()
+
+    def expect(self, documents: Mapping[str, int]) -> None:
+        """These cells follow, with their numbers of documents."""
+        with self._lock:
+            self._documents |= documents
 
     def reporter(self, cell_id: str) -> Callable[[int], None]:
         """A function for one cell to report its documents to."""

@@ -32,4 +32,5 @@ def page(title: str, markdown: str) -> str:
     # The body last: whatever stands in it is replaced no more.
     before, after = template.split("{{body}}")
     before = before.replace("{{policy}}", policy).replace("{{title}}", escape(title))
-    return before + _RENDERER.render(markdown) + after.replace("{{script}}", script)
+    body: str = _RENDERER.render(markdown)
+    return before + body + after.replace("{{script}}", script)

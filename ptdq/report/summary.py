@@ -160,7 +160,7 @@ class Summary(Part):
     version: Literal[1] = Field(VERSION, description="of its fields")
     run_id: str = Field(description="name of the run and of its directory")
     status: str | None = Field(
-        description="completed, running, or broken off; running too where the run was killed"
+        description="completed, running, or broken off; of a run killed on another machine, running"
     )
     started_at: str | None = Field(description="ISO 8601, UTC")
     ended_at: str | None = Field(description="ISO 8601, UTC")
@@ -252,9 +252,9 @@ def summarize(run: Run) -> dict[str, Any]:
             "comparisons": tables.against_baseline(run),
             "since": _since(since) if since else None,
             "cells": {
-                "finished": len(run.good),
+                "finished": len(run.finished),
                 "failed": len(run.failed),
-                "flagged": sum(bool(cell["flags"]) for cell in run.good),
+                "flagged": sum(bool(cell["flags"]) for cell in run.finished),
             },
             "notes": run.get("notes", default=[]),
         }

@@ -21,9 +21,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ptdq.errors import UserError
-from ptdq.store.layout import RunFiles, open_run
+from ptdq.errors import RunFailed, UserError, disk_full, line_of
+from ptdq.store.layout import RunFiles, ShardFiles, open_run
 from ptdq.store.run import Run, load
+from ptdq.text import plain
 
 SUMMARIES = ("cells", "classes", "variants", "comparisons", "buckets", "interference")
 """Tables that are kept when a run is pruned; all small."""
@@ -117,13 +118,38 @@ def _open_runs(results: str | Path, names: Sequence[str]) -> Iterator[list[RunFi
         yield [open_run(copy / name) for name in names]
 
 
+@contextlib.contextmanager
+def as_data(*runs: RunFiles | ShardFiles) -> Iterator[None]:
+    """In the block runs are read, which may be anybody's: whatever is wrong with one is one line.
+
+    Types and checksums are checked where files are read; this is for what they leave, as values that
+    contradict each other.
+
+    Raises:
+        UserError: a run is not what ptdq writes; names it.
+    """
+    try:
+        yield
+    except (UserError, RunFailed):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and disk_full(error) is not None:
+            raise
+        names = " or ".join(f"'{run.run_id}'" for run in runs)
+        raise UserError(
+            f"run {names}: damaged, or not written by ptdq ({plain(line_of(error), 200)})"
+        ) from error
+
+
 def all_runs(results: Path) -> tuple[list[Run], list[str]]:
     """Runs with figures, oldest first, and why others were left out."""
     runs: list[Run] = []
     left_out: list[str] = []
     for directory in sorted(path.parent for path in results.glob("*/run.json")):
+        files = RunFiles(directory)
         try:
-            run = load(RunFiles(directory))
+            with as_data(files):
+                run = load(files)
         except UserError as error:
             left_out.append(str(error))
             continue
