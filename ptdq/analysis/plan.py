@@ -184,8 +184,8 @@ def _time_line(parameters: Parameters, rounds: int, timed: TimePlan | None, prob
     if timed is None:
         return "time: the probing calls do not tell how much times vary here"
     text = (
-        f"time: after {rounds} rounds an interval is about ±{percent(timed.half_width)}, and a difference "
-        f"of {percent(timed.smallest)} is found in 4 runs of 5"
+        f"time: after {rounds} rounds an interval is about ±{percent(timed.half_width)}, and a "
+        f"difference of {percent(timed.smallest)} is found in 4 runs of 5"
     )
     target = parameters.target_width
     if target is not None:
@@ -210,6 +210,6 @@ def _quality_line(found: Reach) -> str:
     if found.documents_needed is not None:
         wanted = f"about {count(found.documents_needed)}"
     return (
-        f"quality: {documents} cannot show that {found.margin:g} of {metric} is kept, even if no prediction "
-        f"changes (the bound is then {found.bound:.3f}); it takes {wanted}, or another --margin"
+        f"quality: {documents} cannot show that {found.margin:g} of {metric} is kept, even if no "
+        f"prediction changes (the bound is then {found.bound:.3f}); it takes {wanted}, or another --margin"
     )
