@@ -7,7 +7,7 @@ EXTRAS := dev,docs,torchao,onnx,openvino,dask
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS := 300
 
-.PHONY: demo test test-all check docs bench bench-variants bench-growth install schema constraints clean help
+.PHONY: demo test test-all check docs bench bench-variants bench-tails bench-growth install schema constraints clean help
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -48,6 +48,9 @@ bench: install ## the flow's own cost, A/A and A/B for real (the machine must be
 
 bench-variants: install ## every variant on the bert-base shape
 	@$(BIN)/python -m tests.benchmarks.variants $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA))
+
+bench-tails: install ## documents of many lengths, with and without padding to few
+	@$(BIN)/python -m tests.benchmarks.tails
 
 bench-growth: install ## 100 to 1,000,000 documents: time for each, memory of the parent
 	@$(BIN)/python -m tests.benchmarks.growth

@@ -18,6 +18,7 @@ from ptdq.host.lock import MachineLock
 from ptdq.orchestration.artifacts import publish_evaluation
 from ptdq.orchestration.ending import completed, ended
 from ptdq.orchestration.flow_run import current_flow_run, current_task_runner, directory_for
+from ptdq.orchestration.permission import check_code
 from ptdq.orchestration.runners import is_elsewhere
 from ptdq.parameters import Parameters
 from ptdq.report.evaluation import document
@@ -42,6 +43,7 @@ def sharded_evaluation(parameters: Parameters, shard_documents: int = 10_000) ->
     files = ShardFiles(directory_for(parameters, current_flow_run()).resolve())
     kept = f"finished shards are kept (--run-id {files.run_id} does the missing ones)"
     with ended(files, kept) as ending, MachineLock() as lock:
+        check_code(parameters, current_flow_run())
         check(parameters, shard_documents)
         checkpoint = read_model(parameters)
         if not is_elsewhere(current_task_runner()):

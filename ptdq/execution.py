@@ -65,9 +65,11 @@ def execute(parameters: Parameters, resume: bool = False) -> Ended:
     return Ended(Path(result), None)
 
 
-def fixed(asked: Iterable[str]) -> list[str]:
-    """Those of the parameters that a run which continues cannot change."""
+def fixed(asked: Iterable[str], extending: bool = False) -> list[str]:
+    """Those of the parameters that a run which continues, perhaps with more rounds, cannot change."""
     free = set(names(Purpose.UNMEASURED)) - {"run_id"}
+    if extending:
+        free |= set(names(Purpose.EXTENDS))
     return [name for name in asked if name not in free]
 
 
@@ -85,6 +87,31 @@ def resumed(run: str | Path, given: Mapping[str, Any]) -> Parameters:
     values = {**record.read(files).parameters, **given}
     place = {"run_id": files.run_id, "results_dir": str(files.directory.parent)}
     return make_parameters(values | place)
+
+
+def extended(run: str | Path, given: Mapping[str, Any]) -> Parameters:
+    """The parameters of a run that is there, with those that ask for more rounds.
+
+    Args:
+        run: its directory, or its id in the results directory.
+        given: parameters that decide how many rounds there are, and such as decide no result.
+
+    Raises:
+        UserError: there is no such run, it cannot have more rounds, or a parameter is wrong.
+    """
+    parameters = resumed(run, given)
+    begun = record.read(RunFiles(Path(parameters.results_dir) / str(parameters.run_id)))
+    if begun.pruned is not None:
+        raise UserError(f"extend '{run}': the rows of its documents were pruned; start a new run")
+    rounds = begun.design.rounds
+    if parameters.repeats <= rounds and not {"target_width", "max_minutes"} & given.keys():
+        raise UserError(
+            f"extend '{run}': it has {rounds} rounds; ask for more in all (--repeats), or for a width of "
+            "the intervals (--target-width)"
+        )
+    if parameters.repeats <= rounds and parameters.target_width is None:
+        raise UserError("max_minutes: it limits what target_width adds; give --target-width as well")
+    return parameters
 
 
 def check_input(parameters: Parameters, resume: bool) -> None:

@@ -52,13 +52,13 @@ def conclude(
             for cell in run.failed
         ],
         notes=[*left_out, *unstable],
-        baseline=_change_since(files, question.since),
+        baseline=_change_since(files),
     )
     record.conclude(files, conclusion)
 
 
-def _change_since(files: RunFiles, since: str | None) -> BaselineChange | None:
-    change = change_since(files, since)
+def _change_since(files: RunFiles) -> BaselineChange | None:
+    change = change_since(files)
     return None if change is None else BaselineChange.model_validate(change)
 
 

@@ -33,7 +33,7 @@ from ptdq.parameters import Purpose, make_parameters, names
     "--shard-documents", type=int, default=10_000, show_default=True, help="Documents of a shard."
 )
 @click.option("--workers", type=int, help="Evaluate on so many Dask worker processes of this machine.")
-@click.option("--scheduler", metavar="ADDRESS", help="Evaluate on the Dask cluster at tcp://HOST:PORT.")
+@click.option("--scheduler", metavar="ADDRESS", help="Evaluate on the Dask cluster at tls://HOST:PORT.")
 def command(shard_documents: int, workers: int | None, scheduler: str | None, **options: Any) -> None:
     """Evaluate one variant on a file of any size, in shards; the directory is the last line.
 

@@ -12,6 +12,7 @@ from ptdq.inputs.stream import split_documents
 from ptdq.measure.run_request import choose_settings
 from ptdq.parameters import ALL, DEMO, Parameters, Purpose, names
 from ptdq.store import evaluation_record
+from ptdq.store.disk import file_digest
 from ptdq.store.layout import ShardFiles
 from ptdq.variants import registry
 from ptdq.variants.preparation import preparation_log, prepare_variant
@@ -85,8 +86,7 @@ def prepare(
         timeout=parameters.cell_timeout,
         use_cache=not parameters.no_cache,
     )
-    if not files.documents.is_file():
-        split_documents(parameters, checkpoint.class_names, shard_documents, files.documents)
+    keep_documents(files, parameters, shard_documents, checkpoint)
     return ShardRequest(
         directory=files.directory,
         artifact=prepared.artifact.directory,
@@ -97,3 +97,24 @@ def prepare(
         batch_size=parameters.batch_size,
         classes=len(checkpoint.class_names),
     )
+
+
+def keep_documents(
+    files: ShardFiles, parameters: Parameters, shard_documents: int, checkpoint: Checkpoint
+) -> None:
+    """The documents in shards; made anew where the file is not the one that the record knows.
+
+    Raises:
+        UserError: they do not fit the model, or are others than those of shards that are done.
+    """
+    known = evaluation_record.read(files).documents_digest
+    if not files.documents.is_file() or known not in (None, file_digest(files.documents)):
+        split_documents(parameters, checkpoint.class_names, shard_documents, files.documents)
+    found = file_digest(files.documents)
+    if known is None:
+        evaluation_record.know_documents(files, found)
+    elif known != found:
+        raise UserError(
+            f"run_id '{files.run_id}': its documents were damaged, and {parameters.data} is no longer "
+            "what they were made of; start a new evaluation"
+        )

@@ -34,6 +34,7 @@ class TerminalProgress(Progress):
             self._bar = tqdm(
                 total=total, unit="doc", desc="evaluate", disable=None, file=sys.stderr, leave=True
             )
+        self._bar.total = total
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
@@ -54,6 +55,11 @@ class Board:
         self._done: dict[str, int] = {}
         self._shown = 0.0
         self._lock = threading.Lock()
+
+    def expect(self, documents: int) -> None:
+        """So many documents are added to those that will be evaluated."""
+        with self._lock:
+            self._total += documents
 
     def reporter(self, cell_id: str) -> Callable[[int], None]:
         """A function for one cell to report its documents to."""

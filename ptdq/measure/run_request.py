@@ -11,6 +11,7 @@ from ptdq.parameters import Parameters, Purpose, default_values, names
 from ptdq.statistics.tail_bound import DOCUMENTS_NEEDED, too_few
 from ptdq.store import baseline, published, record
 from ptdq.store.layout import RunFiles
+from ptdq.store.record_model import DesignPlan
 from ptdq.variants.base import Settings
 from ptdq.variants.choice import Chosen, choose
 from ptdq.variants.engines import choose_engine
@@ -21,13 +22,13 @@ class Request:
     """A run that can begin.
 
     Attributes:
-        resuming: whether its directory is there already, with finished cells.
+        begun: design of a run whose directory is there already, with finished cells; else None.
         cores: those that it may use.
         chosen: the variants that it measures.
         settings: of their preparation.
     """
 
-    resuming: bool
+    begun: DesignPlan | None
     cores: tuple[int, ...]
     chosen: Chosen
     settings: Settings
@@ -58,7 +59,8 @@ def check_request(
         published.check(parameters.publish_to, files.run_id, resuming)
     if parameters.baseline is not None:
         baseline.choose(files.directory.parent, parameters.baseline)
-    return Request(resuming, tuple(cores), chosen, settings)
+    begun = record.read(files).design if resuming else None
+    return Request(begun, tuple(cores), chosen, settings)
 
 
 def check_enough(parameters: Parameters, documents: int | None) -> None:
@@ -73,19 +75,23 @@ def check_enough(parameters: Parameters, documents: int | None) -> None:
     """
     if parameters.max_p95_ms is None:
         return
-    calls = DOCUMENTS_NEEDED if documents is None else -(-documents // parameters.batch_size)
+    known = [count for count in (documents, parameters.timing_documents) if count is not None]
+    calls = -(-min(known) // parameters.batch_size) if known else DOCUMENTS_NEEDED
     why = too_few(calls, parameters.repeats)
     if why is not None:
-        raise UserError(f"max_p95_ms: {why}: set --repeats, take more documents, or leave the gate out")
+        raise UserError(
+            f"max_p95_ms: {why}; take more (--limit, --timing-documents, --repeats), or leave it out"
+        )
 
 
 def check_same(parameters: Parameters, files: RunFiles) -> None:
-    """That a run which was broken off would be resumed as it began.
+    """That a run would continue as it began, but for more rounds.
 
     Raises:
         UserError: parameters, machine or versions are others; names them.
     """
-    asked = parameters.model_dump(exclude=set(names(Purpose.UNMEASURED)))
+    free = {*names(Purpose.UNMEASURED), *names(Purpose.EXTENDS)}
+    asked = parameters.model_dump(exclude=free)
     here: dict[str, object] = {"cpu": machine.cpu_model(), "flags": machine.cpu_flags()}
     if parameters.cores is None:  # else the run's own are compared with its design
         here["cores_usable"] = machine.usable_cores()

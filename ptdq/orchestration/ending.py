@@ -16,6 +16,7 @@ from ptdq.errors import RunFailed, UserError, disk_full
 from ptdq.orchestration.cancelling import CancelledByUser
 from ptdq.orchestration.failures import failed
 from ptdq.store import record
+from ptdq.store.in_use import in_use
 from ptdq.store.layout import MatrixFiles, RunFiles, ShardFiles
 
 Files = RunFiles | ShardFiles | MatrixFiles
@@ -80,16 +81,22 @@ def finished(files: RunFiles) -> State[Any]:
 def breaks_recorded(files: RunFiles) -> Iterator[None]:
     """A run that does not come to its end in the block is broken off in its record, with the reason.
 
-    Not one whose process is killed: nobody is left to write, and it stays at ``running``.
+    Where nobody is left to write, since the process is killed, or nothing can be written, the record
+    stays at ``running``: who reads it sees that the directory is no longer in use.
+
+    Raises:
+        UserError: another process works on the run.
     """
-    try:
-        yield
-    except BaseException as error:
-        # A disk that is full may have no room for this either.
-        with suppress(OSError):
-            if record.read(files).status == "running":
-                record.break_off(files, reason_of(error))
-        raise
+    with in_use(files.directory) as process:
+        record.amend(files, process=process)
+        try:
+            yield
+        except BaseException as error:
+            # A disk that is full may have no room for this either.
+            with suppress(OSError):
+                if record.read(files).status == "running":
+                    record.break_off(files, reason_of(error))
+            raise
 
 
 def reason_of(error: BaseException) -> str:

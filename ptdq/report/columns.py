@@ -168,10 +168,7 @@ def speed_verdict(row: ComparisonRow) -> str:
     """
     if row["confounded"]:
         return f"confounded: {row['confounded']}"
-    verdict: str = row["total_verdict"] or row["latency_verdict"] or numbers.MISSING
-    if row["rounds_needed"] is not None and row["rounds_needed"] > row["rounds"]:
-        verdict += f" (about {row['rounds_needed']} rounds would settle it)"
-    return verdict
+    return row["total_verdict"] or row["latency_verdict"] or numbers.MISSING
 
 
 def quality_verdict(row: ComparisonRow) -> str:

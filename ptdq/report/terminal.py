@@ -15,7 +15,7 @@ from ptdq.analysis import tables
 from ptdq.report import columns
 from ptdq.report.columns import Column
 from ptdq.store.layout import RunFiles
-from ptdq.store.run import load
+from ptdq.store.run import load, round_name
 from ptdq.text import plain
 
 T = TypeVar("T")
@@ -41,6 +41,8 @@ def show(files: RunFiles, console: Console) -> None:
     style = {"ship": "bold green", "don't ship": "bold red"}.get(run.decision, "bold yellow")
     console.print(Text(f"Verdict: {plain(run.decision)} {variant}".strip(), style=style))
     console.print(Text(headline))
+    if run.record.status == "broken off":
+        console.print(Text(f"Broken off: {plain(run.record.broken_off or 'no reason is recorded')}"))
     for reason in run.get("verdict", "reasons", default=[]):
         console.print(Text(f"  {plain(reason)}"))
     _print(console, "Figures", columns.figures(run), tables.figures(run))
@@ -51,8 +53,8 @@ def show(files: RunFiles, console: Console) -> None:
     if run.quality:
         _print(console, f"Quality against {plain(run.baseline)}", columns.differences(), compared)
     for cell in run.failed:
-        name = f"{cell['variant']}, length {cell['max_length']}, repeat {cell['repeat']}"
-        console.print(Text(f"failed: {name}: {plain(cell['error'])}", style="red"))
+        name = f"{cell['variant']}, length {cell['max_length']}, {round_name(cell['repeat'])}"
+        console.print(Text(plain(f"failed: {name}: {cell['error']}"), style="red"))
 
 
 def _print(console: Console, title: str, shown: Sequence[Column[T]], rows: Iterable[T]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ptdq.errors import UserError
-from ptdq.store.disk import replacing
+from ptdq.store.disk import file_digest, replacing
 from ptdq.store.record_file import read_record
 from ptdq.store.record_model import RunRecord
 
@@ -109,14 +109,24 @@ class RunFiles:
         return self.directory / "requests"
 
     @property
+    def timing_documents(self) -> Path:
+        """The documents that time is measured on, where those are not all."""
+        return self.requests / "timing_documents.parquet"
+
+    @property
     def logs(self) -> Path:
         """What the workers wrote on standard error."""
         return self.directory / "logs"
 
     def keep_documents(self, path: Path) -> None:
-        """Copy the documents beside the results, so that the run can be read without the cache."""
-        if not self.table("documents").is_file():
-            with replacing(self.table("documents")) as temporary:
+        """Copy the documents beside the results, so that the run can be read without the cache.
+
+        In the place of a copy that is there and is another: of a run that goes on, the documents are the
+        same by their hash, so it is damaged.
+        """
+        kept = self.table("documents")
+        if kept.is_symlink() or not kept.is_file() or file_digest(kept) != file_digest(path):
+            with replacing(kept) as temporary:
                 shutil.copyfile(path, temporary)
 
     def table(self, name: str) -> Path:

@@ -46,7 +46,7 @@ class Place(TypedDict, total=False):
 class CellKey(Place, total=False):
     """Which cell a row is about."""
 
-    repeat: Annotated[int, "round, from 0"]
+    repeat: Annotated[int, "round, from 0; -1: a cell for quality, which is in no round"]
 
 
 class Placed(CellKey, total=False):
@@ -235,6 +235,9 @@ class Speedup(TypedDict, total=False):
 class _PairSize(TypedDict, total=False):
     rounds: Annotated[int, "rounds with both variants"]
     documents: Annotated[int, "documents that both evaluated"]
+    timing_documents: Annotated[
+        Int, "documents that their times are of; null before there were such: all of them"
+    ]
 
 
 class PairTiming(TypedDict, total=False):

@@ -161,18 +161,25 @@ def export(source: Source, module: nn.Module, path: Path) -> None:
         raise UserError(f"ONNX cannot express this model: {str(error).splitlines()[0]}") from error
 
 
-def optimize(plain: Path, module: nn.Module, path: Path) -> dict[str, int]:
-    """Fuse operators and write the graph to ``path``; returns how many of each kind were fused."""
+def optimize(plain: Path, module: nn.Module, path: Path, attention: bool = True) -> dict[str, int]:
+    """Fuse operators and write the graph to ``path``; returns how many of each kind were fused.
+
+    Attention is fused only where ``attention`` says so.
+    """
     from onnxruntime.transformers import optimizer
+    from onnxruntime.transformers.fusion_options import FusionOptions
 
     config: Any = getattr(module, "config", None)
     logging.getLogger("onnxruntime.transformers").setLevel(logging.ERROR)
+    options = FusionOptions("bert")
+    options.enable_attention = attention
     model = optimizer.optimize_model(
         str(plain),
         model_type="bert",
         # Zero: the optimizer finds them in the graph (a model that is no transformer has none).
         num_heads=getattr(config, "num_attention_heads", 0),
         hidden_size=getattr(config, "hidden_size", 0),
+        optimization_options=options,
     )
     model.save_model_to_file(str(path))
     return {kind: count for kind, count in model.get_fused_operator_statistics().items() if count}

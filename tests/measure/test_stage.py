@@ -44,6 +44,8 @@ def stage(tmp_path: Path) -> Stage:
         artifacts={},
         documents=files.table("documents"),
         count=40,
+        timing_documents=files.timing_documents,
+        timing_count=10,
         control_documents=4,
         batch_size=1,
         warmup=0,
@@ -51,13 +53,15 @@ def stage(tmp_path: Path) -> Stage:
     )
 
 
-def test_cells_of_the_control_take_few_documents(stage: Stage, design: Design) -> None:
-    assert {stage.documents_of(cell) for cell in design.cells} == {40}
+def test_cells_of_a_kind_take_the_documents_for_it(stage: Stage, design: Design) -> None:
+    design = design.with_quality(["fp32", "int8"], [16])
+    assert {stage.documents_of(cell) for cell in design.cells} == {10}
     assert {stage.documents_of(cell) for cell in design.control} == {4}
+    assert {stage.documents_of(cell) for cell in design.judged} == {40}
     shown = Shown()
     with pytest.raises(KeyError), stage.progress(design, shown) as board:
         fail_at(board, 30)
-    assert shown.last == (30, 4 * 40 + 2 * 4)
+    assert shown.last == (30, 4 * 10 + 2 * 4 + 2 * 40)
     assert shown.closed
 
 

@@ -24,7 +24,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import DeploymentResponse
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from tests.support.running import ROOT, wait_for
 
@@ -32,6 +32,7 @@ POOL = "bench"
 FLOW = "quantization-benchmark"
 FILE = "deployments/prefect.yaml"
 HERE = Path(sys.executable).parent
+PASSWORD = "ptdq:not-a-secret"
 
 
 def free_port() -> int:
@@ -60,6 +61,10 @@ class Installation:
         self.environment = environment | {
             "PREFECT_HOME": str(home),
             "PREFECT_API_URL": self.api,
+            # As docs/operations/security.md has it for a server that others reach.
+            "PREFECT_SERVER_API_AUTH_STRING": PASSWORD,
+            "PREFECT_API_AUTH_STRING": PASSWORD,
+            "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": self.api.removesuffix("/api"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_CLI_COLORS": "false",
             # Wide enough that the tables of the command line do not cut what is looked for.
@@ -87,7 +92,11 @@ class Installation:
     def start_worker(self) -> subprocess.Popen[bytes]:
         arguments = ("worker", "start", "--pool", POOL, "--type", "process", "--limit", "1")
         # The shortest interval of heartbeats that Prefect allows.
-        variables = {"PTDQ_ROOT": str(ROOT), "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
+        variables = {
+            "PTDQ_ROOT": str(ROOT),
+            "PTDQ_ALLOW_CODE": "tests.support",
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        }
         return self.start("worker", *arguments, **variables)
 
     def kill_worker(self) -> None:
@@ -111,7 +120,8 @@ class Installation:
 
     @contextlib.contextmanager
     def client(self):  # type: ignore[no-untyped-def]
-        with temporary_settings({PREFECT_API_URL: self.api}), get_client(sync_client=True) as client:
+        settings = {PREFECT_API_URL: self.api, PREFECT_API_AUTH_STRING: PASSWORD}
+        with temporary_settings(settings), get_client(sync_client=True) as client:
             assert isinstance(client, SyncPrefectClient)
             yield client
 

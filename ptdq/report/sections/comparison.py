@@ -33,6 +33,7 @@ def comparison(page: Page) -> str:
         "Faster or slower is corrected for the number of comparisons; the same: proven to be within "
         + numbers.percent(tables.min_effect(page.run), 1)
         + " of the baseline.",
+        _narrower(page, rows),
         page.plot("ratios", "Speed-up of each round, with its 95 % interval"),
         _tail(rows),
         f"{others} comparisons between the other variants are in {file}." if others else "",
@@ -63,6 +64,19 @@ def _tail(rows: list[ComparisonRow]) -> str:
         to_markdown(_TAIL, rows),
         "95th percentile of the forward pass, and an upper bound of it for documents and rounds that "
         "could have been; a gate on p95 is decided on the bound.",
+    )
+
+
+def _narrower(page: Page, rows: list[ComparisonRow]) -> str:
+    """What more rounds can do where one can't tell, and what they can't."""
+    unsure = [row for row in rows if row["total_verdict"] == "can't tell" and not row["confounded"]]
+    if not unsure:
+        return ""
+    width = tables.min_effect(page.run)
+    command = f"ptdq run --extend {page.run.files.run_id} --target-width {width:g}"
+    return (
+        f"Where one can't tell, {code(command)} adds rounds until the interval is that narrow. Nobody "
+        "knows before what it will hold then."
     )
 
 
