@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from statistics import fmean, median
 from typing import Annotated, TypedDict
 
+from ptdq.statistics.verdicts import MIN_EFFECT
 from ptdq.store.layout import RunFiles
-from ptdq.store.rows import CellRow, ComparisonRow, Float, InterferenceRow, Place, VariantRow
+from ptdq.store.rows import BestRow, CellRow, ComparisonRow, Float, InterferenceRow, Place, VariantRow
 from ptdq.store.run import Run, cell_rows, load
 from ptdq.store.schema import merge
 
@@ -37,6 +38,18 @@ class SideBySideRow(FigureRow, total=False):
     times_baseline: float | None
     times_fastest: float | None
     unbeaten: bool
+
+
+class FastestRow(TypedDict):
+    """A variant at a length, by its time per document."""
+
+    variant: str
+    max_length: int
+    speedup: float | None
+    low: float | None
+    high: float | None
+    best: bool
+    shrunk: float | None
 
 
 class SizeRow(TypedDict, total=False):
@@ -131,6 +144,49 @@ def comparisons(run: Run) -> list[ComparisonRow]:
 def against_baseline(run: Run) -> list[ComparisonRow]:
     """The comparisons with the run's baseline."""
     return [row for row in comparisons(run) if row["baseline"] == run.baseline]
+
+
+def fastest(run: Run) -> list[FastestRow]:
+    """Variants by their time per document, fastest first, with those that can't be told from the best.
+
+    Ends are those of the interval that holds for all variants of a length at once; ``shrunk`` is the
+    speed-up of the one that came out first, its luck taken out. Empty for runs that did not ask.
+    """
+    best = {
+        (row["variant"], row["max_length"]): row["speedup"]
+        for row in run.rows(BestRow)
+        if row["measure"] == "speedup_total"
+    }
+    rows: list[FastestRow] = []
+    for length in sorted({length for _, length in best}):
+        found: list[FastestRow] = [
+            {
+                "variant": row["variant"],
+                "max_length": length,
+                "speedup": row["speedup_total"],
+                "low": row["speedup_total_simultaneous_low"],
+                "high": row["speedup_total_simultaneous_high"],
+                "best": (row["variant"], length) in best,
+                "shrunk": best.get((row["variant"], length)),
+            }
+            for row in against_baseline(run)
+            if row["max_length"] == length
+        ]
+        if run.baseline is not None:
+            found.append(
+                {
+                    "variant": run.baseline, "max_length": length, "speedup": 1.0, "low": None,
+                    "high": None, "best": (run.baseline, length) in best, "shrunk": None,
+                }
+            )  # fmt: skip
+        rows += sorted(found, key=lambda row: -(row["speedup"] or 0.0))
+    return rows
+
+
+def min_effect(run: Run) -> float:
+    """Smallest difference in time that the run was asked to take for one, as a share."""
+    share: float | None = run.get("parameters", "min_effect")
+    return MIN_EFFECT if share is None else share
 
 
 def reference(run: Run) -> list[ReferenceRow]:
@@ -230,17 +286,20 @@ def limits(run: Run) -> list[LimitRow]:
 
 
 def side_by_side(run: Run) -> list[SideBySideRow]:
-    """The figures with their ratio to the baseline and to the fastest, and who is unbeaten."""
+    """The figures with their ratio to the baseline and to the fastest, and who is unbeaten.
+
+    By the time per document, tokenization included.
+    """
     rows: list[SideBySideRow] = []
     for length in run.lengths:
-        at_length = [r for r in figures(run) if r["max_length"] == length and r["forward_p50_ms"]]
-        by_latency = sorted(at_length, key=lambda r: r["forward_p50_ms"] or 0.0)
-        base = next((r["forward_p50_ms"] for r in at_length if r["variant"] == run.baseline), None)
+        at_length = [r for r in figures(run) if r["max_length"] == length and r["total_mean_ms"]]
+        by_latency = sorted(at_length, key=lambda r: r["total_mean_ms"] or 0.0)
+        base = next((r["total_mean_ms"] for r in at_length if r["variant"] == run.baseline), None)
         unbeaten = front(at_length, quality=run.quality)
         for row in by_latency:
             ratios: SideBySideRow = {
-                "times_baseline": _share(base, row["forward_p50_ms"]),
-                "times_fastest": _share(by_latency[0]["forward_p50_ms"], row["forward_p50_ms"]),
+                "times_baseline": _share(base, row["total_mean_ms"]),
+                "times_fastest": _share(by_latency[0]["total_mean_ms"], row["total_mean_ms"]),
                 "unbeaten": row in unbeaten,
             }
             rows.append(merge(SideBySideRow, row, ratios))
@@ -248,11 +307,11 @@ def side_by_side(run: Run) -> list[SideBySideRow]:
 
 
 def front(rows: Iterable[FigureRow], *, quality: bool) -> list[FigureRow]:
-    """Rows that no other beats both in latency and in weighted F1, or in size without quality."""
+    """Rows that no other beats both in time per document and in weighted F1, or size without quality."""
     known = sorted(
         (latency, -worth, place, row)
         for place, row in enumerate(rows)
-        if (latency := row["forward_p50_ms"]) is not None and (worth := _worth(row, quality)) is not None
+        if (latency := row["total_mean_ms"]) is not None and (worth := _worth(row, quality)) is not None
     )
     unbeaten: list[FigureRow] = []
     best: float | None = None

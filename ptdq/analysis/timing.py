@@ -47,7 +47,8 @@ class Analysis:
             interval, ``_refused`` (why there is none), ``_interval_kind``, ``_p`` and ``_p_adjusted``
             (Holm over all rows), ``_simultaneous_low`` and ``_high`` (hold for all rows of a length
             at once), ``_df``, and a verdict: ``latency_verdict``, ``p95_verdict``,
-            ``total_verdict``. Parts of the uncertainty of the median, on the log scale:
+            ``total_verdict``. Parts of the uncertainty of ``speedup_total``, on the log
+            scale:
             ``documents_se``, ``rounds_se``, ``cell_sd`` (of a cell of the variant), ``cores_sd``
             (between cores), ``noisier`` (has a variance of its own). Of the variant alone, in ms:
             ``p95_ms`` of the forward pass, ``p95_ms_bound`` and ``p95_ms_refused``
@@ -227,7 +228,7 @@ class _Length:
         self, comparer: Comparer, name: str, other: int, estimate: Estimate | None
     ) -> dict[str, Any]:
         columns = _ratio(name, comparer, other, estimate, self.level)
-        if name == "speedup":
+        if name == "speedup_total":
             present = comparer.fit.layout.present
             effects = comparer.fit.core_effects
             columns |= {

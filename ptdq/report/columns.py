@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypedDict, TypeVar
 
 from ptdq import numbers
+from ptdq.analysis import tables
 from ptdq.analysis.tables import FigureRow
 from ptdq.report import markdown
 from ptdq.statistics.ratios import MIN_ROUNDS
@@ -69,10 +70,10 @@ def figures(run: Run) -> list[Column[FigureRow]]:
     return [
         VARIANT,
         LENGTH,
-        Column("median ms", lambda r: numbers.ms(r["forward_p50_ms"]), minor=True),
-        Column("p95 ms", lambda r: numbers.ms(r["forward_p95_ms"]), minor=True),
         Column("mean total ms", lambda r: numbers.ms(r["total_mean_ms"])),
         Column("documents/s", lambda r: numbers.rate(r["documents_per_second"])),
+        Column("median ms", lambda r: numbers.ms(r["forward_p50_ms"]), minor=True),
+        Column("p95 ms", lambda r: numbers.ms(r["forward_p95_ms"]), minor=True),
         *(quality if run.quality else []),
         Column("artifact MB", lambda r: numbers.megabytes(r["artifact_mb"])),
     ]
@@ -107,6 +108,25 @@ def differences() -> list[Column[ComparisonRow]]:
         Column("agreement", lambda r: numbers.percent(r["agreement"], 2), minor=True),
         Column("at the margin", quality_verdict, words=True),
     ]
+
+
+def fastest_lines(run: Run) -> list[str]:
+    """Which variant is fastest at each length, and which can't be told from it; of three or more."""
+    rows = tables.fastest(run)
+    lines = []
+    for length in dict.fromkeys(row["max_length"] for row in rows):
+        mine = [row for row in rows if row["max_length"] == length]
+        best = [row["variant"] for row in mine if row["best"]]
+        if len(mine) > 2 and best:
+            text = f"fastest at {length} tokens, by time per document: {best[0]}"
+            others = f"; can't be told from it: {', '.join(best[1:])}" if best[1:] else ""
+            lines.append(text + others)
+    return lines
+
+
+def number(value: float | None) -> str:
+    """A number of things that need not be whole."""
+    return numbers.MISSING if value is None else f"{value:.0f}"
 
 
 def total_interval(row: ComparisonRow) -> str:

@@ -37,6 +37,7 @@ def html(run: Run) -> str:
             *(f"<p>{_text(caveat)}</p>" for caveat in _caveats(run)),
             _table("Figures", columns.figures(run), tables.figures(run)),
             _table(f"Speed-up over {run.baseline}", columns.speedups(), compared),
+            *(f"<p>{_text(line)}</p>" for line in columns.fastest_lines(run)),
             _table(f"Quality against {run.baseline}", columns.differences(), compared)
             if run.quality
             else "",

@@ -18,7 +18,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from ptdq.analysis import tables
 from ptdq.store.disk import write_json, write_text
 from ptdq.store.layout import RunFiles
-from ptdq.store.rows import ComparisonRow, VariantRow
+from ptdq.store.rows import BestRow, ComparisonRow, FirstCallRow, VariantRow
 from ptdq.store.run import Run, load
 from ptdq.store.schema import columns
 
@@ -51,6 +51,9 @@ class VerdictPart(Part):
     variant: str | None = Field(None, description="the variant that it is about")
     headline: str = Field(description="one sentence with the figures")
     reasons: list[str] = Field(description="why, one sentence each")
+    conditions: str | None = Field(
+        None, description="how calm the machine was: calm, disturbed or unusable"
+    )
 
 
 class GatePart(Part):
@@ -110,6 +113,13 @@ ComparisonPart = part_of(
     "ComparisonPart", "one variant against the baseline variant at one length", ComparisonRow,
     ("run_id", "class_changes", "round_speedups"),
 )  # fmt: skip
+
+BestPart = part_of(
+    "BestPart", "a variant that can't be told from the best at a length", BestRow, ("run_id",)
+)
+FirstCallPart = part_of(
+    "FirstCallPart", "what the first call of an input length costs", FirstCallRow, ("run_id",)
+)
 
 
 class ChangePart(Part):
@@ -190,6 +200,12 @@ class Summary(Part):
     comparisons: list[ComparisonPart] = Field(  # type: ignore[valid-type]
         description="what the verdict rests on"
     )
+    best: list[BestPart] = Field(  # type: ignore[valid-type]
+        description="variants that can't be told from the best, by each measure"
+    )
+    first_calls: list[FirstCallPart] = Field(  # type: ignore[valid-type]
+        description="what first calls cost, which no other figure holds"
+    )
     since: SincePart | None = Field(
         description="change since the run marked by `ptdq baseline`; null without one"
     )
@@ -256,6 +272,8 @@ def summarize(run: Run) -> dict[str, Any]:
             "variants": sorted(run.rows(VariantRow), key=lambda row: run.variants.index(row["variant"])),
             "figures": [{**row, **unclaimed} for row in tables.figures(run)],
             "comparisons": tables.against_baseline(run),
+            "best": run.rows(BestRow),
+            "first_calls": run.rows(FirstCallRow),
             "since": _since(since) if since else None,
             "cells": {
                 "finished": len(run.finished),

@@ -54,6 +54,8 @@ def show(files: RunFiles, console: Console) -> None:
     _print(console, "Figures", columns.figures(run), tables.figures(run))
     compared = tables.against_baseline(run)
     _print(console, f"Speed-up over {plain(run.baseline)}", columns.speedups(), compared)
+    for line in columns.fastest_lines(run):
+        console.print(Text(plain(line)))
     if run.quality:
         _print(console, f"Quality against {plain(run.baseline)}", columns.differences(), compared)
     for cell in run.failed:

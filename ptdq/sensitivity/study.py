@@ -18,7 +18,7 @@ from ptdq.sensitivity.harm import Logits, harm, weighted_f1
 from ptdq.sensitivity.request import WHOLE, StudyRequest
 from ptdq.sensitivity.switchboard import Calls, Switchboard, groups
 from ptdq.sensitivity.timing import time_pair
-from ptdq.statistics.non_inferiority import non_inferior
+from ptdq.statistics.non_inferiority import evidence
 from ptdq.store.tables import make_table, read_table, write_table
 from ptdq.variants.base import Inputs, Settings
 
@@ -114,7 +114,7 @@ class _Outcome:
 
 def _outcome(labels: NDArray[np.int64], expected: Logits, found: Logits, margin: float) -> _Outcome:
     old, new = (logits.argmax(axis=1).astype(np.int64) for logits in (expected, found))
-    kept = non_inferior(labels, old, new, margin=margin)
+    kept = evidence(labels, old, new, margin=margin).decide()
     far = harm(labels, expected, found)
     return _Outcome(
         f1_weighted=far.f1_weighted,

@@ -171,22 +171,6 @@ def evidence(
     return Evidence(ratio, lows, highs, margin, metric, len(labels), found, sampling)
 
 
-def non_inferior(
-    labels: Ints,
-    baseline: Ints,
-    variant: Ints,
-    groups: Ints | None = None,
-    *,
-    margin: float = MARGIN,
-    metric: Metric = "weighted_f1",
-    sampling: Sampling = DEFAULT,
-) -> NonInferiority:
-    """Decide for a single variant, at 95 %; arguments and errors as those of ``evidence``."""
-    return evidence(
-        labels, baseline, variant, groups, margin=margin, metric=metric, sampling=sampling
-    ).decide()
-
-
 def decide_family(
     found: Sequence[Sequence[Evidence]], alpha: float = ALPHA
 ) -> list[list[NonInferiority]]:

@@ -219,11 +219,6 @@ class _Fit:
         )
 
 
-def refused_by_cores(cores_baseline: Ints, cores_variant: Ints) -> str | None:
-    """Why rounds on these cores [R] give no interval, however they turn out; None where they do."""
-    return _refused_by_rounds(_Fit.of(np.zeros(len(cores_baseline)), cores_baseline, cores_variant))
-
-
 def _refused_by_rounds(fit: _Fit) -> str | None:
     rounds, df = len(fit.ratios), fit.df
     if rounds < MIN_ROUNDS:

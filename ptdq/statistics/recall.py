@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .groups import compact, design_effect, sign_flip
-from .multiplicity import ALPHA, holm
+from .multiplicity import holm
 from .resampling import DEFAULT, Ints, Sampling
 
 Bools = npt.NDArray[np.bool_]
@@ -44,16 +44,6 @@ class RecallChange:
     p_value: float
     p_holm: float
     drop_bound: float
-
-    @property
-    def drop(self) -> float:
-        """Recall of the baseline minus that of the variant."""
-        return self.baseline - self.variant
-
-    @property
-    def lost_for_certain(self) -> bool:
-        """Whether the variant has lost recall, beyond chance."""
-        return self.lost > self.gained and self.p_holm <= ALPHA
 
 
 def recall_changes(

@@ -315,9 +315,13 @@ class PairTiming(TypedDict, total=False):
         Float, "lower end of the interval that holds for all variants at this length at once"
     ]
     speedup_p95_simultaneous_high: Annotated[Float, "upper end of it"]
-    documents_se: Annotated[Float, "standard error of log speedup that the choice of documents causes"]
+    documents_se: Annotated[
+        Float, "standard error of log speedup_total that the choice of documents causes"
+    ]
     rounds_se: Annotated[Float, "standard error of it that the rounds cause"]
-    cell_sd: Annotated[Float, "standard deviation of the log time of a cell of the variant"]
+    cell_sd: Annotated[
+        Float, "standard deviation of the log of the mean time per document of a cell of the variant"
+    ]
     cores_sd: Annotated[Float, "standard deviation of the cores' log speed; null with a single core"]
     noisier: Annotated[Bool, "whether the variant is noisier than the others, for itself"]
     p95_ms: Annotated[

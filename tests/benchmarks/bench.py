@@ -26,6 +26,7 @@ from ptdq.host import machine
 from ptdq.host.facts import machine_facts
 from ptdq.host.software import git_commit
 from ptdq.parameters import DEMO, make_parameters
+from ptdq.statistics.multiplicity import exact_upper
 from ptdq.store.disk import read_json, write_json
 from ptdq.store.layout import RunFiles
 from ptdq.store.record_file import now
@@ -89,8 +90,8 @@ def run(
 def comparisons(files: RunFiles) -> list[dict[str, Any]]:
     """What the run says of speed, a row for each length."""
     kept = (
-        "variant", "max_length", "speedup", "speedup_low", "speedup_high", "noise_floor",
-        "latency_verdict", "round_speedups",
+        "variant", "max_length", "speedup", "speedup_low", "speedup_high", "latency_verdict",
+        "speedup_total", "speedup_total_low", "speedup_total_high", "total_verdict", "round_speedups",
     )  # fmt: skip
     rows = read_table(files.table("comparisons")).to_pylist()
     return [{name: row[name] for name in kept} for row in rows]
@@ -150,7 +151,12 @@ def table(found: dict[str, Any]) -> str:
     lines.append(
         f"| planted 5 % slow-down (true 0.952x) | {_ratio(planted)}, {planted['latency_verdict']} |"
     )
-    lines.append(f"| A/A runs that declare a difference | {found['aa_declared']} of {len(found['aa'])} |")
+    declared, runs = found["aa_declared"], len(found["aa"])
+    most = exact_upper(declared, runs)
+    lines.append(
+        f"| A/A runs that declare a difference | {declared} of {runs}: so up to {most:.0%} of such runs "
+        "may (95 %, exact) |"
+    )
     return "\n".join(lines)
 
 

@@ -25,6 +25,12 @@ def test_a_batch_is_one_call() -> None:
         check_enough(asked(batch_size=4), 200)
 
 
+def test_only_documents_that_are_timed_count() -> None:
+    check_enough(asked(timing_documents=59), 400)
+    with pytest.raises(UserError, match="59 calls a round, there are 50"):
+        check_enough(asked(timing_documents=50), 400)
+
+
 def test_too_few_rounds_are_refused_before_the_documents_are_read() -> None:
     check_enough(asked(), None)
     with pytest.raises(UserError, match="at least 4 rounds, there are 2"):

@@ -21,7 +21,7 @@ from tests.support.factory import CLASSES, Factory
 
 FOUR = ("fp32", "int8-dynamic", "int8-pt2e-static", "onnx-int8-dynamic")
 QUALITY = re.compile(
-    r"F1|accura|precision|recall|McNemar|kappa|agree|inferior|classification report", re.I
+    r"F1|accura|precision|recall|McNemar|kappa|agree|inferior|classification report|Brier|log-loss", re.I
 )
 LINK = re.compile(r"(?<!\\)!?\[[^\]]*\]\(([^)]*)\)")
 
@@ -62,11 +62,15 @@ def test_sections_in_order(report: Report) -> None:
     assert re.findall(r"^## (.*)$", report.markdown, re.M)[1:] == [
         "What was asked",
         "Gates",
-        "Figures",
         "Comparison with `fp32`",
-        "The reference experiment's table",
-        "Interference",
+        "Which is fastest",
+        "Figures",
+        "Confidence",
         "By token count",
+        "First calls",
+        "Interference",
+        "Where the uncertainty comes from",
+        "The reference experiment's table",
         "Sizes",
         "Classification reports",
         "Agreement between the variants",
@@ -93,10 +97,35 @@ def test_sections_in_order(report: Report) -> None:
         ("Figures", ["409.2", "152.6", "plots/latency.png", "plots/tokens.png"]),
         (
             "Comparison",
-            ["with tokenization, which decides", "95 % interval", "1.04x", "faster", "plots/ratios.png"],
+            ["with tokenization, which decides", "95 % interval", "faster", "plots/ratios.png"],
         ),
         ("Comparison", ["-0.0027", "-0.0171, +0.0113", "0.688", "94.12 %", "undecided (about 2,400 doc"]),
         ("Comparison", ["recall of `体育` changed by -0.0310", "Holm-corrected p 0.012"]),
+        ("Comparison", ["### The tail", "| `int8-dynamic` | 128 | 91.00 | 98.70 |"]),
+        (
+            "Which is fastest",
+            [
+                "| the fastest |",
+                "| `onnx-int8-dynamic` | 128 | 2.",
+                "| can't be told from it |",
+                "| `fp32` | 128 | 1.00x | – | slower |",
+                "came out first of 2",
+                "expect 3.21x",
+            ],
+        ),
+        (
+            "Confidence",
+            [
+                "+0.0321",
+                "+0.0123, +0.0519",
+                "0.2111",
+                "+0.0042",
+                "2.1 % to 3.4 %",
+                "plots/reliability.png",
+            ],
+        ),
+        ("First calls", ["| 150.0 | 101.0 | 48.90 | 777.0 |", "in no other figure"]),
+        ("Where the", ["| 1.23 % | 2.34 % | 3.45 % | 4.56 % | 9 | pooled |"]),
         ("The reference", ["`fp32` mean ms", "`int8-dynamic` weighted F1", "| mean |"]),
         ("Interference", ["1.07x", "neighbour idle ms", "parallel", "one round, 20 documents"]),
         ("By token count", ["| 65 to 128 | 20 | 2.65x |"]),
@@ -153,7 +182,7 @@ def test_classification_report_is_scikit_learns(factory: Factory, report: Report
 
 def test_plots_are_small_images(report: Report) -> None:
     names = [path.stem for path in report.plots]
-    assert names == ["latency", "tokens", "ratios", "pareto", "course"]
+    assert names == ["latency", "tokens", "ratios", "pareto", "reliability", "course"]
     for path in report.plots:
         assert path.read_bytes().startswith(b"\x89PNG")
         assert path.stat().st_size < 150_000
@@ -290,7 +319,18 @@ def test_names_from_the_user_are_inert(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "missing",
-    ["comparisons", "buckets", "interference", "documents", "variants", "predictions", "cells"],
+    [
+        "comparisons",
+        "buckets",
+        "best",
+        "first_calls",
+        "calibration",
+        "interference",
+        "documents",
+        "variants",
+        "predictions",
+        "cells",
+    ],
 )
 def test_survives_a_missing_or_empty_table(tmp_path: Path, missing: str) -> None:
     for name in ("gone", "empty"):
@@ -342,6 +382,8 @@ def test_terminal_shows_the_figures(factory: Factory) -> None:
     text = shown(factory.files)
     for word in ("can't tell", "int8-pt2e-static", "152.6", "2.40x", "undecided", "at 128 tokens"):
         assert word in text
+    said = "fastest at 128 tokens, by time per document: int8-pt2e-static; can't be told from it: onnx-"
+    assert said in text
 
 
 def test_a_narrow_terminal_leaves_columns_out_and_breaks_no_word(factory: Factory) -> None:

@@ -7,14 +7,14 @@ import pytest
 from scipy import stats
 
 from ptdq.statistics.chance import above_chance
-from ptdq.statistics.non_inferiority import non_inferior
+from ptdq.statistics.non_inferiority import evidence
 
 
 def test_random_predictions_are_no_better_than_guessing() -> None:
     """Though they are "non-inferior" to themselves."""
     rng = np.random.default_rng(11)
     labels, guesses = rng.integers(5, size=(2, 4000))
-    assert non_inferior(labels, guesses, guesses, margin=0.98).outcome != "inferior"
+    assert evidence(labels, guesses, guesses, margin=0.98).decide().outcome != "inferior"
     found = above_chance(labels, guesses)
     assert not found.above
     assert found.accuracy == pytest.approx(0.2, abs=0.02)

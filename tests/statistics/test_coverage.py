@@ -1,17 +1,21 @@
 """What the report says of made-up runs whose truth is known: worlds that are not the estimator's model.
 
 Runs are laid out by ``make_design``, run on a simulated clock and analysed by ``analyse``. The whole
-grid takes minutes and is for ``make test-all``; ``python -m tests.statistics.coverage`` prints it.
+grid takes half an hour and is for ``make test-all``: there a share below 0.93 over the rounds of a world
+fails, as it came out. The few runs of ``make test`` refuse what is far below.
+``python -m tests.statistics.coverage`` prints the grid.
 """
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from tests.statistics.coverage import Setting, at_least, at_most, tallies
+from tests.statistics.coverage import MEASURES, Setting, at_least, at_most, tallies
 from tests.support.worlds import WORLDS
 
 LEAST, MOST = 0.93, 0.05
+ROUNDS = (4, 8, 12)
 FEW = ["calm", "bursts of seconds", "neighbours to 25 %"]
 
 
@@ -48,10 +52,15 @@ def test_an_order_that_is_drawn_once_fails_the_same_test() -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("world", WORLDS)
-@pytest.mark.parametrize("variants", [2, 14])
-@pytest.mark.parametrize("rounds", [4, 8, 12])
-def test_every_world(world: str, variants: int, rounds: int) -> None:
-    check(Setting(world, variants, rounds), 200)
+@pytest.mark.parametrize(("variants", "runs"), [(2, 400), (14, 200)])
+def test_every_world(world: str, variants: int, runs: int) -> None:
+    settings = [Setting(world, variants, rounds) for rounds in ROUNDS]
+    for setting in settings:
+        check(setting, runs)
+    for measure in MEASURES:
+        found = [tallies(setting, runs)[measure] for setting in settings]
+        assert np.mean([tally.covered for tally in found]) >= LEAST, (measure, found)
+        assert np.mean([tally.winner for tally in found]) >= LEAST, (measure, found)
 
 
 @pytest.mark.long

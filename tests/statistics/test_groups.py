@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ptdq.statistics.groups import compact, design_effect, sign_flip
-from ptdq.statistics.non_inferiority import evidence, non_inferior
+from ptdq.statistics.non_inferiority import evidence
 from ptdq.statistics.paired_quality import compare_predictions
 from ptdq.statistics.resampling import Sampling, Scores, kinds, resample
 from tests.support.simulate import Floats, Ints, draw_predictions
@@ -42,10 +42,10 @@ def test_a_hundred_texts_four_times_stay_undecided(metric: str) -> None:
     """On the code before groups the copies were "non-inferior"."""
     labels = np.arange(100) % 4
     four, texts = np.tile(labels, 4), np.tile(np.arange(100), 4)
-    once = non_inferior(labels, labels, labels, metric=metric)  # type: ignore[arg-type]
+    once = evidence(labels, labels, labels, metric=metric).decide()  # type: ignore[arg-type]
     assert once.outcome == "undecided"
-    assert non_inferior(four, four, four, metric=metric).outcome == "non-inferior"  # type: ignore[arg-type]
-    again = non_inferior(four, four, four, texts, metric=metric)  # type: ignore[arg-type]
+    assert evidence(four, four, four, metric=metric).decide().outcome == "non-inferior"  # type: ignore[arg-type]
+    again = evidence(four, four, four, texts, metric=metric).decide()  # type: ignore[arg-type]
     assert again.outcome == "undecided"
     assert again.low == pytest.approx(once.low)
 

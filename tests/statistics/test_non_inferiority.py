@@ -10,7 +10,6 @@ from ptdq.statistics.non_inferiority import (
     decide_family,
     evidence,
     holds_margin,
-    non_inferior,
 )
 from ptdq.statistics.resampling import Sampling, kinds, resample
 from tests.support.simulate import Ints, draw_predictions
@@ -20,11 +19,11 @@ from tests.support.simulate import Ints, draw_predictions
 def test_the_three_outcomes(metric: Metric) -> None:
     rng = np.random.default_rng(6)
     same = draw_predictions(rng, 1000, 3, 0.95, 0.0, 0.0)
-    assert non_inferior(*same, metric=metric).outcome == "non-inferior"
+    assert evidence(*same, metric=metric).decide().outcome == "non-inferior"
     worse = draw_predictions(rng, 1000, 3, 0.95, 0.10, 0.0)
-    assert non_inferior(*worse, metric=metric).outcome == "inferior"
+    assert evidence(*worse, metric=metric).decide().outcome == "inferior"
     few = draw_predictions(rng, 60, 3, 0.95, 0.0, 0.0)
-    assert non_inferior(*few, metric=metric).outcome == "undecided"
+    assert evidence(*few, metric=metric).decide().outcome == "undecided"
 
 
 def test_documents_needed_would_decide() -> None:
@@ -34,7 +33,7 @@ def test_documents_needed_would_decide() -> None:
     # Rule of three: zero losses in about 3 / 0.01 documents show a loss below 1 %.
     assert 270 <= needed <= 330
     more = np.arange(needed) % 3
-    assert non_inferior(more, more, more).outcome == "non-inferior"
+    assert evidence(more, more, more).decide().outcome == "non-inferior"
     assert evidence(more, more, more).documents_needed() is None
 
 
@@ -119,26 +118,26 @@ def test_a_search_on_the_bound_stops_where_the_decision_agrees() -> None:
     rng = np.random.default_rng(20)
     labels = rng.integers(3, size=1000)
     variant = np.where(np.arange(1000) < 9, (labels + 1) % 3, labels)
-    assert non_inferior(labels, labels, variant).ratio >= 0.99
+    assert evidence(labels, labels, variant).decide().ratio >= 0.99
     assert not holds_margin(labels, labels, variant)
     assert holds_margin(labels, labels, labels)
     assert holds_margin(labels, labels, variant, margin=0.97)
     # Macro F1 as well: a rare class is lost.
     rare = np.r_[np.ones(20, np.int64), np.zeros(9980, np.int64)]
-    assert non_inferior(rare, rare, np.zeros_like(rare)).outcome == "non-inferior"
+    assert evidence(rare, rare, np.zeros_like(rare)).decide().outcome == "non-inferior"
     assert not holds_margin(rare, rare, np.zeros_like(rare))
 
 
 def test_one_class_alone_keeps_its_score() -> None:
     ones = np.ones(30, dtype=np.int64)
-    assert non_inferior(ones, ones, ones).ratio == 1.0
+    assert evidence(ones, ones, ones).decide().ratio == 1.0
 
 
 def test_rejects_what_it_cannot_use() -> None:
     ones = np.ones(3, dtype=np.int64)
     with pytest.raises(ValueError, match="margin"):
-        non_inferior(ones, ones, ones, margin=1.5)
+        evidence(ones, ones, ones, margin=1.5).decide()
     with pytest.raises(ValueError, match="level"):
         evidence(ones, ones, ones).decide(0.3)
     with pytest.raises(ValueError, match="baseline"):
-        non_inferior(ones, ones - 1, ones)
+        evidence(ones, ones - 1, ones).decide()

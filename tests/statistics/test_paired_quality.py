@@ -13,7 +13,7 @@ from scipy import stats
 from sklearn.metrics import accuracy_score, f1_score
 
 from ptdq.statistics.groups import sign_flip
-from ptdq.statistics.non_inferiority import non_inferior
+from ptdq.statistics.non_inferiority import evidence
 from ptdq.statistics.paired_quality import compare_predictions
 from ptdq.statistics.quality import measure
 from ptdq.statistics.resampling import Sampling, Scores, kinds, resample
@@ -138,7 +138,7 @@ def test_the_reference_experiments_predictions() -> None:
     assert (found.gained, found.lost, found.p_value) == (1, 1, 1.0)
     assert found.weighted_f1.low < 0 < found.weighted_f1.high
     assert all(change.p_holm == 1.0 for change in found.recalls)
-    assert non_inferior(labels, old, new).outcome == "non-inferior"
+    assert evidence(labels, old, new).decide().outcome == "non-inferior"
 
 
 def test_one_class_alone() -> None:

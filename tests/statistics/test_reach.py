@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ptdq.statistics.non_inferiority import non_inferior
+from ptdq.statistics.non_inferiority import evidence
 from ptdq.statistics.reach import reach, smallest_quality_loss
 
 
@@ -28,7 +28,9 @@ def test_the_documents_needed_are_the_least_that_decide(score: float, variants: 
 def test_it_is_what_the_decision_finds_where_nothing_changes() -> None:
     labels = np.arange(400) % 4
     found = reach(labels, 1.0)
-    assert found.bound == pytest.approx(non_inferior(labels, labels, labels, metric=found.metric).low)
+    assert found.bound == pytest.approx(
+        evidence(labels, labels, labels, metric=found.metric).decide().low
+    )
     assert found.bound == pytest.approx(smallest_quality_loss(400, 1.0).bound, abs=0.002)
     assert (found.decides, found.documents_needed) == (True, 400)
 

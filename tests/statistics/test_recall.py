@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ptdq.statistics.non_inferiority import non_inferior
+from ptdq.statistics.multiplicity import ALPHA
+from ptdq.statistics.non_inferiority import evidence
 from ptdq.statistics.paired_quality import compare_predictions
-from ptdq.statistics.recall import correct, drop_bound, worst
+from ptdq.statistics.recall import RecallChange, correct, drop_bound, worst
 from ptdq.statistics.resampling import Sampling
 from tests.support.simulate import Ints
 
@@ -25,31 +26,36 @@ def rare(lost: int) -> tuple[Ints, Ints, Ints]:
     return labels, baseline, variant
 
 
+def certain(change: RecallChange) -> bool:
+    """Lost beyond chance, as ``ptdq.analysis.findings`` decides."""
+    return change.lost > change.gained and change.p_holm <= ALPHA
+
+
 def test_a_rare_class_is_not_lost_unnoticed() -> None:
     sample = rare(45)
-    assert non_inferior(*sample, metric="weighted_f1").outcome == "non-inferior"
-    assert non_inferior(*sample, metric="macro_f1").outcome == "inferior"
+    assert evidence(*sample, metric="weighted_f1").decide().outcome == "non-inferior"
+    assert evidence(*sample, metric="macro_f1").decide().outcome == "inferior"
     found = compare_predictions(*sample)
     lost = worst(found.recalls)
-    assert (lost.label, lost.lost_for_certain) == (1, True)
-    assert lost.drop == pytest.approx(0.9)
+    assert (lost.label, certain(lost)) == (1, True)
+    assert lost.baseline - lost.variant == pytest.approx(0.9)
     assert lost.p_holm == pytest.approx(1e-13, rel=1)
     assert found.weighted_f1_drop_bound < 0.01 < lost.drop_bound
 
 
 def test_a_chance_loss_is_not_certain_and_a_gain_no_loss() -> None:
     labels, baseline, lost = rare(45)
-    assert not any(change.lost_for_certain for change in compare_predictions(*rare(4)).recalls)
-    assert compare_predictions(labels, baseline, lost).recalls[1].lost_for_certain
-    assert not compare_predictions(labels, lost, baseline).recalls[1].lost_for_certain
+    assert not any(certain(change) for change in compare_predictions(*rare(4)).recalls)
+    assert certain(compare_predictions(labels, baseline, lost).recalls[1])
+    assert not certain(compare_predictions(labels, lost, baseline).recalls[1])
 
 
 def test_correction_is_over_all_comparisons() -> None:
     """Eight losses of nobody else's gains are certain among two classes, not among 100."""
     one = compare_predictions(*rare(8)).recalls
-    assert one[1].lost_for_certain
+    assert certain(one[1])
     many = correct([one] * 50)
-    assert not many[0][1].lost_for_certain
+    assert not certain(many[0][1])
     assert many[0][1].p_holm == pytest.approx(100 * one[1].p_value)
     assert [len(each) for each in many] == [2] * 50
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ptdq.report.plots.comparison import pareto, ratios
 from ptdq.report.plots.latency import course, distribution, tokens
+from ptdq.report.plots.reliability import reliability
 from ptdq.store.run import Run
 
 PLOTS: dict[str, Callable[[Run, Path], bool]] = {
@@ -18,6 +19,7 @@ PLOTS: dict[str, Callable[[Run, Path], bool]] = {
     "tokens": tokens,
     "ratios": ratios,
     "pareto": pareto,
+    "reliability": reliability,
     "course": course,
 }
 

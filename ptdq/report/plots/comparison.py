@@ -2,61 +2,115 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import geometric_mean
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from ptdq.analysis import tables
 from ptdq.analysis.tables import FigureRow
-from ptdq.numbers import ratio
+from ptdq.numbers import percent, ratio
 from ptdq.report.plots.style import canvas, label, legend_of, log_x, look, plain_numbers
 from ptdq.store.rows import ComparisonRow
 from ptdq.store.run import Run
 
 
 def ratios(run: Run, path: Path) -> bool:
-    """Speed-up of every round, and its interval."""
-    rows = [row for row in tables.against_baseline(run) if row["speedup"] is not None]
-    if not rows:
+    """Speed-up of every round, and its interval: of the time per document, which decides.
+
+    Runs of schema version 1 have that of the median alone.
+    """
+    compared = tables.against_baseline(run)
+    old = all(row["speedup_total"] is None for row in compared)
+    bars = [bar for row in compared if (bar := _bar(run, row, old)) is not None]
+    if not bars:
         return False
     order = {name: place for place, name in enumerate(run.variants)}
-    rows.sort(key=lambda r: (order.get(r["variant"], 0), r["max_length"]))
-    with canvas(path, 1, 1, 1.35 + 0.36 * len(rows)) as (figure, (ax,)):
-        for place, row in enumerate(rows):
-            _ratio(ax, place, row)
+    bars.sort(key=lambda bar: (order.get(bar.variant, 0), bar.max_length))
+    small = tables.min_effect(run)
+    with canvas(path, 1, 1, 1.35 + 0.36 * len(bars)) as (figure, (ax,)):
+        if not old:
+            ax.axvspan(1 / (1 + small), 1 + small, color="#dddddd", linewidth=0, zorder=1)
+        for place, bar in enumerate(bars):
+            _draw(ax, place, bar)
         ax.axvline(1, color="#777777", linewidth=1, zorder=2)
-        ax.set_yticks(range(len(rows)), [f"{label(r['variant'])}, {r['max_length']}" for r in rows])
-        ax.set_ylim(len(rows) - 0.4, -0.6)
+        ax.set_yticks(range(len(bars)), [f"{label(bar.variant)}, {bar.max_length}" for bar in bars])
+        ax.set_ylim(len(bars) - 0.4, -0.6)
         ax.grid(False, axis="y")
         plain_numbers(ax.xaxis)
         left, right = ax.get_xlim()
         ax.set_xlim(min(left, 0.9), max(right, 1.1))
-        ax.set_xlabel(f"times as fast as {label(run.baseline)} (median forward latency)")
-        figure.legend(
-            handles=[
-                Line2D([], [], marker="o", linestyle="", color="#4d4d4d", markersize=4),
-                Line2D([], [], marker="|", linestyle="-", color="#4d4d4d", linewidth=2.6),
-            ],
-            labels=["a round, first on top", "estimate and 95 % interval"],
-            loc="outside lower center",
-            ncols=2,
-        )
+        what = "median forward latency" if old else "time per document, tokenization included"
+        ax.set_xlabel(f"times as fast as {label(run.baseline)} ({what})")
+        grey = "#4d4d4d"
+        handles: list[Line2D | Patch] = [
+            Line2D([], [], marker="o", linestyle="", markersize=4, color=grey),
+            Line2D([], [], marker="|", linestyle="-", linewidth=2.6, color=grey),
+        ]
+        labels = ["a round, first on top", "estimate and 95 % interval"]
+        if not old:
+            handles += [Line2D([], [], linewidth=0.9, color=grey), Patch(color="#dddddd")]
+            labels += ["the interval for all at once", f"the same, within {percent(small)}"]
+        figure.legend(handles=handles, labels=labels, loc="outside lower center", ncols=2)
     return True
 
 
-def _ratio(ax: Axes, place: int, row: ComparisonRow) -> None:
-    color, _ = look(row["variant"])
-    rounds = _rounds(row)
-    spread = np.linspace(-0.3, -0.12, len(rounds)) if len(rounds) > 1 else np.array([-0.2])
-    ax.scatter(rounds, place + spread[: len(rounds)], s=15, color=color, alpha=0.6, linewidths=0)
-    if (low := row["speedup_low"]) is not None and (high := row["speedup_high"]) is not None:
-        ax.plot([low, high], [place + 0.12] * 2, color=color, linewidth=2.6, solid_capstyle="butt")
-    point = row["speedup"] or np.nan
-    ax.plot(point, place + 0.12, marker="|", color=color, markersize=11, markeredgewidth=2)
+@dataclass(frozen=True)
+class _Bar:
+    """What is drawn of one comparison."""
+
+    variant: str
+    max_length: int
+    rounds: list[float]
+    point: float
+    interval: tuple[float | None, float | None]
+    for_all: tuple[float | None, float | None]
+
+
+_NOTHING: tuple[float | None, float | None] = (None, None)
+
+
+def _bar(run: Run, row: ComparisonRow, old: bool) -> _Bar | None:
+    point = row["speedup"] if old else row["speedup_total"]
+    if point is None:
+        return None
+    if old:
+        rounds = [value for value in row["round_speedups"] or [] if value is not None]
+        interval, for_all = (row["speedup_low"], row["speedup_high"]), _NOTHING
+    else:
+        rounds = _round_speedups(run, row)
+        interval = row["speedup_total_low"], row["speedup_total_high"]
+        for_all = row["speedup_total_simultaneous_low"], row["speedup_total_simultaneous_high"]
+    return _Bar(row["variant"], row["max_length"], rounds, point, interval, for_all)
+
+
+def _round_speedups(run: Run, row: ComparisonRow) -> list[float]:
+    """Ratio of the mean times per document in each round, the cores' own speed still in it."""
+    means: dict[str, dict[int, list[float]]] = {row["baseline"]: {}, row["variant"]: {}}
+    for cell in run.good:
+        if cell["variant"] in means and cell["max_length"] == row["max_length"] and cell["total_mean_ms"]:
+            means[cell["variant"]].setdefault(cell["repeat"], []).append(cell["total_mean_ms"])
+    before, after = means[row["baseline"]], means[row["variant"]]
+    # With isolation "same" a round has a cell on each core.
+    return [geometric_mean(before[r]) / geometric_mean(after[r]) for r in sorted(before.keys() & after)]
+
+
+def _draw(ax: Axes, place: int, bar: _Bar) -> None:
+    color, _ = look(bar.variant)
+    many = len(bar.rounds)
+    spread = np.linspace(-0.3, -0.12, many) if many > 1 else np.full(many, -0.2)
+    ax.scatter(bar.rounds, place + spread, s=15, color=color, alpha=0.6, linewidths=0, zorder=3)
+    for (low, high), width in ((bar.for_all, 0.9), (bar.interval, 2.6)):
+        if low is not None and high is not None:
+            line = [low, high], [place + 0.12] * 2
+            ax.plot(*line, color=color, linewidth=width, solid_capstyle="butt", zorder=3)
+    ax.plot(bar.point, place + 0.12, marker="|", color=color, markersize=11, markeredgewidth=2)
     ax.annotate(
-        ratio(point),
+        ratio(bar.point),
         (1.0, place),
         xycoords=("axes fraction", "data"),
         xytext=(4, 0),
@@ -65,10 +119,6 @@ def _ratio(ax: Axes, place: int, row: ComparisonRow) -> None:
         fontsize=9,
         annotation_clip=False,
     )
-
-
-def _rounds(row: ComparisonRow) -> list[float]:
-    return [value for value in row["round_speedups"] or [] if value is not None]
 
 
 def pareto(run: Run, path: Path) -> bool:
@@ -94,7 +144,7 @@ def pareto(run: Run, path: Path) -> bool:
                     area = 60 if not run.quality else 30 + 420 * sizes[variant] / largest
                     x, y = points[variant, length]
                     ax.scatter(x, y, s=area, color=color, marker=marker, alpha=0.85)
-            ax.set_xlabel("median forward latency in ms")
+            ax.set_xlabel("time per document in ms, tokenization included")
             ax.margins(0.16, 0.2)
             ax.set_title(f"at most {length} tokens")
             log_x(ax, [x for (_, of), (x, _) in points.items() if of == length])
@@ -111,5 +161,5 @@ def pareto(run: Run, path: Path) -> bool:
 
 def _point(run: Run, row: FigureRow) -> tuple[float, float] | None:
     """Where a variant stands in the Pareto chart; None where a figure is missing."""
-    x, y = row["forward_p50_ms"], row["f1_weighted"] if run.quality else row["artifact_mb"]
+    x, y = row["total_mean_ms"], row["f1_weighted"] if run.quality else row["artifact_mb"]
     return None if x is None or y is None else (x, y)

@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ptdq.report.sections import baseline, closing, comparison, figures, opening, quality
+from ptdq.report.sections import (
+    baseline,
+    closing,
+    comparison,
+    confidence,
+    figures,
+    opening,
+    quality,
+    speed,
+)
 from ptdq.report.sections.page import Page
 
 SECTIONS: tuple[Callable[[Page], str], ...] = (
@@ -15,11 +24,15 @@ SECTIONS: tuple[Callable[[Page], str], ...] = (
     opening.question,
     opening.gates,
     baseline.change,
-    figures.figures,
     comparison.comparison,
-    figures.reference,
-    comparison.interference,
+    speed.fastest,
+    figures.figures,
+    confidence.confidence,
     comparison.buckets,
+    speed.first_calls,
+    comparison.interference,
+    speed.uncertainty,
+    figures.reference,
     figures.sizes,
     quality.reports,
     quality.agreement,

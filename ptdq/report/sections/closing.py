@@ -136,6 +136,9 @@ def contents(page: Page) -> str:
         "variants": "a row for each variant: sizes, what was converted",
         "comparisons": "a row for each pair of variants and length: differences and intervals",
         "buckets": "the speed-up by token count",
+        "best": "which variants can't be told from the fastest, by each measure",
+        "first_calls": "what the first call of an input length costs",
+        "calibration": "share of right predictions by confidence",
         "interference": "latency with the neighbour idle and busy",
     }
     paths = {files.table(name): text for name, text in tables.items()}

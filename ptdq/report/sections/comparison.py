@@ -9,7 +9,6 @@ from ptdq.report import columns
 from ptdq.report.columns import Column, to_markdown
 from ptdq.report.markdown import bullets, code, paragraphs, prose, table
 from ptdq.report.sections.page import Page
-from ptdq.statistics.verdicts import MIN_EFFECT
 from ptdq.store.rows import BucketRow, ComparisonRow
 from ptdq.store.run import Run, parsed
 
@@ -32,12 +31,39 @@ def comparison(page: Page) -> str:
         "from ratios of the table of figures. "
         "The 95 % interval takes rounds and documents as a sample of those that could have been. "
         "Faster or slower is corrected for the number of comparisons; the same: proven to be within "
-        + _min_effect(page.run)
+        + numbers.percent(tables.min_effect(page.run), 1)
         + " of the baseline.",
         _narrower(page, rows),
         page.plot("ratios", "Speed-up of each round, with its 95 % interval"),
+        _tail(rows),
         f"{others} comparisons between the other variants are in {file}." if others else "",
         _quality(page, rows),
+    )
+
+
+_TAIL: list[Column[ComparisonRow]] = [
+    columns.VARIANT,
+    columns.LENGTH,
+    Column("p95 ms", lambda r: numbers.ms(r["p95_ms"])),
+    Column("at most, with 95 %", lambda r: _bound(r)),
+]
+
+
+def _bound(row: ComparisonRow) -> str:
+    if row["p95_ms_bound"] is None:
+        return f"no bound: {row['p95_ms_refused'] or 'too few data'}"
+    return numbers.ms(row["p95_ms_bound"])
+
+
+def _tail(rows: list[ComparisonRow]) -> str:
+    """The 95th percentile with its bound; runs of schema version 1 have none."""
+    if all(row["p95_ms"] is None for row in rows):
+        return ""
+    return paragraphs(
+        "### The tail",
+        to_markdown(_TAIL, rows),
+        "95th percentile of the forward pass, and an upper bound of it for documents and rounds that "
+        "could have been; a gate on p95 is decided on the bound.",
     )
 
 
@@ -46,18 +72,12 @@ def _narrower(page: Page, rows: list[ComparisonRow]) -> str:
     unsure = [row for row in rows if row["total_verdict"] == "can't tell" and not row["confounded"]]
     if not unsure:
         return ""
-    run = page.run
-    share = run.get("parameters", "min_effect")
-    command = f"ptdq run --extend {run.files.run_id} --target-width {share or MIN_EFFECT:g}"
+    width = tables.min_effect(page.run)
+    command = f"ptdq run --extend {page.run.files.run_id} --target-width {width:g}"
     return (
         f"Where one can't tell, {code(command)} adds rounds until the interval is that narrow. Nobody "
         "knows before what it will hold then."
     )
-
-
-def _min_effect(run: Run) -> str:
-    share = run.get("parameters", "min_effect")
-    return numbers.percent(MIN_EFFECT if share is None else share, 1)
 
 
 def _quality(page: Page, rows: list[ComparisonRow]) -> str:
@@ -165,6 +185,7 @@ _BUCKETS: list[Column[BucketRow]] = [
     Column("documents", lambda r: numbers.count(r["documents"])),
     Column("speed-up of median", lambda r: numbers.ratio(r["speedup"])),
     Column("95 % interval", lambda r: _bucket_interval(r)),
+    Column("verdict", lambda r: r["latency_verdict"] or numbers.MISSING, words=True),
 ]
 
 

@@ -29,8 +29,8 @@ def figures(page: Page) -> str:
     batch = run.get("parameters", "batch_size", default=1)
     unit = "document" if batch == 1 else f"batch of {prose(batch)}"
     note = (
-        f"Latency of one {unit}. Median and p95: forward pass, the median over the rounds; total: "
-        "forward pass and tokenization, the mean. Warm-up is left out. MB of 1e6 bytes."
+        f"Latency of one {unit}. Total: forward pass and tokenization, the mean; median and p95: forward "
+        "pass, the median over the rounds. Warm-up is left out. MB of 1e6 bytes."
     )
     return paragraphs(
         "## Figures",
@@ -159,7 +159,7 @@ def pareto(page: Page) -> str:
     shown: list[Column[SideBySideRow]] = [
         columns.VARIANT,
         columns.LENGTH,
-        Column("median ms", lambda r: numbers.ms(r["forward_p50_ms"])),
+        Column("mean total ms", lambda r: numbers.ms(r["total_mean_ms"])),
         Column("speed-up", lambda r: numbers.ratio(r["times_baseline"])),
         Column("of the fastest", lambda r: numbers.ratio(r["times_fastest"])),
         *(quality if run.quality else []),
@@ -170,7 +170,7 @@ def pareto(page: Page) -> str:
     what = "latency and weighted F1" if run.quality else "latency and size"
     note = (
         f"Unbeaten, and on the dashed line: no other variant is better in both {what}. Ratios "
-        "of the medians above, without an interval: the comparison has those."
+        "of the times above, tokenization included, without an interval: the comparison has those."
     )
     if run.quality and documents:
         note += f" One of the {documents} documents is worth about {1 / documents:.4f} of F1."
@@ -178,5 +178,5 @@ def pareto(page: Page) -> str:
         "## The variants side by side",
         to_markdown(shown, tables.side_by_side(run)),
         note,
-        page.plot("pareto", f"Median forward latency against {what.removeprefix('latency and ')}"),
+        page.plot("pareto", f"Time per document against {what.removeprefix('latency and ')}"),
     )
