@@ -75,7 +75,8 @@ def check_enough(parameters: Parameters, documents: int | None) -> None:
     """
     if parameters.max_p95_ms is None:
         return
-    calls = DOCUMENTS_NEEDED if documents is None else -(-documents // parameters.batch_size)
+    known = [count for count in (documents, parameters.timing_documents) if count is not None]
+    calls = -(-min(known) // parameters.batch_size) if known else DOCUMENTS_NEEDED
     why = too_few(calls, parameters.repeats)
     if why is not None:
         raise UserError(f"max_p95_ms: {why}: set --repeats, take more documents, or leave the gate out")
