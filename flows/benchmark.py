@@ -35,6 +35,7 @@ from ptdq.orchestration.cancelling import heeded
 from ptdq.orchestration.ending import breaks_recorded, ended, finished
 from ptdq.orchestration.flow_run import current_flow_run, directory_for
 from ptdq.orchestration.permission import check_code
+from ptdq.orchestration.signature import flat
 from ptdq.parameters import DEMO, Parameters, with_demo
 from ptdq.store import record
 from ptdq.store.layout import RunFiles
@@ -55,6 +56,7 @@ from ptdq.variants.preparation import collect_prepared
     task_runner=ThreadPoolTaskRunner(max_workers=os.cpu_count()),  # type: ignore[arg-type]
     validate_parameters=True,
 )
+@flat(Parameters)
 def quantization_benchmark(parameters: Parameters, resume: bool = False) -> Any:
     """Compare variants of a text classifier on this machine: latency, quality, size.
 

@@ -81,7 +81,7 @@ def announce(
         stage: what they have in common.
         limit: time that the run may take.
     """
-    if stage.documents_of_all([*design.cells, *design.judged]) < SHORT:
+    if sum(stage.documents_of_all([*design.cells, *design.judged]).values()) < SHORT:
         return make_plan(parameters, variants, design, stage, None)
     return _probed(parameters, variants, design, stage, limit)
 

@@ -260,9 +260,10 @@ def test_a_working_directory_that_is_gone_is_one_line(
 
 def test_versions_of_a_run_are_versions() -> None:
     from ptdq.export.build import requirements
-    from ptdq.runtimes import LOAD
+    from ptdq.runtimes import ALWAYS
 
-    assert requirements([LOAD], {"numpy": "2.4.0+cpu"}) in ([], ["numpy==2.4.0"])
+    load = ALWAYS["load.py"]
+    assert requirements([load], {"numpy": "2.4.0+cpu"}) in ([], ["numpy==2.4.0"])
     evil = dict.fromkeys(("numpy", "json", "sys"), "1\n--index-url http://evil.example")
     with pytest.raises(UserError, match="damaged"):
-        requirements([LOAD], evil)
+        requirements([load], evil)
