@@ -117,8 +117,10 @@ def _hopeless(found: Sequence[Width], target: float) -> str | None:
             return f"No interval: {width.too_few}"
         if width.estimate is None:
             continue
-        needed = documents_needed(width.estimate, width.documents, target)
-        if needed is not None:
+        # What the documents add is itself known the less, the fewer rounds there are.
+        surely = target * (1 + 1 / width.rounds)
+        if documents_needed(width.estimate, width.documents, surely) is not None:
+            needed = documents_needed(width.estimate, width.documents, target)
             return (
                 f"{_place(width)} {width.documents} timed documents make the interval wider than that, "
                 f"however many rounds there are: it takes more than {needed}"

@@ -140,7 +140,7 @@ def _duration(
     once = f", and quality once on all {count(stage.count)}" if design.quality else ""
     minutes = f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
     longest = max(parameters.max_length)
-    typical = 1e3 * float(np.mean(probed.seconds_of(_tokens(stage, variants[0], longest, False))))
+    typical = 1e3 * float(np.mean(probed.seconds_of(_tokens(stage, longest, timed=False))))
     return (
         f"about {minutes}, if all variants are as slow as the baseline: {design.rounds} rounds of "
         f"{len(variants)} variants × {lengths} {'lengths' if lengths > 1 else 'length'} × "
@@ -151,13 +151,12 @@ def _duration(
 
 def duration(parameters: Parameters, design: Design, stage: Stage, probed: Probe) -> float:
     """Seconds that the cells of a design take, if all are as slow as the baseline's."""
-    baseline = design.cells[0].variant
     documents: dict[int, float] = {}
     shapes: dict[int, float] = {}
     for length in parameters.max_length:
-        everything = _tokens(stage, baseline, length, timed=False)
+        everything = _tokens(stage, length, timed=False)
         documents[length] = float(np.mean(probed.seconds_of(everything)))
-        timed = np.unique(_tokens(stage, baseline, length, timed=True))
+        timed = np.unique(_tokens(stage, length, timed=True))
         shapes[length] = float(np.sum(probed.seconds_of(timed)))
 
     def seconds(cell: Cell) -> float:
@@ -172,12 +171,13 @@ def duration(parameters: Parameters, design: Design, stage: Stage, probed: Probe
     return sum(side_by_side)
 
 
-def _tokens(stage: Stage, variant: str, max_length: int, timed: bool) -> NDArray[np.int64]:
+def _tokens(stage: Stage, max_length: int, timed: bool) -> NDArray[np.int64]:
     """Tokens of the documents, or of a thousand of them."""
     path = stage.timing_documents if timed else stage.documents
     texts = read_table(path, ["text"])["text"].to_pylist()
     some = texts[:: max(1, len(texts) // _SAMPLE)]
-    return token_counts(stage.artifacts[variant].tokenizer(), some, max_length)
+    tokenizer = next(iter(stage.artifacts.values())).tokenizer()  # all variants have the same
+    return token_counts(tokenizer, some, max_length)
 
 
 def _time_line(parameters: Parameters, rounds: int, timed: TimePlan | None, probed: Probe) -> str:
@@ -211,5 +211,6 @@ def _quality_line(found: Reach) -> str:
         wanted = f"about {count(found.documents_needed)}"
     return (
         f"quality: {documents} cannot show that {found.margin:g} of {metric} is kept, even if no "
-        f"prediction changes (the bound is then {found.bound:.3f}); it takes {wanted}, or another --margin"
+        f"prediction changes (the bound is then {found.bound:.3f}); it takes {wanted}, or a wider "
+        "--margin"
     )

@@ -94,7 +94,7 @@ def stage(tmp_path: Path, documents: int) -> Stage:
     write_table(files.table("documents"), make_table("documents", rows))
     return Stage(
         files=files,
-        artifacts={"fp32": Words(), "int8": Words()},  # type: ignore[dict-item]
+        artifacts={"fp32": Words()},  # type: ignore[dict-item]
         documents=files.table("documents"),
         count=documents,
         timing_documents=files.table("documents"),

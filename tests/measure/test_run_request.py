@@ -39,3 +39,10 @@ def test_too_few_rounds_are_refused_before_the_documents_are_read() -> None:
 
 def test_without_the_gate_any_number_will_do() -> None:
     check_enough(asked(max_p95_ms=None, repeats=1), 1)
+
+
+def test_those_that_are_timed_count() -> None:
+    check_enough(asked(timing_documents=59), 400)
+    for documents in (None, 400):
+        with pytest.raises(UserError, match="59 calls a round, there are 40"):
+            check_enough(asked(timing_documents=40), documents)
