@@ -76,17 +76,18 @@ def prepare(
         RunFailed: the process that converts died or exceeded its time limit.
     """
     (variant,), (max_length,) = parameters.variant, parameters.max_length
+    # First: the artifact is compared with the float model on some of them.
+    if not files.documents.is_file():
+        split_documents(parameters, checkpoint.class_names, shard_documents, files.documents)
     prepared = prepare_variant(
         variant,
         checkpoint,
         choose_settings(parameters),
-        CalibrationRequest(None, "", "none", max_length),
+        CalibrationRequest(None, "", "none", max_length, compare_on=str(files.documents)),
         preparation_log(variant),
         timeout=parameters.cell_timeout,
         use_cache=not parameters.no_cache,
     )
-    if not files.documents.is_file():
-        split_documents(parameters, checkpoint.class_names, shard_documents, files.documents)
     return ShardRequest(
         directory=files.directory,
         artifact=prepared.artifact.directory,

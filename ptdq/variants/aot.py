@@ -64,7 +64,7 @@ class Fp32Compiled(Variant):
         write_json(directory / SIGNATURE, {"inputs": names})
         # What was compiled is the package: there is no other copy in memory to compare with bit for bit.
         predict, function = self.load(directory, settings), Positional(module, names)
-        check_compiled(self.name, predict, function, function, names)
+        check_compiled(self.name, source, predict, function, function, names)
         return Prepared(
             predict=predict,
             converted=[],
@@ -89,7 +89,7 @@ def export(source: Source, module: nn.Module, names: Sequence[str]) -> Any:
         with torch.no_grad():
             return torch.export.export(
                 Positional(module, names),
-                example_inputs(names),
+                example_inputs(source, names),
                 dynamic_shapes=dynamic_shapes(source, module, names),
             )
     except Exception as error:
@@ -102,7 +102,7 @@ def dynamic_shapes(source: Source, module: nn.Module, names: Sequence[str]) -> A
 
     from ptdq.variants.exported import position_limit
 
-    longest = position_limit(source, module)
+    longest = position_limit(source)
     shape = {0: Dim("batch", min=1, max=MAX_BATCH), 1: Dim("tokens", min=2, max=longest)}
     return (tuple(shape for _ in names),)
 
@@ -115,6 +115,7 @@ def compile_package(program: Any, path: Path, settings: Settings, **options: Any
 
 def check_compiled(
     variant: str,
+    source: Source,
     predict: Predictor,
     compiled: Callable[..., torch.Tensor],
     exact: Callable[..., torch.Tensor],
@@ -127,6 +128,7 @@ def check_compiled(
 
     Args:
         variant: name of the variant.
+        source: the float model on disk.
         predict: the package.
         compiled: what was compiled, in torch.
         exact: the float model.
@@ -137,7 +139,7 @@ def check_compiled(
     """
     from ptdq.variants.exported import TOLERANCE, example_inputs
 
-    inputs = example_inputs(names, batch=8)
+    inputs = example_inputs(source, names, batch=8)
     with torch.inference_mode():
         wanted, unrounded = compiled(*inputs), exact(*inputs)
     found = predict({name: ids.numpy() for name, ids in zip(names, inputs, strict=True)})

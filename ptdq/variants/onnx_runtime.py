@@ -149,7 +149,7 @@ def export(source: Source, module: nn.Module, path: Path) -> None:
             warnings.simplefilter("ignore")  # the tracer's, and that this exporter is the older one
             torch.onnx.export(
                 Positional(module, names),
-                example_inputs(names),
+                example_inputs(source, names),
                 path,
                 input_names=names,
                 output_names=["logits"],
@@ -163,9 +163,12 @@ def export(source: Source, module: nn.Module, path: Path) -> None:
 
 def optimize(plain: Path, module: nn.Module, path: Path) -> dict[str, int]:
     """Fuse operators and write the graph to ``path``; returns how many of each kind were fused."""
-    from onnxruntime.transformers import optimizer
+    from onnxruntime.transformers import fusion_options, optimizer
 
     config: Any = getattr(module, "config", None)
+    options = fusion_options.FusionOptions("bert")
+    # Fused, the attention of a decoder (of BART, T5) would look at the tokens that follow.
+    options.enable_attention = not getattr(config, "is_encoder_decoder", False)
     logging.getLogger("onnxruntime.transformers").setLevel(logging.ERROR)
     model = optimizer.optimize_model(
         str(plain),
@@ -173,6 +176,7 @@ def optimize(plain: Path, module: nn.Module, path: Path) -> dict[str, int]:
         # Zero: the optimizer finds them in the graph (a model that is no transformer has none).
         num_heads=getattr(config, "num_attention_heads", 0),
         hidden_size=getattr(config, "hidden_size", 0),
+        optimization_options=options,
     )
     model.save_model_to_file(str(path))
     return {kind: count for kind, count in model.get_fused_operator_statistics().items() if count}

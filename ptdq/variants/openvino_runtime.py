@@ -43,6 +43,7 @@ class OpenvinoFp32(Variant):
     requires: ClassVar[tuple[str, ...]] = ("openvino",)
     extra = "openvino"
     quantizes = False
+    repeats = False
     uses_torch = False
     exported = loaders.alone("openvino_runtime.py")
 
@@ -90,7 +91,9 @@ def convert(source: Source, module: nn.Module) -> Any:
     names = input_names(source, module)
     try:
         with torch.inference_mode():
-            graph = openvino.convert_model(Positional(module, names), example_input=example_inputs(names))
+            graph = openvino.convert_model(
+                Positional(module, names), example_input=example_inputs(source, names)
+            )
     except Exception as error:
         raise UserError(f"OpenVINO cannot convert this model: {str(error).splitlines()[0]}") from error
     for name, port in zip(names, graph.inputs, strict=True):
