@@ -7,7 +7,7 @@ EXTRAS := dev,docs,torchao,onnx,openvino,dask
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS := 300
 
-.PHONY: demo test test-all check docs bench bench-variants bench-growth install schema constraints clean help
+.PHONY: demo test test-all safety check docs bench bench-variants bench-tails bench-growth install schema constraints clean help
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -32,6 +32,9 @@ test: install ## the tests, without those that take minutes each
 test-all: install ## every test: also several machines, faults of the machine, a schedule at its hour
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
+safety: install ## every fault and every attack; writes the tables of the docs (half an hour)
+	@$(BIN)/python -m tests.safety
+
 check: install ## formatting, lint, types, layers, lengths of functions, docs
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -48,6 +51,9 @@ bench: install ## the flow's own cost, A/A and A/B for real (the machine must be
 
 bench-variants: install ## every variant on the bert-base shape
 	@$(BIN)/python -m tests.benchmarks.variants $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA))
+
+bench-tails: install ## documents of many lengths, with and without padding to few
+	@$(BIN)/python -m tests.benchmarks.tails
 
 bench-growth: install ## 100 to 1,000,000 documents: time for each, memory of the parent
 	@$(BIN)/python -m tests.benchmarks.growth

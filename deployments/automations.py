@@ -18,8 +18,9 @@ from prefect.events.actions import ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.settings import get_current_settings
+from prefect.types import SecretDict
 
-FLOWS = ["quantization-benchmark", "benchmark-matrix", "sharded-evaluation"]
+FLOWS = ["quantization-benchmark", "benchmark-matrix", "sharded-evaluation", "release"]
 ZOMBIES = "ptdq: runs that died are Crashed"
 NOTICE = "ptdq: a failed run is told"
 WEBHOOK = "ptdq-webhook"
@@ -89,20 +90,28 @@ def notice(block_document_id: UUID) -> Automation:
     )
 
 
-def webhook(url: str) -> UUID:
-    """The block that posts ``subject`` and ``body`` as JSON to ``url``; made or changed.
+def webhook_block(url: str) -> CustomWebhookNotificationBlock:
+    """What posts ``subject`` and ``body`` as JSON to ``url``.
 
-    A block of Slack, mail or another kind does as well: take its id for :func:`notice`.
+    The address of a chat's webhook is its password: it is kept as a secret, which the API does not show.
     """
-    block = CustomWebhookNotificationBlock(
+    return CustomWebhookNotificationBlock(
         name=WEBHOOK,
-        url=url,
+        url="{{address}}",
+        secrets=SecretDict({"address": url}),
         headers=None,
         cookies=None,
         # `text` is what Slack, Mattermost and their like show.
         json_data={"subject": "{{subject}}", "body": "{{body}}", "text": "{{subject}}: {{body}}"},
     )
-    return cast(UUID, block.save(WEBHOOK, overwrite=True))
+
+
+def webhook(url: str) -> UUID:
+    """The block of that address, made or changed on the server.
+
+    A block of Slack, mail or another kind does as well: take its id for :func:`notice`.
+    """
+    return cast(UUID, webhook_block(url).save(WEBHOOK, overwrite=True))
 
 
 def replace(automation: Automation) -> None:
@@ -114,7 +123,13 @@ def replace(automation: Automation) -> None:
 
 
 @click.command()
-@click.option("--webhook", "url", metavar="URL", help="Failed runs are told there, by POST.")
+@click.option(
+    "--webhook",
+    "url",
+    metavar="URL",
+    envvar="PTDQ_WEBHOOK",
+    help="Failed runs are told there, by POST; from PTDQ_WEBHOOK it is in no list of processes.",
+)
 @click.option(
     "--heartbeat",
     type=click.IntRange(min=30),

@@ -25,6 +25,7 @@ from ptdq.store import schema
 from ptdq.store.disk import read_json
 from ptdq.variants import registry
 from tests.benchmarks import bench, growth, variants
+from tests.safety import table as safety
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLES = schema.TABLES
@@ -236,6 +237,8 @@ MARKERS: dict[str, Callable[[], str]] = {
     "bench-table": lambda: _figures_alone(bench.table(figures("bench"))),
     "growth": lambda: _figures_alone(growth.table(figures("growth"))),
     "shards": shards,
+    "faults": lambda: safety.faults(read_json(safety.RESULTS)),
+    "attacks": lambda: safety.attacks(read_json(safety.RESULTS)),
 }
 
 

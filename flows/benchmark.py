@@ -14,6 +14,8 @@ from prefect import flow, get_run_logger
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 
+from ptdq.analysis.growth import Rounds
+from ptdq.analysis.planning import announce, say_plan
 from ptdq.analysis.question import Question
 from ptdq.errors import RunFailed
 from ptdq.host import machine
@@ -23,13 +25,17 @@ from ptdq.host.process import own_children
 from ptdq.inputs.documents import RawDocuments
 from ptdq.measure.beginning import describe_run, lay_out
 from ptdq.measure.conditions import note_conditions, take_machine
+from ptdq.measure.earlier import find_earlier
+from ptdq.measure.finished import drop_damaged
 from ptdq.measure.progress import TerminalProgress
-from ptdq.measure.run_request import Request, check_request
+from ptdq.measure.run_request import Request, check_enough, check_request
 from ptdq.measure.stage import make_stage
 from ptdq.orchestration.artifacts import PrefectProgress
 from ptdq.orchestration.cancelling import heeded
 from ptdq.orchestration.ending import breaks_recorded, ended, finished
 from ptdq.orchestration.flow_run import current_flow_run, directory_for
+from ptdq.orchestration.permission import check_code
+from ptdq.orchestration.signature import flat
 from ptdq.parameters import DEMO, Parameters, with_demo
 from ptdq.store import record
 from ptdq.store.layout import RunFiles
@@ -50,18 +56,21 @@ from ptdq.variants.preparation import collect_prepared
     task_runner=ThreadPoolTaskRunner(max_workers=os.cpu_count()),  # type: ignore[arg-type]
     validate_parameters=True,
 )
+@flat(Parameters)
 def quantization_benchmark(parameters: Parameters, resume: bool = False) -> Any:
     """Compare variants of a text classifier on this machine: latency, quality, size.
 
     Args:
         parameters: what to measure, and how.
-        resume: go on with the run of this run_id, doing the missing cells only.
+        resume: go on with the run of this run_id, doing the missing cells only, and those of more
+            rounds where the parameters ask for more.
     """
     flow_run = current_flow_run()
     files = RunFiles(directory_for(parameters, flow_run))
     kept = f"finished cells are kept: ptdq run --resume {files.directory}"
     # The lock is released last: when no child is alive, and none can start any more.
     with ended(files, kept) as ending, heeded(flow_run), MachineLock() as lock, own_children():
+        check_code(parameters, flow_run)
         flow_run_id = None if flow_run is None else str(flow_run.id)
         request = check_request(parameters, files, flow_run_id, resume)
         run_benchmark(parameters, request, files, lock, flow_run_id)
@@ -84,6 +93,7 @@ def run_benchmark(
     sources = with_demo(parameters, lambda: make_demo.submit().result())
     laps.lap("demo")
     raw = load_data.submit(sources).result()
+    check_enough(parameters, len(raw.ids))
     # Quoted: Prefect would look for futures in each of the documents.
     loaded = load_model.submit(sources, cast(RawDocuments, quote(raw))).result()
     del raw
@@ -99,31 +109,41 @@ def run_benchmark(
     say_skipped(impossible, log.warning)
     laps.lap("quantize")
 
-    design = lay_out(parameters, list(prepared), request.cores, log.warning)
+    resuming, model = request.begun is not None, loaded.checkpoint
+    earlier = find_earlier(parameters, files, resuming, prepared, model, log.warning)
+    measured = prepared | earlier.artifacts
+    design = lay_out(parameters, list(measured), request.cores, loaded, request.begun, log.warning)
     skipped = chosen.skipped | impossible
-    beginning = describe_run(parameters, loaded, design, skipped, flow_run_id)
-    if request.resuming:
+    beginning = describe_run(parameters, loaded, design, skipped, flow_run_id, earlier)
+    if resuming:
         record.resume(files, beginning)
     else:
         record.begin(files, beginning)
     with breaks_recorded(files):
-        stage = make_stage(files, prepared, loaded.documents, parameters, len(design.cores))
+        stage = make_stage(files, measured, loaded.documents, parameters, len(design.cores))
+        drop_damaged(files, log.warning)
         note_conditions(files, design.cores, parameters, limit, log.warning)
+        if request.begun is None:
+            plan = announce(parameters, list(prepared), design, stage, limit)
+            say_plan(files, plan, log.info, log.warning)
         laps.lap("prepare")
         try:
             with stage.progress(design, TerminalProgress(), PrefectProgress()) as board:
-                # The control goes first: its cells run while nothing else does.
-                broken = stage.run(
-                    ([design.control], design.queues),
-                    lambda cell: evaluate.submit(cell, stage, board),
-                    limit,
+                rounds = Rounds(
+                    files,
+                    design,
+                    parameters,
+                    list(measured),
+                    lambda cells: board.expect(stage.documents_of_all(cells)),
+                    log.info,
                 )
+                broken = stage.run(rounds, lambda cell: evaluate.submit(cell, stage, board), limit)
         finally:
             laps.lap("evaluate")
             record.amend(files, seconds=laps.seconds, load_after=machine.load_average())
 
-        question = Question.asked(parameters, list(prepared), loaded.checkpoint)
-        aggregate.submit(files, design, prepared, question).result()
+        question = Question.asked(parameters, list(prepared), model, list(earlier.artifacts))
+        aggregate.submit(files, rounds.design, measured, question).result()
         laps.lap("aggregate")
         # Before the report, which says how the run ended; and after it, for the time that it took.
         record.end(files, laps.seconds, broken)

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 from ptdq.errors import GateFailed, RunFailed, UserError
 
 if TYPE_CHECKING:
-    from ptdq.api import Run, analyse, load, make_design, resume, run
+    from ptdq.api import Run, analyse, extend, load, make_design, resume, run
 
     __version__: str
 
-_OF_API = ("Run", "analyse", "load", "make_design", "resume", "run")
+_OF_API = ("Run", "analyse", "extend", "load", "make_design", "resume", "run")
 
 __all__ = [
     "GateFailed",
@@ -33,6 +33,7 @@ __all__ = [
     "UserError",
     "__version__",
     "analyse",
+    "extend",
     "load",
     "make_design",
     "resume",

@@ -55,14 +55,30 @@ def resume(run: str | Path, **parameters: Any) -> Run:
         UserError: there is no such run, it cannot continue here, or a parameter would change it.
         RunFailed: as :func:`run`.
     """
-    from ptdq.execution import fixed, resumed
+    from ptdq.execution import resumed
 
     given = _plain(parameters)
-    if unchangeable := fixed(given):
-        raise UserError(
-            f"{unchangeable[0]}: a run continues as it began; leave it out, or start a new run"
-        )
+    _check_fixed(given)
     return _result(resumed(run, given), resume=True)
+
+
+def extend(run: str | Path, **parameters: Any) -> Run:
+    """Add rounds to a run that is there, as ``ptdq run --extend`` does.
+
+    Args:
+        run: its directory, or its id in the results directory.
+        **parameters: ``repeats`` (in all) or ``target_width``, and ``max_minutes``; and those that decide
+            no result.
+
+    Raises:
+        UserError: there is no such run, it cannot continue here, or a parameter would change it.
+        RunFailed: as :func:`run`.
+    """
+    from ptdq.execution import extended
+
+    given = _plain(parameters)
+    _check_fixed(given, extending=True)
+    return _result(extended(run, given), resume=True)
 
 
 def load(run: str | Path, results_dir: str | Path = "results") -> Run:
@@ -137,6 +153,15 @@ def analyse(
     return timing.analyse(times, baseline, min_effect=min_effect, level=level, seed=seed)
 
 
+def _check_fixed(given: Mapping[str, Any], extending: bool = False) -> None:
+    from ptdq.execution import fixed
+
+    if unchangeable := fixed(given, extending):
+        raise UserError(
+            f"{unchangeable[0]}: a run continues as it began; leave it out, or start a new run"
+        )
+
+
 def _result(parameters: Parameters, resume: bool = False) -> Run:
     """The run at its end.
 
@@ -185,4 +210,4 @@ def _describe(function: Any) -> None:
 
 _describe(run)
 
-__all__ = ["Run", "analyse", "load", "make_design", "resume", "run"]
+__all__ = ["Run", "analyse", "extend", "load", "make_design", "resume", "run"]

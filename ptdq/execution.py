@@ -30,22 +30,37 @@ class Ended:
     error: RunFailed | GateFailed | None
 
 
-def execute(parameters: Parameters, resume: bool = False) -> Ended:
+def execute(parameters: Parameters, resume: bool = False, verbose: bool = True) -> Ended:
     """Check the input, and run the flow to its end.
+
+    Args:
+        parameters: of the run.
+        resume: whether a run that was broken off continues.
+        verbose: leave standard error to what is logged; else it shows the progress, and what is logged
+            goes to the run's directory.
 
     Raises:
         UserError: the input is wrong; nothing was measured.
-        RunFailed: the run was cancelled.
+        RunFailed: the run was cancelled, or failed with what nobody expected.
         Exception: what Prefect failed with, with a note on how to resume the run.
     """
     check_input(parameters, resume)
+    from ptdq.orchestration.calm import shown
+
+    with shown(verbose):
+        return _execute(parameters, resume)
+
+
+def _execute(parameters: Parameters, resume: bool) -> Ended:
     from ptdq.flows.benchmark import quantization_benchmark
+    from ptdq.orchestration.ending import unexpected
     from ptdq.orchestration.server import api
 
     started = time.time()
     try:
         with api():
-            state = cast("State[Any]", quantization_benchmark(parameters, resume, return_state=True))
+            given = {**parameters.model_dump(), "resume": resume}
+            state = cast("State[Any]", quantization_benchmark(**given, return_state=True))
     except Exception as error:
         directory = _broken_off(parameters, started)
         if directory is not None:
@@ -59,15 +74,15 @@ def execute(parameters: Parameters, resume: bool = False) -> Ended:
     if isinstance(result, RunFailed | GateFailed):
         return Ended(Path(result.directory) if result.directory is not None else None, result)
     if isinstance(result, BaseException):
-        failed = RunFailed(f"{type(result).__name__}: {result}")
-        failed.__cause__ = result
-        return Ended(None, failed)
+        raise unexpected(result) from result
     return Ended(Path(result), None)
 
 
-def fixed(asked: Iterable[str]) -> list[str]:
-    """Those of the parameters that a run which continues cannot change."""
+def fixed(asked: Iterable[str], extending: bool = False) -> list[str]:
+    """Those of the parameters that a run which continues, perhaps with more rounds, cannot change."""
     free = set(names(Purpose.UNMEASURED)) - {"run_id"}
+    if extending:
+        free |= set(names(Purpose.EXTENDS))
     return [name for name in asked if name not in free]
 
 
@@ -87,6 +102,31 @@ def resumed(run: str | Path, given: Mapping[str, Any]) -> Parameters:
     return make_parameters(values | place)
 
 
+def extended(run: str | Path, given: Mapping[str, Any]) -> Parameters:
+    """The parameters of a run that is there, with those that ask for more rounds.
+
+    Args:
+        run: its directory, or its id in the results directory.
+        given: parameters that decide how many rounds there are, and such as decide no result.
+
+    Raises:
+        UserError: there is no such run, it cannot have more rounds, or a parameter is wrong.
+    """
+    parameters = resumed(run, given)
+    begun = record.read(RunFiles(Path(parameters.results_dir) / str(parameters.run_id)))
+    if begun.pruned is not None:
+        raise UserError(f"extend '{run}': the rows of its documents were pruned; start a new run")
+    rounds = begun.design.rounds
+    if parameters.repeats <= rounds and not {"target_width", "max_minutes"} & given.keys():
+        raise UserError(
+            f"extend '{run}': it has {rounds} rounds; ask for more in all (--repeats), or for a width of "
+            "the intervals (--target-width)"
+        )
+    if parameters.repeats <= rounds and parameters.target_width is None:
+        raise UserError("max_minutes: it limits what target_width adds; give --target-width as well")
+    return parameters
+
+
 def check_input(parameters: Parameters, resume: bool) -> None:
     """Find what is wrong before Prefect starts: within seconds, and with no log around the one line.
 
@@ -97,12 +137,14 @@ def check_input(parameters: Parameters, resume: bool) -> None:
         UserError: something is wrong; nothing was written but the cache.
     """
     from ptdq.inputs.load import read_data, read_model
-    from ptdq.measure.run_request import check_request
+    from ptdq.measure.run_request import check_enough, check_request
 
     files = RunFiles(Path(parameters.results_dir) / (parameters.run_id or ".new"))
     check_request(parameters, files, resume=resume)
     if DEMO not in (parameters.model, parameters.data):
-        read_model(parameters, read_data(parameters))
+        raw = read_data(parameters)
+        check_enough(parameters, len(raw.ids))
+        read_model(parameters, raw)
 
 
 def _broken_off(parameters: Parameters, started: float) -> Path | None:

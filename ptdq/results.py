@@ -50,9 +50,9 @@ class Run:
     @property
     def failed_gates(self) -> list[str]:
         """The gates that fail the run, in words; empty where some variant passes all of its gates."""
-        from ptdq.analysis.outcome import failed_gates
+        from ptdq.analysis.outcome import gate_failures
 
-        return failed_gates(self._stored.record.gates)
+        return gate_failures(self._stored.record)
 
     @cached_property
     def comparisons(self) -> pd.DataFrame:

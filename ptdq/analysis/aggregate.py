@@ -41,12 +41,14 @@ def write_cell_tables(files: RunFiles, design: Design, question: Question) -> No
     Args:
         files: of the run.
         design: the cells that should be there; one without a result becomes a failed row.
-        question: what was asked; scores are written where it claims quality.
+        question: what was asked; scores are written where it claims quality, and of the cells that
+            it is taken from.
     """
     predictions: list[pa.Table] = []
     cells: list[CellRow] = []
     classes: list[ClassRow] = []
-    for cell in design.cells:
+    judged = design.judged or design.cells
+    for cell in (*design.judged, *design.cells):
         path = files.cell(cell.cell_id)
         if not path.is_file():
             cells.append(_failed_row(files, cell, question))
@@ -54,7 +56,7 @@ def write_cell_tables(files: RunFiles, design: Design, question: Question) -> No
         table = read_table(path)
         predictions.append(table)
         row = _cell_row(_cell_key(files, cell), cell, table, question)
-        if question.claim_quality:
+        if question.claim_quality and cell in judged:
             scores = _scores(table)
             row = merge(CellRow, row, _score_columns(scores))
             classes += _class_rows(_cell_key(files, cell), scores, question.class_names)
@@ -78,6 +80,7 @@ def _cell_key(files: RunFiles, cell: Cell) -> CellKey:
 
 def _failed_row(files: RunFiles, cell: Cell, question: Question) -> CellRow:
     outcome: CellRow = {
+        "kind": cell.kind,
         "core": cell.core,
         "order": cell.order,
         "batch_size": question.batch_size,

@@ -63,8 +63,18 @@ class Measured:
         )
 
 
-def read_measured(table: pa.Table, variant: str, max_length: int) -> Measured | None:
-    """Rows of a variant and length as arrays; None where no round finished."""
+def read_measured(
+    table: pa.Table, variant: str, max_length: int, kind: Kind = "timing"
+) -> Measured | None:
+    """Rows of a variant and length as arrays; None where no round finished.
+
+    Args:
+        table: rows of predictions.
+        variant: name.
+        max_length: documents were truncated to this many tokens.
+        kind: of the cells, where the table has cells of both.
+    """
+    table = of_kind(table, kind)
     equal = pa.compute.equal
     rows = table.filter(
         pa.compute.and_(

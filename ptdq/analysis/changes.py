@@ -10,6 +10,10 @@ from ptdq import numbers
 from ptdq.store.schema import SCHEMA_VERSION
 
 SAME = "no detectable difference"
+"""Of quality."""
+
+AGAIN = "measured again"
+BETWEEN = "between runs"
 
 
 @dataclass(frozen=True)
@@ -17,24 +21,26 @@ class Change:
     """One variant at one maximum length in both runs. Ratios above 1 mean that the new run is faster.
 
     Attributes:
-        old_ms: median forward latency, the median over the rounds.
-        rounds: rounds that both runs have.
-        speedup: old over new, paired by round; None where timings are not compared.
+        how: ``measured again``: the old artifact was a variant of the new run, and both were compared
+            within it; ``between runs``: the speed-ups over the runs' own baseline variants were compared.
+            None where times are not compared.
+        not_again: why the old artifact was not measured again; None where it was, or was not to be.
+        old_ms: mean time per document, tokenization included; of the old artifact in the new run where
+            it was measured again.
+        speedup: old over new time, or new over old speed-up over the own baseline variant.
+        speedup_low: lower end of its 95 % interval.
         speedup_refused: why there is no interval; None where there is one.
-        floor_old: noise floor of the old run, from its rounds of this variant alone.
-        latency_verdict: faster, slower, or no detectable difference: an interval that excludes 1,
-            and an effect beyond the noise floors of both runs. None where not compared, or
-            confounded.
+        runs: runs like the old one that it was compared with, itself included; None within a run.
+        speedup_p: two-sided p-value of "no difference", by Holm over all tests of the comparison.
+        latency_verdict: faster, slower, the same or can't tell, of the time per document; None where
+            times are not compared, or confounded.
         confounded: why the timings of either run decide nothing; None where they do.
-        relative: the speed-up in units of the runs' own baseline variant: of the time over that of
-            the baseline variant, document by document in each round. None but where both slowed.
-        relative_verdict: as latency_verdict; None also where there is no interval.
-        machine: whether the slow-down is put down to the machine, and is no regression.
-        own_old: speed-up over the old run's own baseline variant, there and then.
-        documents: documents that both runs evaluated.
-        better: documents right in the new run only.
-        worse: documents right in the old run only.
-        mcnemar_p: exact McNemar, Holm-corrected over the comparison.
+        own_old: speed-up of the time per document over the old run's own baseline variant.
+        old_mb: size of the artifact.
+        documents: documents that both evaluated.
+        better: documents right in the new one only.
+        worse: documents right in the old one only.
+        mcnemar_p: exact McNemar (copies of a text count once), by Holm over all tests of the comparison.
         f1_old: weighted F1.
         f1_difference: weighted F1 on the common documents, new minus old.
         quality_verdict: better, worse, or no detectable difference; None where not compared.
@@ -43,24 +49,22 @@ class Change:
 
     variant: str
     max_length: int
+    how: str | None = None
+    not_again: str | None = None
     old_ms: float | None = None
     new_ms: float | None = None
-    rounds: int = 0
     speedup: float | None = None
     speedup_low: float | None = None
     speedup_high: float | None = None
     speedup_refused: str | None = None
-    floor_old: float | None = None
-    floor_new: float | None = None
+    runs: int | None = None
+    speedup_p: float | None = None
     latency_verdict: str | None = None
     confounded: str | None = None
-    relative: float | None = None
-    relative_low: float | None = None
-    relative_high: float | None = None
-    relative_verdict: str | None = None
-    machine: bool = False
     own_old: float | None = None
     own_new: float | None = None
+    old_mb: float | None = None
+    new_mb: float | None = None
     documents: int | None = None
     better: int | None = None
     worse: int | None = None
@@ -81,7 +85,7 @@ class Comparison:
     Attributes:
         old: id of the earlier run.
         new: id of the later run.
-        timings_refused: why timings are not compared; None where they are.
+        timings_refused: why timings are not compared from run to run; None where they may be.
         differences: what is not the same in the two runs, in words.
         changes: a row for each variant and length of both.
         notes: what to keep in mind, in words.
@@ -96,14 +100,11 @@ class Comparison:
 
     @property
     def regressions(self) -> list[str]:
-        """Sentences: what became slower beyond the noise floor, or was decided to predict worse.
-
-        A slow-down that is put down to the machine is not among them.
-        """
+        """Sentences: what was decided to be slower, or to predict worse."""
         said = []
         for change in self.changes:
             where = f"{change.variant} at {change.max_length} tokens"
-            if change.latency_verdict == "slower" and not change.machine:
+            if change.latency_verdict == "slower":
                 said.append(f"{where} is slower: {latency_text(change)}")
             if change.quality_verdict == "worse":
                 said.append(f"{where} predicts worse: {quality_text(change)}")
@@ -115,7 +116,7 @@ class Comparison:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Comparison:
-        """What :meth:`as_json` has made, perhaps with fewer fields by an older version."""
+        """What :meth:`as_json` has made, perhaps with other fields by an older version."""
         known = {field.name for field in fields(Change)}
         return cls(
             old=str(values.get("old", "unknown")),
@@ -131,19 +132,17 @@ class Comparison:
 
 
 def latency_text(change: Change) -> str:
-    floor = max(change.floor_old or 1, change.floor_new or 1)
-    text = (
-        f"{numbers.ms(change.old_ms)} to {numbers.ms(change.new_ms)} ms, "
-        f"{numbers.ratio(change.speedup)} as fast "
-        f"{numbers.interval(change.speedup_low, change.speedup_high)}, noise floor "
-        f"{numbers.ratio(floor)}"
+    interval = numbers.interval(change.speedup_low, change.speedup_high)
+    if change.how == AGAIN:
+        return (
+            f"{numbers.ms(change.old_ms)} to {numbers.ms(change.new_ms)} ms per document, "
+            f"{numbers.ratio(change.speedup)} as fast {interval}, both measured in this run"
+        )
+    return (
+        f"{numbers.ratio(change.own_old)} to {numbers.ratio(change.own_new)} as fast as the run's own "
+        f"baseline variant, a change by {numbers.ratio(change.speedup)} {interval}, beyond what "
+        f"{change.runs} runs like the old one differ by"
     )
-    return text if change.relative is None else f"{text}; {relative_text(change)}"
-
-
-def relative_text(change: Change) -> str:
-    bounds = numbers.interval(change.relative_low, change.relative_high)
-    return f"relative to the baseline variant {numbers.ratio(change.relative)} as fast {bounds}"
 
 
 def quality_text(change: Change) -> str:

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from scipy import stats
 
 from ptdq.analysis.arrays import Measured, of_kind, read_measured
 from ptdq.analysis.first_calls import first_calls
@@ -21,29 +20,26 @@ from ptdq.analysis.interference import interference
 from ptdq.analysis.predictions import Comparer, calibration_rows
 from ptdq.analysis.question import Question
 from ptdq.analysis.timing import Analysis, analyse
+from ptdq.analysis.timing_table import TIMES
 from ptdq.numbers import known
 from ptdq.statistics.confounding import confounded
 from ptdq.statistics.drift import MIN_DOCUMENTS
-from ptdq.statistics.summary import NS_PER_MS
 from ptdq.store.layout import RunFiles
 from ptdq.store.rows import BestRow, BucketRow, CalibrationRow, ComparisonRow, PairKey
 from ptdq.store.schema import merge, names
 from ptdq.store.tables import make_table, read_table, write_table
+from ptdq.variant_names import registered
 
 R = TypeVar("R")
 Key = tuple[str, int]  # variant, maximum length
-
-_TIMES = [
-    "variant", "max_length", "repeat", "core", "order", "doc_id", "batch", "tokens", "tokenize_ns",
-    "forward_ns", "warmup",
-]  # fmt: skip
 
 
 def write_comparisons(files: RunFiles, question: Question) -> list[str]:
     """Write ``comparisons``, ``buckets``, ``best``, ``first_calls``, ``calibration``, ``interference``.
 
-    Every pair of variants is compared, the earlier one as the baseline of the later; buckets and the
-    best are those against the run's baseline.
+    Every pair of variants is compared, the earlier one as the baseline of the later, and what was
+    measured again of the baseline run with its successor; buckets and the best are those against the
+    run's baseline variant.
 
     Args:
         files: of the run, with ``predictions`` and ``documents`` (and ``control``) written.
@@ -53,20 +49,20 @@ def write_comparisons(files: RunFiles, question: Question) -> list[str]:
         What was left out, in words.
     """
     table = read_table(files.table("predictions"))
-    timed, judged = of_kind(table, "timing"), of_kind(table, "quality")
+    timed = of_kind(table, "timing")
     timing = _timing(timed, question)
     own = timing.get(question.baseline)
     arrays = {
         (variant, length): measured
-        for variant in question.variants
+        for variant in question.measured
         for length in question.max_lengths
         if (measured := read_measured(timed, variant, length)) is not None
     }
-    comparer = Comparer(files, judged, question)
+    comparer = Comparer(files, table, question)
     comparisons = [
         _comparison(files.run_id, pair, length, timing, arrays, comparer)
         for length in question.max_lengths
-        for pair in combinations(question.variants, 2)
+        for pair in _pairs(question)
         if all((name, length) in arrays for name in pair)
     ]
     calibration: list[CalibrationRow] = []
@@ -87,14 +83,26 @@ def write_comparisons(files: RunFiles, question: Question) -> list[str]:
     return [] if own is None else list(own.notes)
 
 
+def _pairs(question: Question) -> list[tuple[str, str]]:
+    """Which variants are compared: the baseline and the variant."""
+    again = [(name, registered(name)) for name in question.earlier]
+    return [*combinations(question.variants, 2), *again]
+
+
 def _timing(timed: pa.Table, question: Question) -> dict[str, Analysis]:
-    """What the times say, with each variant that has times as the baseline."""
-    frame: pd.DataFrame = timed.select(_TIMES).to_pandas()
+    """What the times say, with each variant that has times as the baseline.
+
+    What was measured again is no rival of the run's own variants, and left out where these are compared.
+    """
+    frame: pd.DataFrame = timed.select(TIMES).to_pandas()
     measured = frame.loc[~frame["warmup"].astype(bool), "variant"].unique()
+    own = frame[~frame["variant"].isin(list(question.earlier))]
     present = [name for name in question.variants if name in measured]
+    frames = dict.fromkeys(present[:-1], own)
+    frames |= {name: frame for name in question.earlier if name in measured}
     return {
-        name: analyse(frame, name, min_effect=question.min_effect, seed=question.seed)
-        for name in present[:-1]
+        name: analyse(rows, name, min_effect=question.min_effect, seed=question.seed)
+        for name, rows in frames.items()
     }
 
 
@@ -118,21 +126,10 @@ def _comparison(
     same = (frame["variant"] == variant) & (frame["max_length"] == length)
     times = _rows(ComparisonRow, frame[same])[0]
     course = _course(arrays[baseline, length], arrays[variant, length], comparer.question.seed)
-    course |= _p95(arrays[variant, length])
+    course["timing_documents"] = times["documents"]
+    if (judged := comparer.arrays.get((variant, length))) is not None:
+        course["documents"] = len(judged.doc_ids)
     return merge(ComparisonRow, key, times, course, comparer.columns(baseline, variant, length))
-
-
-def _p95(of: Measured) -> ComparisonRow:
-    """95th percentile of forward latency over the rounds; its upper bound by Student's t of the logs."""
-    if not of.times.size:
-        return {"p95_ms_refused": "nothing was measured"}
-    logs = np.log(np.percentile(of.times, 95, axis=1) / NS_PER_MS)
-    row: ComparisonRow = {"p95_ms": float(np.exp(logs.mean())), "p95_ms_bound": None}
-    if len(logs) < 2:
-        return row | {"p95_ms_refused": "a single round gives no bound"}
-    error = float(logs.std(ddof=1)) / np.sqrt(len(logs))
-    row["p95_ms_bound"] = float(np.exp(logs.mean() + stats.t.ppf(0.95, len(logs) - 1) * error))
-    return row
 
 
 def _course(a: Measured, b: Measured, seed: int) -> ComparisonRow:

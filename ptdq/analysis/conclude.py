@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 
 from ptdq.analysis import aggregate
 from ptdq.analysis.comparisons import write_comparisons
@@ -37,7 +37,7 @@ def conclude(
     run = load(files)
     tables = tables_of(run)
     gates = judge_gates(question, tables)
-    verdict = decide(question, tables, gates, alike=lambda names: as_fast(run, names))
+    verdict = decide(question, tables, gates)
     unstable = nondeterministic(files, question.variants, question.max_lengths)
     conclusion = record.Conclusion(
         verdict=VerdictRecord(**vars(verdict)),
@@ -52,13 +52,13 @@ def conclude(
             for cell in run.failed
         ],
         notes=[*left_out, *unstable],
-        baseline=_change_since(files, question.since),
+        baseline=_change_since(files),
     )
     record.conclude(files, conclusion)
 
 
-def _change_since(files: RunFiles, since: str | None) -> BaselineChange | None:
-    change = change_since(files, since)
+def _change_since(files: RunFiles) -> BaselineChange | None:
+    change = change_since(files)
     return None if change is None else BaselineChange.model_validate(change)
 
 
@@ -70,12 +70,5 @@ def tables_of(run: Run) -> Tables:
         cells=run.good,
         failed=run.failed,
         variants=run.rows(VariantRow),
+        best=run.rows(BestRow),
     )
-
-
-def as_fast(run: Run, names: Sequence[str]) -> Collection[str]:
-    """Those of some variants that can't be told from the fastest at any length, by time per document."""
-    best = [row for row in run.rows(BestRow) if row["measure"] == "speedup_total"]
-    lengths = {row["max_length"] for row in best}
-    places = {(row["variant"], row["max_length"]) for row in best}
-    return [name for name in names if all((name, length) in places for length in lengths)]

@@ -12,7 +12,7 @@ from typing import Any
 
 from ptdq.analysis.question import Question
 from ptdq.statistics.conditions import Conditions, grade
-from ptdq.store.rows import BucketRow, CellRow, ComparisonRow, VariantRow
+from ptdq.store.rows import BestRow, BucketRow, CellRow, ComparisonRow, VariantRow
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Tables:
         cells: that finished.
         failed: cells that did not.
         variants: of the artifacts.
+        best: which can't be told from the best.
     """
 
     comparisons: Sequence[ComparisonRow]
@@ -32,6 +33,7 @@ class Tables:
     cells: Sequence[CellRow] = ()
     failed: Sequence[CellRow] = ()
     variants: Sequence[VariantRow] = ()
+    best: Sequence[BestRow] = ()
 
     def against_baseline(self, question: Question, variant: str) -> list[ComparisonRow]:
         """Comparisons of a variant with the baseline, one for each length measured."""
@@ -55,6 +57,27 @@ class Tables:
         if row["confounded"]:
             return f"at {row['max_length']} tokens the timings are confounded: {row['confounded']}"
         return None
+
+    def shrunk(self, row: ComparisonRow) -> float | None:
+        """Speed-up of the time per document of the fastest, the luck of having been picked taken out."""
+        for best in self.best:
+            place = best["measure"], best["variant"], best["max_length"]
+            if place == ("speedup_total", row["variant"], row["max_length"]):
+                return best["speedup"]
+        return None
+
+    def faster(self, one: str, other: str) -> bool:
+        """Whether a variant is faster than another at some length, by the time per document.
+
+        Decided on the intervals that hold for all variants of a length at once.
+        """
+        for row in self.comparisons:
+            low, high = row["speedup_total_simultaneous_low"], row["speedup_total_simultaneous_high"]
+            if (row["baseline"], row["variant"]) == (other, one) and low is not None and low > 1:
+                return True
+            if (row["baseline"], row["variant"]) == (one, other) and high is not None and high < 1:
+                return True
+        return False
 
     def size_ratio(self, question: Question, variant: str) -> float | None:
         """The variant's size as a share of the baseline's; None where one is not known."""

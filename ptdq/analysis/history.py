@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 
 from ptdq.analysis import tables
-from ptdq.store.results import started
+from ptdq.errors import UserError
+from ptdq.store.results import all_runs, as_data, started
 from ptdq.store.rows import ComparisonRow
 from ptdq.store.run import Run, cell_rows
+from ptdq.variant_names import is_earlier
 
 
 @dataclass(frozen=True)
@@ -64,15 +67,32 @@ def points(runs: Iterable[Run]) -> list[Point]:
     return [point for run in runs for point in _points(run)]
 
 
+def all_points(results: Path) -> tuple[list[Point], list[str]]:
+    """Points of the runs of a results directory, and why others were left out."""
+    runs, left_out = all_runs(results)
+    found = []
+    for run in runs:
+        try:
+            with as_data(run.files):
+                found += _points(run)
+        except UserError as error:
+            left_out.append(str(error))
+    return found, left_out
+
+
 def _points(run: Run) -> list[Point]:
     compared = {(r["variant"], r["max_length"]): r for r in tables.against_baseline(run)}
     subject = f"{run.get('model', 'digest', default='')} {run.get('data', 'digest', default='')}"
     found = []
     for row in tables.figures(run):
+        if is_earlier(row["variant"]):
+            continue  # that is the earlier run's own point
         cells = cell_rows(run.good, row["variant"], row["max_length"])
         medians = [ms for cell in cells if (ms := cell["forward_p50_ms"]) is not None]
         if not medians or row["forward_p50_ms"] is None:
             continue
+        if min(medians) <= 0:
+            raise UserError(f"run '{run.files.run_id}': damaged: a latency of {min(medians)} ms")
         ratio: ComparisonRow = compared.get((row["variant"], row["max_length"]), {})
         found.append(
             Point(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ptdq.errors import GateFailed, RunFailed
 from ptdq.store import record
 from ptdq.store.layout import RunFiles
-from ptdq.store.record_model import GateRecord
+from ptdq.store.record_model import RunRecord
+from ptdq.store.run import round_name
+from ptdq.variant_names import is_earlier
 
 
 def problem_of(files: RunFiles) -> RunFailed | GateFailed | None:
@@ -17,25 +17,29 @@ def problem_of(files: RunFiles) -> RunFailed | GateFailed | None:
         UserError: there is no record, or it is damaged.
     """
     finished = record.read(files)
-    if finished.failures:
-        first = finished.failures[0]
-        cell = f"{first.variant}, {first.max_length} tokens, repeat {first.repeat}"
+    # An old artifact that can't run any more is no fault of the new ones; the report says so.
+    failures = [cell for cell in finished.failures if not is_earlier(cell.variant)]
+    if failures:
+        first = failures[0]
+        cell = f"{first.variant}, {first.max_length} tokens, {round_name(first.repeat)}"
         return RunFailed(
-            f"{len(finished.failures)} cells failed, first {cell}: {first.error}; "
+            f"{len(failures)} cells failed, first {cell}: {first.error}; "
             f"the others are in {files.report}",
             str(files.directory),
         )
-    failed = failed_gates(finished.gates)
+    failed = gate_failures(finished)
     if failed:
         return GateFailed(f"{'; '.join(failed)}; report: {files.report}", str(files.directory))
     return None
 
 
-def failed_gates(gates: Sequence[GateRecord]) -> list[str]:
-    """Texts of the gates that fail the run: none where some variant passes all of its own."""
-    by_variant: dict[str, list[GateRecord]] = {}
-    for gate in gates:
-        by_variant.setdefault(gate.variant, []).append(gate)
-    if any(all(gate.passed for gate in of_variant) for of_variant in by_variant.values()):
+def gate_failures(finished: RunRecord) -> list[str]:
+    """Why the gates fail the run, those on what became worse included; nothing where they don't."""
+    return record.failed_gates(finished.gates) + _regressions(finished)
+
+
+def _regressions(finished: RunRecord) -> list[str]:
+    """What became worse since the baseline run, where that fails the run."""
+    if not finished.parameters.get("fail_on_regression") or finished.baseline is None:
         return []
-    return [f"gate {gate.name} failed: {gate.text}" for gate in gates if not gate.passed]
+    return [f"since {finished.baseline.old}: {text}" for text in finished.baseline.regressions]

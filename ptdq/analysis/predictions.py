@@ -55,15 +55,15 @@ class Comparer:
 
         Args:
             files: of the run, with its documents.
-            predictions: rows of the cells that quality is taken from.
+            predictions: rows of the run; quality is taken from the cells that are for it, if any.
             question: what is asked.
         """
         self.question = question
         self.arrays: dict[Place, Measured] = {
             (variant, length): measured
-            for variant in question.variants
+            for variant in question.measured
             for length in question.max_lengths
-            if (measured := read_measured(predictions, variant, length)) is not None
+            if (measured := read_measured(predictions, variant, length, "quality")) is not None
         }
         self._groups = document_groups(read_table(files.table("documents")))
         self._sampling = Sampling(seed=question.seed)

@@ -46,7 +46,7 @@ class Question:
         class_names: by class id; empty where classes have none.
         batch_size: documents in a batch.
         seed: of resampling and permutations.
-        since: run to compare with, ``none``, or None for the one that is marked.
+        earlier: artifacts of the baseline run that were measured again; no verdict is about them.
     """
 
     variants: Sequence[str]
@@ -59,10 +59,16 @@ class Question:
     class_names: Sequence[str] = ()
     batch_size: int = 1
     seed: int = 0
-    since: str | None = None
+    earlier: Sequence[str] = ()
 
     @classmethod
-    def asked(cls, parameters: Parameters, variants: Sequence[str], checkpoint: Checkpoint) -> Self:
+    def asked(
+        cls,
+        parameters: Parameters,
+        variants: Sequence[str],
+        checkpoint: Checkpoint,
+        earlier: Sequence[str] = (),
+    ) -> Self:
         """The question that the parameters ask of a model and the variants of it that could be made."""
         return cls(
             variants=tuple(variants),
@@ -75,8 +81,13 @@ class Question:
             class_names=tuple(checkpoint.class_names),
             batch_size=parameters.batch_size,
             seed=parameters.seed,
-            since=parameters.baseline,
+            earlier=tuple(earlier),
         )
+
+    @property
+    def measured(self) -> Sequence[str]:
+        """All that was measured."""
+        return (*self.variants, *self.earlier)
 
     @property
     def baseline(self) -> str:

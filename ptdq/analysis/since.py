@@ -6,22 +6,25 @@ from typing import Any
 
 from ptdq.analysis.compare_runs import compare_runs
 from ptdq.errors import UserError
-from ptdq.store.baseline import choose
-from ptdq.store.layout import RunFiles
+from ptdq.store import record
+from ptdq.store.layout import RunFiles, open_run
+from ptdq.store.results import all_runs, as_data
 from ptdq.store.run import load
 
 
-def change_since(files: RunFiles, wanted: str | None) -> dict[str, Any] | None:
-    """What changed since the baseline, for ``run.json``; None where there is nothing to compare with.
+def change_since(files: RunFiles) -> dict[str, Any] | None:
+    """What changed since the run that the record names, for ``run.json``; None where it names none.
 
     A run that took hours is not failed for a baseline that has gone meanwhile: the reason is in
     ``error``.
     """
-    old = None
+    since = record.read(files).since
+    if since is None:
+        return None
     try:
-        old = choose(files.directory.parent, wanted)
-        if old is None or old.directory.resolve() == files.directory.resolve():
-            return None
-        return compare_runs(load(old), load(files)).as_json()
+        old = load(open_run(since, files.directory.parent))
+        history, _ = all_runs(old.files.directory.parent)
+        with as_data(old.files):
+            return compare_runs(old, load(files), history).as_json()
     except (UserError, OSError, ValueError) as error:
-        return {"old": old.run_id if old else str(wanted or "marked"), "error": str(error)}
+        return {"old": since, "error": f"baseline: {error}; mark another (ptdq baseline RUN)"}

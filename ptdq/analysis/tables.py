@@ -110,8 +110,9 @@ def figures(run: Run) -> list[FigureRow]:
                 "documents_per_second": _throughput(cells),
             }
             if run.quality:
-                row["f1_weighted"] = _over(fmean, [c["f1_weighted"] for c in cells])
-                row["accuracy"] = _over(fmean, [c["accuracy"] for c in cells])
+                judged = cell_rows(run.judged, variant, length)
+                row["f1_weighted"] = _over(fmean, [c["f1_weighted"] for c in judged])
+                row["accuracy"] = _over(fmean, [c["accuracy"] for c in judged])
             row["artifact_mb"] = _mb(sizes.get(variant))
             rows.append(row)
     return rows
@@ -133,8 +134,12 @@ def against_baseline(run: Run) -> list[ComparisonRow]:
 
 
 def reference(run: Run) -> list[ReferenceRow]:
-    """The reference experiment's table, longest length first, as it has it."""
+    """The reference experiment's table, longest length first, as it has it.
+
+    Where quality was measured once, each repeat has that F1.
+    """
     rows: list[ReferenceRow] = []
+    once = {(c["variant"], c["max_length"]): c["f1_weighted"] for c in run.judged if c["repeat"] < 0}
     for length in reversed(run.lengths):
         repeats = sorted({row["repeat"] for row in run.good if row["max_length"] == length})
         for repeat in repeats:
@@ -142,7 +147,7 @@ def reference(run: Run) -> list[ReferenceRow]:
             for cell in run.good:
                 if (cell["max_length"], cell["repeat"]) == (length, repeat):
                     row.mean_ms[cell["variant"]] = cell["total_mean_ms"]
-                    row.f1[cell["variant"]] = cell["f1_weighted"]
+                    row.f1[cell["variant"]] = once.get((cell["variant"], length), cell["f1_weighted"])
             rows.append(row)
     return rows
 

@@ -19,6 +19,8 @@ from ptdq.analysis.timing_table import LengthTimes, checked, length_times
 from ptdq.statistics.buckets import bucket_edges
 from ptdq.statistics.influence import MEAN_TIME, MEDIAN, P95, Statistic
 from ptdq.statistics.measured import Comparer
+from ptdq.statistics.summary import NS_PER_MS
+from ptdq.statistics.tail_bound import tail_bound
 from ptdq.statistics.uncertain import Estimate
 from ptdq.statistics.verdicts import MIN_EFFECT, verdicts
 from ptdq.statistics.winner import Winner, best_set, winner
@@ -47,7 +49,9 @@ class Analysis:
             at once), ``_df``, and a verdict: ``latency_verdict``, ``p95_verdict``,
             ``total_verdict``. Parts of the uncertainty of the median, on the log scale:
             ``documents_se``, ``rounds_se``, ``cell_sd`` (of a cell of the variant), ``cores_sd``
-            (between cores), ``noisier`` (has a variance of its own).
+            (between cores), ``noisier`` (has a variance of its own). Of the variant alone, in ms:
+            ``p95_ms`` of the forward pass, ``p95_ms_bound`` and ``p95_ms_refused``
+            (:mod:`ptdq.statistics.tail_bound`).
         buckets: a row for each comparison and bucket of token lengths, with verdict; empty without
             tokens.
         best_set: variants, the baseline included, that can't be told from the best: measure,
@@ -114,6 +118,8 @@ def analyse(
             estimates[measure] += found.estimates
             best += found.best
             winners += found.winner
+        for other, row in enumerate(new, start=1):
+            row |= data.tail(other)
         rows += new
         for columns, estimate in data.buckets(baseline):
             buckets.append(columns)
@@ -234,6 +240,19 @@ class _Length:
                 "noisier": other in comparer.fit.alone,
             }
         return columns
+
+    def tail(self, variant: int) -> dict[str, Any]:
+        """Columns of the 95th percentile of a variant's forward pass, and of its bound."""
+        measured = self.times.forward
+        rounds = measured.times[variant, measured.cores[variant] >= 0]
+        if not len(rounds):
+            return {"p95_ms": None, "p95_ms_bound": None, "p95_ms_refused": "no round is complete"}
+        found = tail_bound(rounds / NS_PER_MS)
+        return {
+            "p95_ms": found.value,
+            "p95_ms_bound": found.bound,
+            "p95_ms_refused": found.refused,
+        }
 
     def buckets(self, baseline: str) -> list[tuple[dict[str, Any], Estimate | None]]:
         """Columns for each comparison and bucket; nothing where the documents make up a single one."""

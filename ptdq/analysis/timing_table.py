@@ -13,6 +13,8 @@ from ptdq.statistics.measured import Measured
 CELL = ["variant", "max_length", "repeat", "core"]
 KEY = [*CELL, "doc_id"]
 NEEDED = [*KEY, "order", "forward_ns"]
+TIMES = [*NEEDED, "batch", "tokens", "tokenize_ns", "warmup"]
+"""Columns of a run's predictions that say all of its times."""
 
 
 def checked(times: pd.DataFrame, baseline: str) -> pd.DataFrame:

@@ -9,7 +9,7 @@ A variant is shipped that
   beyond chance;
 - passes its gates, and has no failed cell.
 
-Of several such, those that can't be told from the fastest are as good in speed: the smallest of them is
+Of several such, those that can't be told from the fastest of them are as good in speed: the smallest is
 recommended, then the best in quality. Nothing is shipped on labels that the baseline does not predict
 better than guessing, or on timings of a machine that was mostly busy with something else. A machine that
 was only disturbed made the intervals wider, which is said in the headline and forbids nothing.
@@ -17,7 +17,7 @@ was only disturbed made the intervals wider, which is said in the headline and f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean, geometric_mean
 from typing import Any, Literal
@@ -80,13 +80,7 @@ class _State:
         return geometric_mean(known) if known else 0.0
 
 
-Alike = Callable[[Sequence[str]], Collection[str]]
-"""From names of variants those that can't be told from the fastest of them."""
-
-
-def decide(
-    question: Question, tables: Tables, gates: Sequence[Gate], alike: Alike | None = None
-) -> Verdict:
+def decide(question: Question, tables: Tables, gates: Sequence[Gate]) -> Verdict:
     """The verdict over all variants: the one to ship, else the fastest of those nearest to it.
 
     Timings in doubt speak neither for a variant nor against it, and neither does a length at which
@@ -96,7 +90,6 @@ def decide(
         question: what was asked.
         tables: of the run.
         gates: all of them, decided.
-        alike: which variants can't be told from the fastest; the fastest alone by default.
     """
     conditions = tables.conditions.grade
 
@@ -116,7 +109,7 @@ def decide(
         return nothing("The baseline was not measured; see the failures.")
     shipped = [state for state in states if state.decision == "ship"]
     if shipped:
-        best, why = _recommend(question, shipped, tables, alike)
+        best, why = _recommend(question, shipped, tables)
         reasons = [*best.reasons, *why]
     else:
         unsure = [state for state in states if state.decision == "can't tell"]
@@ -139,13 +132,10 @@ def acceptable(row: ComparisonRow | MatrixRow) -> bool:
     return row["latency_verdict"] is None or row["non_inferiority"] == "non-inferior"
 
 
-def _recommend(
-    question: Question, shipped: Sequence[_State], tables: Tables, alike: Alike | None
-) -> tuple[_State, list[str]]:
+def _recommend(question: Question, shipped: Sequence[_State], tables: Tables) -> tuple[_State, list[str]]:
     """The smallest of those as fast as the fastest, then the best in quality, then the fastest."""
     fastest = max(shipped, key=lambda state: state.speedup)
-    names = set(alike([state.variant for state in shipped])) if alike else set()
-    as_fast = [state for state in shipped if state.variant in names | {fastest.variant}]
+    as_fast = [state for state in shipped if not tables.faster(fastest.variant, state.variant)]
     sizes = {
         state.variant: size
         for state in as_fast
@@ -235,6 +225,9 @@ def _headline(question: Question, tables: Tables, state: _State) -> str:
 def _time_text(question: Question, tables: Tables, row: ComparisonRow) -> str:
     length = row["max_length"]
     text = f"{total_text(row)} at {length} tokens"
+    shrunk = tables.shrunk(row)
+    if shrunk is not None and numbers.ratio(shrunk) != numbers.ratio(row["speedup_total"]):
+        text += f" (nearer {numbers.ratio(shrunk)}: the fastest of several was lucky)"
     before = _time_per_document(tables, question.baseline, length)
     after = _time_per_document(tables, row["variant"], length)
     return text if before is None or after is None else f"{before:.4g} to {after:.4g} ms, {text}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ptdq.cli.options import RESULTS
+from ptdq.text import plain
 
 
 @click.command("baseline")
@@ -15,4 +16,4 @@ def command(run: str, results_dir: str) -> None:
     from ptdq.store.baseline import mark
     from ptdq.store.results import local
 
-    click.echo(f"baseline: {mark(local(results_dir), run).run_id}")
+    click.echo(f"baseline: {plain(mark(local(results_dir), run).run_id)}")

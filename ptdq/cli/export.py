@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ptdq.cli.options import RESULTS
+from ptdq.text import plain
 
 
 @click.command("export")
@@ -23,6 +24,9 @@ def command(run: str, variant: str, out: Path, results_dir: str) -> None:
     """Write what RUN measured, to be shipped: artifact, tokenizer, model card, loader without ptdq."""
     from ptdq.export.build import export
     from ptdq.store.layout import open_run
-    from ptdq.store.results import local
+    from ptdq.store.results import as_data, local
 
-    click.echo(str(export(open_run(run, local(results_dir)), variant, out)))
+    files = open_run(run, local(results_dir))
+    with as_data(files):
+        written = export(files, variant, out)
+    click.echo(plain(written))

@@ -8,6 +8,7 @@ import click
 
 from ptdq.cli.options import RESULTS_OR_URL
 from ptdq.errors import UserError
+from ptdq.text import plain
 
 
 @click.command("history")
@@ -23,19 +24,19 @@ def command(
     results_dir: str, variant: tuple[str, ...], max_length: tuple[int, ...], plot: Path | None
 ) -> None:
     """Show how latency, speed-up and quality went from run to run; print the path of a plot."""
-    from ptdq.analysis.history import points, select
+    from ptdq.analysis.history import all_points, select
     from ptdq.report import history
     from ptdq.report.terminal import console
-    from ptdq.store.results import all_runs, is_url, readable
+    from ptdq.store.results import is_url, readable
 
     with readable(results_dir) as directory:
-        runs, left_out = all_runs(directory)
-        selected = select(points(runs), variant, max_length)
+        found, left_out = all_points(directory)
+        selected = select(found, variant, max_length)
     for reason in left_out:
-        click.echo(f"left out: {reason}", err=True)
+        click.echo(f"left out: {plain(reason)}", err=True)
     if not selected:
         raise UserError(f"results_dir {results_dir}: no run with figures of what was asked for")
     history.show(selected, console())
     path = plot or (Path() if is_url(results_dir) else Path(results_dir)) / "history.png"
     history.plot(selected, path)
-    click.echo(str(path))
+    click.echo(plain(path))

@@ -5,8 +5,9 @@ A command NAME is the object ``command`` of the module ``ptdq/cli/NAME.py``, and
 its function, so that help and mistakes are answered at once.
 
 Exit status: 0 good, 1 the run failed, 2 the input is wrong, 3 gates failed (no variant passes all of
-its gates) or ``compare`` found a regression, 130 interrupted. The verdict alone does not change it. Logs
-go to standard error; ``run`` and ``demo`` print the run's directory on the last line of standard output.
+its gates) or ``compare`` found a regression, 130 interrupted. The verdict alone does not change it.
+Progress goes to standard error; ``run`` and ``demo`` print the run's directory on the last line of
+standard output.
 """
 
 from __future__ import annotations
@@ -19,14 +20,16 @@ from typing import cast
 
 import click
 
-from ptdq.errors import GateFailed, RunFailed, UserError
+from ptdq.errors import GateFailed, RunFailed, UserError, disk_full
 from ptdq.host.process import search_path
 from ptdq.orchestration.environment import set_defaults
+from ptdq.text import plain
 
 RUN_FAILED, INPUT_WRONG, GATE_FAILED, INTERRUPTED = 1, 2, 3, 130
 
 COMMANDS: dict[str, dict[str, str]] = {
     "Measure": {
+        "plan": "Say how long a run takes, and what it can decide.",
         "run": "Measure variants of a model side by side.",
         "demo": "The same on the embedded default: a synthetic corpus and a small BERT.",
         "sensitivity": "Find the modules that lose quality in int8.",
@@ -77,24 +80,38 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point of the command ``ptdq``."""
-    set_defaults()
-    # A user's own modules (model_loader, variants) are found from where the command is run.
-    os.environ["PYTHONPATH"] = search_path()
-    sys.path.append(str(Path.cwd()))
+    sys.exit(_status())
+
+
+def _status() -> int:
+    """Run the command; what it ended with, said in one line where that is no success."""
+    try:
+        set_defaults()
+        # A user's own modules (model_loader, variants) are found from where the command is run.
+        os.environ["PYTHONPATH"] = search_path()
+        sys.path.append(str(Path.cwd()))
+    except FileNotFoundError:
+        return _say("the working directory is gone; change to one that is there", INPUT_WRONG)
     try:
         status = cli.main(prog_name="ptdq", standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
-        status = INTERRUPTED
+        return INTERRUPTED
     except click.ClickException as error:
         error.show()
-        status = error.exit_code
+        return error.exit_code
     except UserError as error:
-        click.echo(f"ptdq: {error}", err=True)
-        status = INPUT_WRONG
-    except (RunFailed, GateFailed) as error:
-        click.echo(f"ptdq: {error}", err=True)
-        status = GATE_FAILED if isinstance(error, GateFailed) else RUN_FAILED
+        return _say(error, INPUT_WRONG)
+    except GateFailed as error:
+        return _say(error, GATE_FAILED)
+    except RunFailed as error:
+        return _say(error, RUN_FAILED)
+    except OSError as error:
+        if error.filename is None or error.strerror is None:
+            raise
+        notes = getattr(error, "__notes__", [])
+        said = "; ".join([f"{error.filename}: {error.strerror}", *notes])
+        return _say(said, RUN_FAILED if notes or disk_full(error) else INPUT_WRONG)
     except Exception as error:
         from ptdq.orchestration.api import not_answering, silence
 
@@ -102,7 +119,14 @@ def main() -> None:
         if line is None:
             raise
         # What Prefect wrote before may lack the end of its line.
-        click.echo(f"\nptdq: {'; '.join([line, *getattr(error, '__notes__', [])])}", err=True)
+        click.echo(err=True)
+        _say("; ".join([line, *getattr(error, "__notes__", [])]), RUN_FAILED)
         silence()
-        status = RUN_FAILED
-    sys.exit(status if isinstance(status, int) else 0)
+        return RUN_FAILED
+    return status if isinstance(status, int) else 0
+
+
+def _say(problem: object, status: int) -> int:
+    """One line of plain text, whatever names and files of others are quoted in it."""
+    click.echo(f"ptdq: {plain(problem)}", err=True)
+    return status

@@ -7,6 +7,7 @@ from datetime import timedelta
 import click
 
 from ptdq.cli.options import RESULTS
+from ptdq.text import plain
 
 
 @click.command("prune")
@@ -34,8 +35,8 @@ def command(results_dir: str, older_than: float, cache: bool, dry_run: bool) -> 
     pruned += prune(local(results_dir), age, dry_run=dry_run)
     for run in pruned:
         if run.kept is None:
-            click.echo(f"{run.run_id}: {run.freed / 1e6:.1f} MB")
+            click.echo(f"{plain(run.run_id)}: {run.freed / 1e6:.1f} MB")
         else:
-            click.echo(f"{run.run_id}: kept, {run.kept}")
+            click.echo(f"{plain(run.run_id)}: kept, {plain(run.kept)}")
     freed = sum(run.freed for run in pruned)
     click.echo(f"{'would free' if dry_run else 'freed'} {freed / 1e6:.1f} MB")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ptdq.cli.options import RESULTS
+from ptdq.text import plain
 
 
 @click.command("report")
@@ -15,8 +16,10 @@ def command(run: str, results_dir: str) -> None:
     from ptdq.report import build_report
     from ptdq.report.summary import write_summary
     from ptdq.store.layout import open_run
-    from ptdq.store.results import local
+    from ptdq.store.results import as_data, local
 
     files = open_run(run, local(results_dir))
-    write_summary(files)
-    click.echo(str(build_report(files).path))
+    with as_data(files):
+        write_summary(files)
+        built = build_report(files)
+    click.echo(plain(built.path))

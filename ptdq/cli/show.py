@@ -14,6 +14,8 @@ def command(run: str, results_dir: str) -> None:
     """Print the tables of RUN (a directory, or an id)."""
     from ptdq.report import terminal
     from ptdq.store.layout import open_run
-    from ptdq.store.results import local
+    from ptdq.store.results import as_data, local
 
-    terminal.show(open_run(run, local(results_dir)), terminal.console())
+    files = open_run(run, local(results_dir))
+    with as_data(files):
+        terminal.show(files, terminal.console())

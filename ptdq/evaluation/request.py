@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
+
 from ptdq.errors import UserError
 from ptdq.evaluation.shards import ShardRequest
+from ptdq.host import terminal
 from ptdq.inputs.calibration import CalibrationRequest
 from ptdq.inputs.checkpoint import Checkpoint
 from ptdq.inputs.documents import read_label_map
 from ptdq.inputs.load import open_model
-from ptdq.inputs.stream import split_documents
+from ptdq.inputs.stream import check_beginning, split_documents
 from ptdq.measure.run_request import choose_settings
 from ptdq.parameters import ALL, DEMO, Parameters, Purpose, names
 from ptdq.store import evaluation_record
+from ptdq.store.disk import file_digest
 from ptdq.store.layout import ShardFiles
 from ptdq.variants import registry
 from ptdq.variants.preparation import preparation_log, prepare_variant
@@ -38,9 +43,32 @@ def check(parameters: Parameters, shard_documents: int) -> None:
             f"variant {parameters.variant[0]}: those that calibrate are not evaluated in shards, where "
             "it is not checked that they calibrate on other documents; use `ptdq run`"
         )
-    if shard_documents < 1 or shard_documents % parameters.batch_size:
-        # Else batches would be others than without shards, and with them int8 results.
-        raise UserError(f"shard_documents {shard_documents}: must be a multiple of the batch size")
+    if shard_documents < 1:
+        raise UserError(f"shard_documents {shard_documents}: a shard has at least one document")
+
+
+def check_input(parameters: Parameters, shard_documents: int) -> None:
+    """Check all that needs no Prefect server: within seconds, before one is started.
+
+    The flow checks the same again, for those who come by a deployment.
+
+    Raises:
+        UserError: something is wrong; nothing was written but the cache.
+    """
+    check(parameters, shard_documents)
+    choose_settings(parameters)
+    files = ShardFiles(Path(parameters.results_dir) / (parameters.run_id or ".new"))
+    if not files.documents.is_file():
+        check_beginning(parameters)
+    read_model(parameters)
+
+
+def whole_batches(shard_documents: int, batch_size: int) -> int:
+    """The size of a shard, rounded up to whole batches.
+
+    Else batches would be others than without shards, and with them int8 results.
+    """
+    return math.ceil(shard_documents / batch_size) * batch_size
 
 
 def read_model(parameters: Parameters) -> Checkpoint:
@@ -64,6 +92,7 @@ def begin(
     asked = parameters.model_dump(include=ASKED)
     asked |= {"shard_documents": shard_documents, "model_digest": checkpoint.digest}
     evaluation_record.begin(files, asked)
+    terminal.keep(files.log)
 
 
 def prepare(
@@ -77,8 +106,7 @@ def prepare(
     """
     (variant,), (max_length,) = parameters.variant, parameters.max_length
     # First: the artifact is compared with the float model on some of them.
-    if not files.documents.is_file():
-        split_documents(parameters, checkpoint.class_names, shard_documents, files.documents)
+    keep_documents(files, parameters, shard_documents, checkpoint)
     prepared = prepare_variant(
         variant,
         checkpoint,
@@ -98,3 +126,24 @@ def prepare(
         batch_size=parameters.batch_size,
         classes=len(checkpoint.class_names),
     )
+
+
+def keep_documents(
+    files: ShardFiles, parameters: Parameters, shard_documents: int, checkpoint: Checkpoint
+) -> None:
+    """The documents in shards; made anew where the file is not the one that the record knows.
+
+    Raises:
+        UserError: they do not fit the model, or are others than those of shards that are done.
+    """
+    known = evaluation_record.read(files).documents_digest
+    if not files.documents.is_file() or known not in (None, file_digest(files.documents)):
+        split_documents(parameters, checkpoint.class_names, shard_documents, files.documents)
+    found = file_digest(files.documents)
+    if known is None:
+        evaluation_record.know_documents(files, found)
+    elif known != found:
+        raise UserError(
+            f"run_id '{files.run_id}': its documents were damaged, and {parameters.data} is no longer "
+            "what they were made of; start a new evaluation"
+        )

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from ptdq.errors import UserError
 from ptdq.host.machine import peak_rss_bytes
 from ptdq.store.layout import ShardFiles
-from ptdq.store.tables import make_table_of_columns, table_metadata, write_table
+from ptdq.store.tables import make_table_of_columns, read_table, table_metadata, write_table
 from ptdq.variants.base import Settings
 
 Ints = NDArray[np.int64]
@@ -77,12 +77,14 @@ def count_shards(files: ShardFiles) -> int:
 
 
 def read_result(files: ShardFiles, number: int) -> ShardResult | None:
-    """The result of a shard that is done; None where it is not, or its file is broken."""
+    """The result of a shard that is done; None where it is not, or its file is damaged or another's."""
     try:
-        kept = table_metadata(pq.read_schema(files.shard(number)).empty_table())
+        kept = table_metadata(read_table(files.shard(number)))
+        if kept["number"] != number:
+            return None
         confusion = np.asarray(kept["confusion"], np.int64)
         return ShardResult(number, confusion, kept["seconds"], kept["process"], kept["peak_rss_bytes"])
-    except (OSError, pa.ArrowInvalid, KeyError, ValueError):
+    except (UserError, LookupError, TypeError, ValueError):
         return None
 
 

@@ -10,16 +10,17 @@ from pathlib import Path
 
 from ptdq.errors import UserError
 from ptdq.export.card import model_card
-from ptdq.export.source import measured_artifact
-from ptdq.runtimes import LOAD, RUNTIME
+from ptdq.runtimes import ALWAYS, RUNTIME
 from ptdq.store.disk import write_json, write_text
 from ptdq.store.layout import RunFiles
 from ptdq.store.run import Run, load
 from ptdq.variants import registry
 from ptdq.variants.artifact import open_artifact
+from ptdq.variants.measured import measured_artifact
 
 ARTIFACT = "artifact"
 REQUIREMENTS = "requirements.txt"
+FACTS = "classifier.json"
 
 
 def export(files: RunFiles, name: str, out: Path) -> Path:
@@ -39,7 +40,7 @@ def export(files: RunFiles, name: str, out: Path) -> Path:
     artifact = measured_artifact(run, name, variant)
     if RUNTIME not in variant.exported:
         raise UserError(f"variant {name} cannot be exported: its class names no loader (`exported`)")
-    loader = {LOAD.name: LOAD, **variant.exported}
+    loader = {**ALWAYS, **variant.exported}
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
@@ -54,7 +55,7 @@ def export(files: RunFiles, name: str, out: Path) -> Path:
                 shutil.copyfile(path, new / place)
             needs = requirements(loader.values(), run.get("versions", default={}))
             write_text(new / REQUIREMENTS, "".join(f"{line}\n" for line in needs))
-            write_json(new / "classifier.json", _facts(run, name))
+            write_json(new / FACTS, _facts(run, name))
             # Eager runtimes build the torch module; the others have a graph of their own.
             own = artifact.settings.loader if "eager.py" in variant.exported else None
             write_text(new / "README.md", model_card(run, name, variant.summary, artifact, own))
@@ -71,7 +72,11 @@ def requirements(loader: Iterable[Path], versions: Mapping[str, str]) -> list[st
     text = "\n".join(path.read_text(encoding="utf-8") for path in loader)
     imported = set(re.findall(r"^\s*(?:import|from) (\w+)", text, re.MULTILINE))
     # What follows the plus (a build for CPUs) is not to be had from every index.
-    return [f"{name}=={version.split('+')[0]}" for name, version in versions.items() if name in imported]
+    pins = {name: version.split("+")[0] for name, version in versions.items() if name in imported}
+    # A run may be anybody's, and a line more would be an option of pip.
+    if wrong := [name for name, version in pins.items() if not re.fullmatch(r"[\w.!-]+", version)]:
+        raise UserError(f"the run's version of {wrong[0]} is none; its run.json is damaged")
+    return [f"{name}=={version}" for name, version in pins.items()]
 
 
 def _check_target(out: Path) -> Path:

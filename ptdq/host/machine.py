@@ -17,6 +17,21 @@ FLAGS_THAT_MATTER = (
     "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx_vnni",
     "avx512_bf16", "amx_tile", "amx_int8", "amx_bf16", "asimd", "asimddp", "i8mm", "sve", "bf16",
 )  # fmt: skip
+VNNI = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
+"""Flags of CPUs that add products of int8 in 32 bits. Others add pairs of them in 16, which saturate."""
+ISA_CAP = "ONEDNN_MAX_CPU_ISA"
+"""The variable by which oneDNN, in torch and in OpenVINO, is told to be content with less.
+https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html"""
+_BEYOND_AVX2 = (
+    "avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_tile", "amx_int8",
+    "amx_bf16",
+)  # fmt: skip
+_BEYOND: dict[str, tuple[str, ...]] = {
+    "AVX2": _BEYOND_AVX2,
+    "AVX512_CORE": ("avx512_vnni", "avx_vnni", "avx512_bf16", "amx_tile", "amx_int8", "amx_bf16"),
+    "AVX512_CORE_VNNI": ("avx512_bf16", "amx_tile", "amx_int8", "amx_bf16"),
+    "AVX512_CORE_BF16": ("amx_tile", "amx_int8", "amx_bf16"),
+}
 _CPU = Path("/sys/devices/system/cpu")
 
 
@@ -96,13 +111,22 @@ def cpu_model() -> str:
 
 
 def cpu_flags() -> list[str]:
-    """Those of the CPU's flags that matter for quantized inference."""
+    """Those of the CPU's flags that matter for quantized inference, and that runtimes may use here.
+
+    A CPU that is capped (:data:`ISA_CAP`) is one that has less.
+    """
+    beyond = _BEYOND.get(os.environ.get(ISA_CAP, "").upper(), ())
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith(("flags", "Features")):
                 found = set(line.partition(":")[2].split())
-                return [flag for flag in FLAGS_THAT_MATTER if flag in found]
+                return [f for f in FLAGS_THAT_MATTER if f in found and f not in beyond]
     return []
+
+
+def adds_int8_exactly() -> bool:
+    """Whether this CPU, as far as runtimes may use it, sums products of int8 without saturating."""
+    return not set(VNNI).isdisjoint(cpu_flags())
 
 
 def governor(core: int) -> str | None:

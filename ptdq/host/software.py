@@ -7,10 +7,11 @@ import subprocess
 import tomllib
 from pathlib import Path
 
-_MEASURING = (
+MEASURING = (
     "ptdq", "torch", "transformers", "tokenizers", "safetensors", "numpy", "torchao", "onnx",
     "onnxruntime", "openvino", "nncf",
 )  # fmt: skip
+"""Packages that decide what is measured."""
 
 # Reports and tables can be made anew by other versions of these.
 _REPORTING = ("prefect", "scipy", "scikit-learn", "pandas", "pyarrow")
@@ -20,13 +21,13 @@ _CHECKOUT = Path(__file__).resolve().parents[2]
 
 def package_versions() -> dict[str, str]:
     """Versions of the packages that matter, those that are installed."""
-    versions = {name: _version(name) for name in (*_MEASURING, *_REPORTING)}
+    versions = {name: _version(name) for name in (*MEASURING, *_REPORTING)}
     return {name: version for name, version in versions.items() if version is not None}
 
 
 def measuring_versions() -> dict[str, str | None]:
     """Versions of the packages that decide what is measured; None for one that is not installed."""
-    return {name: _version(name) for name in _MEASURING}
+    return {name: _version(name) for name in MEASURING}
 
 
 def git_commit(checkout: Path = _CHECKOUT) -> str | None:

@@ -18,6 +18,7 @@ from ptdq.store.rows_beyond import MatrixRow
 from ptdq.store.run import Run, load
 from ptdq.store.schema import merge
 from ptdq.store.tables import make_table, write_table
+from ptdq.variant_names import is_earlier
 
 
 def collect(files: MatrixFiles, errors: Mapping[Child, str | None]) -> list[MatrixRow]:
@@ -85,6 +86,8 @@ def _figures(run: Run) -> list[MatrixRow]:
     sizes = {row["variant"]: row["artifact_bytes"] for row in run.rows(VariantRow)}
     rows = []
     for figures in tables.figures(run):
+        if is_earlier(figures["variant"]):
+            continue
         row: MatrixRow = {
             "variant": figures["variant"],
             "rounds": figures["rounds"],

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from ptdq.host.facts import machine_facts
 from ptdq.host.software import git_commit, package_versions
 from ptdq.inputs.checkpoint import Checkpoint, multiply_adds
 from ptdq.inputs.load import Loaded
 from ptdq.measure.design import Design, cores_for, make_design
+from ptdq.measure.earlier import NOTHING, Earlier
 from ptdq.parameters import DEMO, Parameters, command_line
 from ptdq.store.record import Beginning
 from ptdq.store.record_model import DataFacts, DesignPlan, ModelFacts
 
 
 def lay_out(
-    parameters: Parameters, variants: Sequence[str], usable: Sequence[int], say: Callable[[str], None]
+    parameters: Parameters,
+    variants: Sequence[str],
+    usable: Sequence[int],
+    loaded: Loaded,
+    begun: DesignPlan | None,
+    say: Callable[[str], None],
 ) -> Design:
     """The cells that answer the parameters.
 
@@ -23,28 +30,45 @@ def lay_out(
         parameters: of the run.
         variants: those that are measured; the first is the baseline.
         usable: cores to use; where none were asked for, as many of them as the rounds need.
+        loaded: model and documents.
+        begun: design of a run that continues: it keeps its cores, and its rounds.
         say: told what the design cannot do.
     """
-    cores = usable
+    cores, rounds = usable, parameters.repeats
+    if begun is not None:
+        rounds = max(rounds, begun.rounds)
     if parameters.cores is None:
-        cores = cores_for(usable, parameters.repeats)
+        cores = begun.cores if begun is not None else cores_for(usable, rounds)
         if len(cores) < len(usable):
-            say(f"{len(cores)} of {len(usable)} usable cores: {parameters.repeats} rounds need no more")
-    design = make_design(
+            say(f"{len(cores)} of {len(usable)} usable cores: {rounds} rounds need no more")
+    design = _design(parameters, variants, cores, rounds)
+    if parameters.control_documents > 0:
+        design = design.with_control(variants, parameters.max_length)
+    timed = parameters.timing_documents or loaded.documents.count
+    if timed < loaded.documents.count and not loaded.checkpoint.random_weights:
+        design = design.with_quality(variants, parameters.max_length)
+    for note in design.notes:
+        say(note)
+    return design
+
+
+def with_rounds(design: Design, parameters: Parameters, variants: Sequence[str], rounds: int) -> Design:
+    """The same cells, and those of more rounds."""
+    more = _design(parameters, variants, design.cores, rounds)
+    return replace(more, control=design.control, quality=design.quality)
+
+
+def _design(parameters: Parameters, variants: Sequence[str], cores: Sequence[int], rounds: int) -> Design:
+    return make_design(
         variants,
         parameters.max_length,
-        parameters.repeats,
+        rounds,
         cores,
         parameters.seed,
         parameters.isolation,
         # A batch is the same in all rounds only if the order is.
         same_order=parameters.batch_size > 1,
     )
-    if parameters.control_documents > 0:
-        design = design.with_control(variants, parameters.max_length)
-    for note in design.notes:
-        say(note)
-    return design
 
 
 def describe_run(
@@ -53,6 +77,7 @@ def describe_run(
     design: Design,
     skipped: Mapping[str, str],
     flow_run_id: str | None,
+    earlier: Earlier = NOTHING,
 ) -> Beginning:
     """What is known before the first cell, for the run's record.
 
@@ -62,6 +87,7 @@ def describe_run(
         design: the cells.
         skipped: variants that were left out, with reasons.
         flow_run_id: of Prefect.
+        earlier: the run that it is compared with.
     """
     documents = loaded.documents
     return Beginning(
@@ -83,6 +109,8 @@ def describe_run(
         git_commit=git_commit(),
         design=DesignPlan.model_validate(design.as_json()),
         skipped=dict(skipped),
+        since=earlier.since,
+        not_again=dict(earlier.not_again),
     )
 
 

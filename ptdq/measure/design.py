@@ -25,8 +25,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-CONTROL = "control-"
-"""How the identifiers of the control's cells begin."""
+from ptdq.measure.cell_request import Kind
+
+CONTROL, QUALITY = "control-", "quality-"
+"""How the identifiers begin of the control's cells, and of those that quality alone is taken from."""
+
+NO_ROUND = -1
+"""As the round of a cell for quality: it is in none."""
 
 CANDIDATES = 32
 """Random draws of a block that are compared."""
@@ -41,6 +46,7 @@ class Cell:
     """One measurement: variant × maximum length × repeat, in one fresh process.
 
     Attributes:
+        repeat: its round; ``NO_ROUND`` of a cell for quality.
         core: where it runs.
         order: place in the queue it is in.
         seed: of the order of its documents, the same for all variants of a round.
@@ -55,9 +61,21 @@ class Cell:
     seed: int
 
     @property
+    def in_control(self) -> bool:
+        """Whether it runs while nothing else does."""
+        return self.cell_id.startswith(CONTROL)
+
+    @property
+    def kind(self) -> Kind:
+        """Whether its times or its predictions are what it is for."""
+        return "quality" if self.cell_id.startswith(QUALITY) else "timing"
+
+    @property
     def title(self) -> str:
         """The cell in words, as Prefect names its task run."""
-        kind = "control: " if self.cell_id.startswith(CONTROL) else ""
+        if self.kind == "quality":
+            return f"quality: {self.variant} {self.max_length} tokens, core {self.core}"
+        kind = "control: " if self.in_control else ""
         return f"{kind}{self.variant} {self.max_length} tokens, repeat {self.repeat}, core {self.core}"
 
 
@@ -72,6 +90,8 @@ class Design:
         control: each variant alone, order alternating from length to length.
         balanced: whether each variant is on each core equally often.
         notes: what is not balanced, in words.
+        quality: a queue for each core, of cells that quality is taken from; empty where it is taken
+            from the others.
     """
 
     seed: int
@@ -81,12 +101,36 @@ class Design:
     control: tuple[Cell, ...]
     balanced: bool
     notes: tuple[str, ...]
+    quality: tuple[tuple[Cell, ...], ...] = ()
 
     @property
     def cells(self) -> list[Cell]:
         """All cells of the queues, by place in the order."""
         everything = [cell for queue in self.queues for cell in queue]
         return sorted(everything, key=lambda cell: (cell.order, cell.core))
+
+    @property
+    def rounds(self) -> int:
+        """Number of rounds."""
+        return 1 + max(cell.repeat for cell in self.cells)
+
+    @property
+    def judged(self) -> list[Cell]:
+        """All cells for quality, those of a core one after the other."""
+        return [cell for queue in self.quality for cell in queue]
+
+    def with_quality(self, variants: Sequence[str], max_lengths: Sequence[int]) -> Design:
+        """The same with a cell for the quality of each variant at each length.
+
+        Their times decide nothing, so they are dealt out to the cores, the longest first.
+        """
+        queues: list[list[Cell]] = [[] for _ in self.cores]
+        places = [(length, name) for length in sorted(max_lengths, reverse=True) for name in variants]
+        for number, (length, name) in enumerate(places):
+            queue, core = queues[number % len(queues)], self.cores[number % len(queues)]
+            named = cell_id(name, length, None, prefix=QUALITY)
+            queue.append(Cell(named, name, length, NO_ROUND, core, len(queue), self.seed))
+        return replace(self, quality=tuple(map(tuple, queues)))
 
     def with_control(self, variants: Sequence[str], max_lengths: Sequence[int]) -> Design:
         """The same with a control, where cells run side by side; else the run is its own control."""
@@ -109,6 +153,7 @@ class Design:
             "notes": list(self.notes),
             "cells": [asdict(cell) for cell in self.cells],
             "control": [asdict(cell) for cell in self.control],
+            "quality": [asdict(cell) for cell in self.judged],
         }
 
 
@@ -121,10 +166,11 @@ def design_frame(design: Design) -> pd.DataFrame:
     return pd.DataFrame([asdict(cell) for cell in design.cells], columns=names)
 
 
-def cell_id(variant: str, max_length: int, repeat: int, prefix: str = "", suffix: str = "") -> str:
+def cell_id(variant: str, max_length: int, repeat: int | None, prefix: str = "", suffix: str = "") -> str:
     """Name of a cell, fit for a file: ``int8-dynamic-L128-r0``."""
     slug = re.sub(r"[^A-Za-z0-9_.-]+", "-", variant)
-    return f"{prefix}{slug}-L{max_length}-r{repeat}{suffix}"
+    number = "" if repeat is None else f"-r{repeat}"
+    return f"{prefix}{slug}-L{max_length}{number}{suffix}"
 
 
 def make_design(
@@ -281,6 +327,11 @@ def _same_block(random: np.random.Generator, variants: int, lengths: int, cores:
     """One sequence, there and back, on every core at once."""
     items = _pass(random, variants, lengths)
     return [[[(item, core) for item in turn] for core in range(cores)] for turn in (items, items[::-1])]
+
+
+def block(cores: int, isolation: str) -> int:
+    """Rounds that are drawn together, of which each takes a core or undoes the order of another."""
+    return 2 if isolation == "same" else max(2, cores)
 
 
 def cores_for(usable: Sequence[int], repeats: int) -> list[int]:

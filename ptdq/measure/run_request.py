@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ptdq.errors import UserError
 from ptdq.host import machine
 from ptdq.host.software import measuring_versions
 from ptdq.parameters import Parameters, Purpose, default_values, names
+from ptdq.statistics.tail_bound import DOCUMENTS_NEEDED, too_few
 from ptdq.store import baseline, published, record
 from ptdq.store.layout import RunFiles
+from ptdq.store.record_model import DesignPlan
 from ptdq.variants.base import Settings
 from ptdq.variants.choice import Chosen, choose
 from ptdq.variants.engines import choose_engine
@@ -19,13 +22,13 @@ class Request:
     """A run that can begin.
 
     Attributes:
-        resuming: whether its directory is there already, with finished cells.
+        begun: design of a run whose directory is there already, with finished cells; else None.
         cores: those that it may use.
         chosen: the variants that it measures.
         settings: of their preparation.
     """
 
-    resuming: bool
+    begun: DesignPlan | None
     cores: tuple[int, ...]
     chosen: Chosen
     settings: Settings
@@ -45,6 +48,7 @@ def check_request(
     Raises:
         UserError: something is wrong; nothing was written.
     """
+    check_enough(parameters, parameters.limit)
     chosen = choose(parameters)
     settings = choose_settings(parameters)
     cores = machine.choose_cores(parameters.cores)
@@ -55,16 +59,36 @@ def check_request(
         published.check(parameters.publish_to, files.run_id, resuming)
     if parameters.baseline is not None:
         baseline.choose(files.directory.parent, parameters.baseline)
-    return Request(resuming, tuple(cores), chosen, settings)
+    begun = record.read(files).design if resuming else None
+    return Request(begun, tuple(cores), chosen, settings)
+
+
+def check_enough(parameters: Parameters, documents: int | None) -> None:
+    """That the design can meet the gates that are set: one that no figures can meet fails for certain.
+
+    Args:
+        parameters: of the run.
+        documents: how many there are; None where that is not known yet.
+
+    Raises:
+        UserError: there are too few documents or rounds; says how many it takes.
+    """
+    if parameters.max_p95_ms is None:
+        return
+    calls = DOCUMENTS_NEEDED if documents is None else -(-documents // parameters.batch_size)
+    why = too_few(calls, parameters.repeats)
+    if why is not None:
+        raise UserError(f"max_p95_ms: {why}: set --repeats, take more documents, or leave the gate out")
 
 
 def check_same(parameters: Parameters, files: RunFiles) -> None:
-    """That a run which was broken off would be resumed as it began.
+    """That a run would continue as it began, but for more rounds.
 
     Raises:
         UserError: parameters, machine or versions are others; names them.
     """
-    asked = parameters.model_dump(exclude=set(names(Purpose.UNMEASURED)))
+    free = {*names(Purpose.UNMEASURED), *names(Purpose.EXTENDS)}
+    asked = parameters.model_dump(exclude=free)
     here: dict[str, object] = {"cpu": machine.cpu_model(), "flags": machine.cpu_flags()}
     if parameters.cores is None:  # else the run's own are compared with its design
         here["cores_usable"] = machine.usable_cores()

@@ -12,11 +12,14 @@ from ptdq.errors import RunFailed
 from ptdq.host.clock import TimeLimit
 from ptdq.host.futures import Future, run_queues
 from ptdq.inputs.documents import Documents
+from ptdq.inputs.tokenizing import token_counts
 from ptdq.measure.cell import Outcome, Work, measure_cell
-from ptdq.measure.design import CONTROL, Cell, Design
+from ptdq.measure.design import Cell, Design
 from ptdq.measure.progress import Board, Progress
+from ptdq.measure.selection import choose_timing_documents, write_selection
 from ptdq.parameters import Parameters
 from ptdq.store.layout import RunFiles
+from ptdq.store.tables import read_table
 from ptdq.variants.artifact import Artifact
 from ptdq.variants.preparation import PreparedVariant
 
@@ -32,7 +35,9 @@ class Stage:
         artifacts: by variant.
         documents: file of the schema ``documents``.
         count: number of documents.
-        control_documents: number of them that a cell of the control evaluates.
+        timing_documents: file of those that time is measured on, perhaps the same.
+        timing_count: number of these.
+        control_documents: number of these that a cell of the control evaluates.
         batch_size: documents in a batch.
         warmup: batches that a cell runs before, and flags.
         timeout: seconds that one cell may take.
@@ -43,6 +48,8 @@ class Stage:
     artifacts: Mapping[str, Artifact]
     documents: Path
     count: int
+    timing_documents: Path
+    timing_count: int
     control_documents: int
     batch_size: int
     warmup: int
@@ -51,7 +58,13 @@ class Stage:
 
     def documents_of(self, cell: Cell) -> int:
         """Number of documents that a cell evaluates."""
-        return self.control_documents if cell.cell_id.startswith(CONTROL) else self.count
+        if cell.kind == "quality":
+            return self.count
+        return self.control_documents if cell.in_control else self.timing_count
+
+    def documents_of_all(self, cells: Iterable[Cell]) -> dict[str, int]:
+        """The same of some cells, by their id."""
+        return {cell.cell_id: self.documents_of(cell) for cell in cells}
 
     def measure(self, cell: Cell, on_progress: Callable[[int], None] = lambda done: None) -> Outcome:
         """Measure one cell in a fresh process on its core, unless its result is there already.
@@ -63,18 +76,19 @@ class Stage:
         Raises:
             RunFailed: the cell failed; a record of it is beside the results of the others.
         """
-        documents = self.documents_of(cell)
+        alone = cell.in_control or cell.kind == "quality"
         outcome = measure_cell(
             self.files,
             cell,
             self.artifacts[cell.variant],
             Work(
-                self.documents,
+                self.documents if cell.kind == "quality" else self.timing_documents,
+                kind=cell.kind,
                 batch_size=self.batch_size,
                 warmup=self.warmup,
                 timeout=self.timeout,
-                limit=documents if documents < self.count else None,
-                together=1 if cell.cell_id.startswith(CONTROL) else self.together,
+                limit=self.control_documents if cell.in_control else None,
+                together=1 if alone else self.together,
             ),
             on_progress,
         )
@@ -85,8 +99,7 @@ class Stage:
     @contextmanager
     def progress(self, design: Design, *places: Progress) -> Iterator[Board]:
         """A board on which the cells of a design report the documents that they have done."""
-        total = sum(self.documents_of(cell) for cell in (*design.cells, *design.control))
-        board = Board(total, places)
+        board = Board(self.documents_of_all([*design.cells, *design.judged, *design.control]), places)
         try:
             yield board
         finally:
@@ -122,11 +135,11 @@ class Stage:
         return None
 
     def comparable(self, cells: Iterable[Cell]) -> bool:
-        """Whether at least one cell of two variants is finished, apart from those of the control."""
+        """Whether at least one cell of the rounds is finished for two variants."""
         finished = {
             cell.variant
             for cell in cells
-            if self.files.cell(cell.cell_id).is_file() and not cell.cell_id.startswith(CONTROL)
+            if cell.kind == "timing" and not cell.in_control and self.files.cell(cell.cell_id).is_file()
         }
         return len(finished) > 1
 
@@ -140,6 +153,8 @@ def make_stage(
 ) -> Stage:
     """What the cells of a run have in common; the documents are copied beside the results.
 
+    Those that time is measured on are chosen over their tokens, where the parameters ask for fewer.
+
     Args:
         files: of the run.
         prepared: artifacts by variant.
@@ -148,12 +163,24 @@ def make_stage(
         cores: number of cores that the run uses.
     """
     files.keep_documents(documents.path)
+    timing, count = files.table("documents"), parameters.timing_documents
+    if count is None or count >= documents.count:
+        count = documents.count
+    else:
+        timing = files.timing_documents
+        tokenizer = next(iter(prepared.values())).artifact.tokenizer()
+        texts = read_table(documents.path, ["text"])["text"].to_pylist()
+        tokens = token_counts(tokenizer, texts, max(parameters.max_length))
+        chosen = choose_timing_documents(tokens, count, parameters.seed)
+        write_selection(documents.path, chosen, timing)
     return Stage(
         files=files,
         artifacts={name: variant.artifact for name, variant in prepared.items()},
         documents=files.table("documents"),
         count=documents.count,
-        control_documents=min(parameters.control_documents, documents.count),
+        timing_documents=timing,
+        timing_count=count,
+        control_documents=min(parameters.control_documents, count),
         batch_size=parameters.batch_size,
         warmup=parameters.warmup,
         timeout=parameters.cell_timeout,

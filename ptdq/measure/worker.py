@@ -100,13 +100,17 @@ def measure(request: CellRequest, report: Callable[[int], None]) -> None:
 
 
 def load(request: CellRequest) -> tuple[Predictor, Tokenizer, float]:
-    """The variant's artifact as a callable, its tokenizer, and the seconds that it took."""
+    """The variant's artifact as a callable, its tokenizer, and the seconds that it took.
+
+    They include making kernels for all lengths where the variant does that when it is loaded.
+    """
+    from ptdq.variant_names import registered
     from ptdq.variants import registry
     from ptdq.variants.artifact import open_artifact
     from ptdq.variants.base import Settings
 
     settings = Settings.from_json(request.settings)
-    variant = registry.get(request.variant)
+    variant = registry.get(registered(request.variant))
     if variant.uses_torch:
         import torch
 
@@ -116,6 +120,8 @@ def load(request: CellRequest) -> tuple[Predictor, Tokenizer, float]:
     loading = time.perf_counter()
     artifact = open_artifact(Path(request.artifact), settings, request.digest)
     predict = variant.load(artifact.directory, settings)
+    if (warm := getattr(predict, "warm", None)) is not None:
+        warm(request.batch_size, request.max_length)
     return predict, artifact.tokenizer(), time.perf_counter() - loading
 
 

@@ -13,9 +13,11 @@ from prefect.states import Cancelled, Completed
 
 from ptdq.analysis.outcome import problem_of
 from ptdq.errors import RunFailed, UserError, disk_full
+from ptdq.host import terminal
 from ptdq.orchestration.cancelling import CancelledByUser
 from ptdq.orchestration.failures import failed
 from ptdq.store import record
+from ptdq.store.in_use import in_use
 from ptdq.store.layout import MatrixFiles, RunFiles, ShardFiles
 
 Files = RunFiles | ShardFiles | MatrixFiles
@@ -80,16 +82,25 @@ def finished(files: RunFiles) -> State[Any]:
 def breaks_recorded(files: RunFiles) -> Iterator[None]:
     """A run that does not come to its end in the block is broken off in its record, with the reason.
 
-    Not one whose process is killed: nobody is left to write, and it stays at ``running``.
+    Where nobody is left to write, since the process is killed, or nothing can be written, the record
+    stays at ``running``: who reads it sees that the directory is no longer in use.
+
+    What is logged is in its directory from now on.
+
+    Raises:
+        UserError: another process works on the run.
     """
-    try:
-        yield
-    except BaseException as error:
-        # A disk that is full may have no room for this either.
-        with suppress(OSError):
-            if record.read(files).status == "running":
-                record.break_off(files, reason_of(error))
-        raise
+    with in_use(files.directory) as process:
+        record.amend(files, process=process)
+        terminal.keep(files.log)
+        try:
+            yield
+        except BaseException as error:
+            # A disk that is full may have no room for this either.
+            with suppress(OSError):
+                if record.read(files).status == "running":
+                    record.break_off(files, reason_of(error))
+            raise
 
 
 def reason_of(error: BaseException) -> str:
@@ -117,4 +128,11 @@ def finish(state: State[Any]) -> None:
     if isinstance(result, UserError | RunFailed):
         raise result
     if isinstance(result, BaseException):
-        raise RunFailed(f"{type(result).__name__}: {result}") from result
+        raise unexpected(result) from result
+
+
+def unexpected(error: BaseException) -> RunFailed:
+    """The same in a line, which names the log where there is one."""
+    shown = terminal.current()
+    log = f"; log: {shown.kept}" if shown is not None and shown.kept is not None else ""
+    return RunFailed(f"{type(error).__name__}: {error}{log}")

@@ -23,7 +23,9 @@ def make_runner(workers: int | None = None, scheduler: str | None = None) -> Tas
         raise UserError("workers: Dask is not installed (pip install 'ptdq[dask]')") from error
     if scheduler is not None:
         return DaskTaskRunner(address=scheduler)
-    local = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
+    # Any process of this machine reaches the scheduler's port, and a scheduler runs what it is sent:
+    # with keys that are made for this cluster and known to nobody else.
+    local = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None, "security": True}
     return DaskTaskRunner(cluster_kwargs=local)
 
 

@@ -4,21 +4,27 @@ Prefect starts one itself where no API is set, and ends it when the interpreter 
 SIGHUP or SIGTERM it stays, for good. Here the server holds the reading end of a pipe whose writing end
 this process alone has. However this process ends, the kernel closes that end, and the server ends itself.
 (The parent-death signal would not do: it is sent when the *thread* ends that started the child.)
+
+It answers its run alone: other users of this machine lack its password, and pages of a browser too.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ptdq.errors import RunFailed
+from ptdq.host.terminal import stage
+from ptdq.text import plain
 
 HOST = "127.0.0.1"
 _START_SECONDS = 300.0
@@ -46,17 +52,19 @@ def api() -> Iterator[str]:
 
 
 def check_answers(url: str, seconds: float = 10.0) -> None:
-    """Ask an API for its health, once.
+    """Ask an API for its health, once, and for its version.
 
     Raises:
-        RunFailed: no answer within so many seconds. What it answers does not matter here: one with
-            authentication refuses the question, and is there.
+        RunFailed: no answer within so many seconds, or the server is of a version that a run cannot use.
+            What it answers for its health does not matter here: one with authentication refuses the
+            question, and is there.
     """
     import httpx
 
     spare_loopback_the_proxy()
     try:
         httpx.get(f"{url.rstrip('/')}/health", timeout=seconds, follow_redirects=True)
+        found = _version(url, seconds)
     except httpx.TransportError as error:
         raise RunFailed(
             f"Prefect's API at {url} does not answer ({str(error) or type(error).__name__}): start its "
@@ -64,6 +72,47 @@ def check_answers(url: str, seconds: float = 10.0) -> None:
         ) from error
     except (httpx.InvalidURL, httpx.HTTPError) as error:
         raise RunFailed(f"PREFECT_API_URL {url}: {error}") from error
+    import prefect
+
+    needed = _release(prefect.__version__)
+    if found is not None and _release(found) < needed:
+        raise RunFailed(
+            f"Prefect's server at {url} is of version {plain(found, 40)}, and this needs "
+            f"{'.'.join(map(str, needed))} or newer: upgrade it, or unset PREFECT_API_URL"
+        )
+
+
+def _version(url: str, seconds: float) -> str | None:
+    """Version of a server; None where it tells none, as Prefect Cloud does not.
+
+    Raises:
+        RunFailed: it wants a password, and another or none is set here.
+    """
+    import httpx
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY
+
+    password = PREFECT_API_AUTH_STRING.value()
+    auth = None
+    if password is not None:
+        name, _, word = password.partition(":")
+        auth = httpx.BasicAuth(name, word)
+    answer = httpx.get(f"{url.rstrip('/')}/admin/version", timeout=seconds, auth=auth)
+    if answer.status_code == 401 and PREFECT_API_KEY.value() is None:
+        raise RunFailed(
+            f"Prefect's API at {url} wants another password: "
+            "set PREFECT_API_AUTH_STRING to that of the server"
+        )
+    try:
+        told = answer.json() if answer.status_code == 200 else None
+    except ValueError:
+        return None
+    return told if isinstance(told, str) and re.match(r"\d+\.\d+", told) else None
+
+
+def _release(version: str) -> tuple[int, int]:
+    """Major and minor number: a server may be newer than its clients, not older."""
+    major, minor = version.split(".")[:2]
+    return int(major), int(re.match(r"\d*", minor).group() or 0)  # type: ignore[union-attr]
 
 
 def spare_loopback_the_proxy() -> None:
@@ -75,19 +124,26 @@ def spare_loopback_the_proxy() -> None:
 
 @contextlib.contextmanager
 def _temporary_server() -> Iterator[str]:
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
+    stage("starting Prefect's temporary server")
     spare_loopback_the_proxy()
     listening = socket.create_server((HOST, 0))
-    address = f"http://{HOST}:{listening.getsockname()[1]}/api"
+    origin = f"http://{HOST}:{listening.getsockname()[1]}"
+    address, password = f"{origin}/api", f"ptdq:{secrets.token_urlsafe()}"
+    here = {PREFECT_API_URL: address, PREFECT_API_AUTH_STRING: password}
+    guarded = {
+        "PREFECT_SERVER_API_AUTH_STRING": password,
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": origin,
+    }
     read_end, write_end = os.pipe()
     try:
-        server = _start(listening, read_end)
+        server = _start(listening, read_end, guarded)
         try:
             listening.close()
             os.close(read_end)
             _wait(server, address)
-            with temporary_settings({PREFECT_API_URL: address}), _environment(address):
+            with temporary_settings(here), _environment({key.name: here[key] for key in here}):
                 try:
                     yield address
                 finally:
@@ -98,14 +154,16 @@ def _temporary_server() -> Iterator[str]:
         os.close(write_end)
 
 
-def _start(listening: socket.socket, read_end: int) -> subprocess.Popen[bytes]:
+def _start(
+    listening: socket.socket, read_end: int, guarded: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
     from prefect.settings import get_current_settings
 
     own = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
     settings = get_current_settings().to_environment_variables(exclude_unset=True)
     return subprocess.Popen(
         [sys.executable, "-m", __name__, str(listening.fileno()), str(read_end)],
-        env={**os.environ, **settings, **own},
+        env={**os.environ, **settings, **own, **guarded},
         stdin=subprocess.DEVNULL,
         pass_fds=(listening.fileno(), read_end),
         # Ctrl-C is for the run, which needs the API until its last state is told.
@@ -154,13 +212,18 @@ def _end(server: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def _environment(address: str) -> Iterator[None]:
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Children that talk to the API find it."""
-    os.environ["PREFECT_API_URL"] = address
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
-        os.environ.pop("PREFECT_API_URL", None)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def main(arguments: list[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from ptdq.errors import UserError
 from ptdq.variant_names import check_name
@@ -50,5 +50,17 @@ def local_path(value: str) -> str:
     return value
 
 
+def share(value: Any) -> Any:
+    """Reads ``5%`` as 0.05; anything else is left to pydantic."""
+    text = value.strip() if isinstance(value, str) else ""
+    if not text.endswith("%"):
+        return value
+    try:
+        return float(text[:-1]) / 100
+    except ValueError:
+        return value
+
+
+Share = Annotated[float, BeforeValidator(share), Field(gt=0, lt=1)]
 MaxLength = Annotated[int, Field(ge=3)]
 VariantName = Annotated[str, AfterValidator(variant_name)]

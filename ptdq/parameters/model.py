@@ -7,11 +7,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ptdq.parameters.checks import MaxLength, VariantName, distinct, local_path, plain_name
+from ptdq.parameters.checks import MaxLength, Share, VariantName, distinct, local_path, plain_name
 from ptdq.parameters.purpose import Group, Mark, Purpose, marked
 
 SUBJECT, MODEL, DATA, QUANTIZATION, MEASUREMENT, VERDICT, FILES = Group
-UNMEASURED, EVALUATE, SENSITIVITY, STUDY_ONLY, RUN_ONLY, MATRIX, EXPLAINS = Purpose
+UNMEASURED, EVALUATE, SENSITIVITY, STUDY_ONLY, RUN_ONLY, MATRIX, EXTENDS, EXPLAINS = Purpose
 
 
 class Parameters(BaseModel):
@@ -102,8 +102,22 @@ class Parameters(BaseModel):
         description="Weights of int8-dynamic. With float16 it is the variant float16-dynamic.",
     )
 
-    repeats: Annotated[int, MEASUREMENT, EXPLAINS] = Field(
+    repeats: Annotated[int, MEASUREMENT, EXTENDS, EXPLAINS] = Field(
         4, ge=1, description="Rounds of fresh processes."
+    )
+    target_width: Annotated[Share | None, MEASUREMENT, EXTENDS] = Field(
+        None,
+        description="Add rounds until the interval of the time per document is this narrow for each "
+        "variant: for 5% (or 0.05) from the speed-up / 1.05 to the speed-up × 1.05.",
+    )
+    max_minutes: Annotated[float, MEASUREMENT, EXTENDS] = Field(
+        30, gt=0, description="Add no round for `target_width` that would end later than this."
+    )
+    timing_documents: Annotated[int | None, MEASUREMENT, EXPLAINS] = Field(
+        None,
+        ge=1,
+        description="Measure time on so many documents, chosen over their lengths in tokens, and quality "
+        "once on all. By default every cell takes all documents.",
     )
     warmup: Annotated[int, MEASUREMENT, EXPLAINS] = Field(
         3, ge=0, description="Warm-up batches of a cell; kept, flagged, not counted."
@@ -177,8 +191,15 @@ class Parameters(BaseModel):
     )
     baseline: Annotated[str | None, VERDICT, MATRIX] = Field(
         None,
-        description="Earlier run to report the change from: its id, or `none`. By default the one that "
-        "`ptdq baseline` marked, if any.",
+        description="Earlier run to report the change from: its id, or `none`. Its artifacts are "
+        "measured again beside the new ones, where they differ and are still in the cache. By default "
+        "the run that `ptdq baseline` marked, if any.",
+    )
+    fail_on_regression: Annotated[bool, VERDICT] = Field(
+        False,
+        description="Gate: fail where a variant has become decidedly slower or worse than in the "
+        "baseline run; where none is marked, than in the last run of the same model and data that was "
+        "well.",
     )
 
     results_dir: Annotated[str, FILES, UNMEASURED, EVALUATE, SENSITIVITY, MATRIX] = Field(

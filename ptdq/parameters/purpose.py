@@ -29,6 +29,7 @@ class Purpose(Enum):
     STUDY_ONLY = "given to `ptdq sensitivity`, it is not for the run that measures the choice"
     RUN_ONLY = "in the configuration that `ptdq sensitivity` reads, it is for the run and not the study"
     MATRIX = "`ptdq matrix` gives it to each of its runs"
+    EXTENDS = "`ptdq run --extend` may change it: it decides how many rounds there are"
     EXPLAINS = "`ptdq compare` names it where two runs differ in it, since it may explain a change"
 
 

@@ -14,7 +14,7 @@ from ptdq.report import columns
 from ptdq.report.columns import Column
 from ptdq.report.sections.opening import RANDOM, SYNTHETIC
 from ptdq.store.record_model import VerdictRecord
-from ptdq.store.run import Run
+from ptdq.store.run import Run, round_name
 from ptdq.text import plain
 
 PLOTS = ("ratios", "latency")
@@ -55,7 +55,7 @@ def _caveats(run: Run) -> list[str]:
         *([SYNTHETIC.replace("**", "")] if run.record.data.synthetic else []),
         *([RANDOM.replace("**", "")] if run.random_weights else []),
         *(
-            f"Failed: {cell['variant']}, {cell['max_length']} tokens, repeat {cell['repeat']}: "
+            f"Failed: {cell['variant']}, {cell['max_length']} tokens, {round_name(cell['repeat'])}: "
             f"{cell['error']}"
             for cell in run.failed
         ),

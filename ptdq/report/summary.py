@@ -117,18 +117,24 @@ class ChangePart(Part):
 
     variant: str = Field(description="name")
     max_length: int = Field(description="maximum length")
+    how: str | None = Field(
+        None,
+        description="measured again: the old artifact ran within this run; between runs: by the "
+        "speed-ups over the runs' own baseline variants; null: times are not compared",
+    )
     speedup: float | None = Field(
-        None, description="old over new median forward latency; above 1 the new run is faster"
+        None,
+        description="old over new time per document, or new over old speed-up; above 1 the new is faster",
     )
     speedup_low: float | None = Field(None, description="lower end of its 95 % interval")
     speedup_high: float | None = Field(None, description="upper end of its 95 % interval")
     latency_verdict: str | None = Field(
-        None, description="faster, slower, or no detectable difference, in both runs' noise"
+        None, description="faster, slower, the same or can't tell, of the time per document"
     )
     f1_difference: float | None = Field(
         None, description="weighted F1, new minus old, on the common documents"
     )
-    mcnemar_p: float | None = Field(None, description="exact, Holm-corrected")
+    mcnemar_p: float | None = Field(None, description="exact, Holm-corrected over the comparison")
     quality_verdict: str | None = Field(
         None, description="better, worse, or no detectable difference, by McNemar"
     )
@@ -160,7 +166,7 @@ class Summary(Part):
     version: Literal[1] = Field(VERSION, description="of its fields")
     run_id: str = Field(description="name of the run and of its directory")
     status: str | None = Field(
-        description="completed, running, or broken off; running too where the run was killed"
+        description="completed, running, or broken off; of a run killed on another machine, running"
     )
     started_at: str | None = Field(description="ISO 8601, UTC")
     ended_at: str | None = Field(description="ISO 8601, UTC")
@@ -252,9 +258,9 @@ def summarize(run: Run) -> dict[str, Any]:
             "comparisons": tables.against_baseline(run),
             "since": _since(since) if since else None,
             "cells": {
-                "finished": len(run.good),
+                "finished": len(run.finished),
                 "failed": len(run.failed),
-                "flagged": sum(bool(cell["flags"]) for cell in run.good),
+                "flagged": sum(bool(cell["flags"]) for cell in run.finished),
             },
             "notes": run.get("notes", default=[]),
         }

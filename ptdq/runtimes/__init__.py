@@ -1,10 +1,10 @@
 """What goes beside an exported artifact, so that it is loaded without this package.
 
-The other files here are self-contained and copied verbatim: ``load.py`` beside every artifact, and of
-the rest what the variant's :attr:`ptdq.variants.base.Variant.exported` names. Those of the runtimes
-with files of their own (AOTInductor, ONNX Runtime, OpenVINO) are what the worker calls as well, so that
-what is shipped is what was measured; the eager ones repeat in a few lines what the variant's ``load``
-does with the package's checks around it, and the tests hold both to the same logits.
+The other files here are self-contained and copied verbatim: ``load.py`` and ``padding.py`` beside every
+artifact, and of the rest what the variant's :attr:`ptdq.variants.base.Variant.exported` names. Those of
+the runtimes with files of their own (AOTInductor, ONNX Runtime, OpenVINO) are what the worker calls as
+well, so that what is shipped is what was measured; the eager ones repeat in a few lines what the
+variant's ``load`` does with the package's checks around it, and the tests hold both to the same logits.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 RUNTIME = "runtime.py"
-LOAD = Path(__file__).with_name("load.py")
 _HERE = Path(__file__).parent
+ALWAYS = {name: _HERE / name for name in ("load.py", "padding.py")}
+"""What every export has."""
 
 
 def alone(runtime: str) -> Mapping[str, Path]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from padding import with_padding  # type: ignore[import-not-found]
 from runtime import open_model  # type: ignore[import-not-found]
 from transformers import AutoTokenizer
 
@@ -32,7 +33,7 @@ class Classifier:
     """
 
     def __init__(self, threads: int = 1) -> None:
-        """Load it; it was measured with one thread."""
+        """Load it, and make the kernels of a document of any length; it was measured with one thread."""
         artifact = HERE / "artifact"
         facts = _read(HERE / "classifier.json")
         self.labels: list[str] = facts["labels"]
@@ -42,7 +43,10 @@ class Classifier:
         self._tokenizer = AutoTokenizer.from_pretrained(
             artifact, local_files_only=True, trust_remote_code=trust
         )
-        self._predict = open_model(artifact, threads)
+        self._predict = with_padding(open_model(artifact, threads), artifact)
+        warm = getattr(self._predict, "warm", None)
+        if warm is not None:
+            warm(1, self.max_length)
 
     def logits(self, texts: Sequence[str], max_length: int | None = None) -> NDArray[np.float32]:
         """The model's output, [documents, classes]."""

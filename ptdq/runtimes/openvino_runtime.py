@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -9,6 +10,8 @@ from typing import Any, cast
 import numpy as np
 import openvino
 from numpy.typing import NDArray
+
+PRECISION = "precision.json"
 
 
 class Model:
@@ -32,16 +35,17 @@ class Model:
 
 def open_model(artifact: Path, threads: int) -> Model:
     """The graph of an artifact."""
-    return compiled(artifact / "model.xml", threads)
+    precision = json.loads((artifact / PRECISION).read_text(encoding="utf-8"))["precision"]
+    return compiled(artifact / "model.xml", threads, precision)
 
 
-def compiled(graph: Any, threads: int) -> Model:
-    """The same, of a graph or the path of one."""
+def compiled(graph: Any, threads: int, precision: str) -> Model:
+    """The same, of a graph or the path of one; ``precision`` is that of what is not int8."""
     options = {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
         "INFERENCE_NUM_THREADS": threads,
         "ENABLE_CPU_PINNING": False,
-        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_PRECISION_HINT": precision,
     }
     return Model(openvino.Core().compile_model(graph, "CPU", options))

@@ -50,9 +50,10 @@ def marked(results: Path) -> str | None:
     if not path.is_file():
         return None
     found = read_json(path)
-    check_version(path, int(found.get("schema_version", 0)))
-    run_id = found.get("run_id")
-    if not isinstance(run_id, str):
+    version, run_id = found.get("schema_version", 0), found.get("run_id")
+    if isinstance(version, int):
+        check_version(path, version)
+    if not isinstance(version, int) or not isinstance(run_id, str):
         raise UserError(f"{path}: names no run; mark one again (ptdq baseline RUN)")
     return run_id
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -52,6 +54,20 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
+LARGEST_JSON = 256_000_000
+"""Bytes: a hundred times the largest record. More would only fill the memory."""
+
+
+def check_regular(path: Path) -> None:
+    """That reading a file comes to an end: no pipe, which waits for a writer, and no device.
+
+    Raises:
+        OSError: it is no regular file.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
@@ -59,6 +75,9 @@ def read_json(path: Path) -> dict[str, Any]:
         UserError: the file is missing, unreadable or not a JSON object.
     """
     try:
+        check_regular(path)
+        if path.stat().st_size > LARGEST_JSON:
+            raise UserError(f"{path}: it has over {LARGEST_JSON / 1e6:.0f} MB, and is no record of ptdq")
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error

@@ -42,6 +42,11 @@ def begin(files: ShardFiles, asked: Mapping[str, Any]) -> None:
     write_record(files.record, record)
 
 
+def know_documents(files: ShardFiles, digest: str) -> None:
+    """The documents are in shards, in a file of this SHA-256."""
+    write_record(files.record, read(files).model_copy(update={"documents_digest": digest}))
+
+
 def complete(files: ShardFiles, **figures: Any) -> EvaluationRecord:
     """All shards are scored: record what they add up to, fields of :class:`EvaluationRecord`."""
     values = read(files).model_dump() | {"ended_at": now()} | figures

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ptdq.errors import UserError
-from ptdq.store.disk import replacing
+from ptdq.store.disk import file_digest, replacing
 from ptdq.store.record_file import read_record
 from ptdq.store.record_model import RunRecord
 
@@ -36,6 +36,11 @@ class MatrixFiles:
         return self.directory / "report.md"
 
     @property
+    def log(self) -> Path:
+        """As :attr:`RunFiles.log`."""
+        return self.directory / "matrix.log"
+
+    @property
     def runs(self) -> Path:
         """The results directory of the runs, which all machines see."""
         return self.directory / "runs"
@@ -59,6 +64,11 @@ class ShardFiles:
     @property
     def report(self) -> Path:
         return self.directory / "report.md"
+
+    @property
+    def log(self) -> Path:
+        """As :attr:`RunFiles.log`."""
+        return self.directory / "evaluation.log"
 
     @property
     def documents(self) -> Path:
@@ -99,6 +109,11 @@ class RunFiles:
         return self.directory / "report.md"
 
     @property
+    def page(self) -> Path:
+        """The report as one file, to be mailed."""
+        return self.directory / "report.html"
+
+    @property
     def cells(self) -> Path:
         """One file for each finished cell, durable as soon as it is there."""
         return self.directory / "cells"
@@ -109,14 +124,29 @@ class RunFiles:
         return self.directory / "requests"
 
     @property
+    def timing_documents(self) -> Path:
+        """The documents that time is measured on, where those are not all."""
+        return self.requests / "timing_documents.parquet"
+
+    @property
     def logs(self) -> Path:
-        """What the workers wrote on standard error."""
+        """What the workers and the run wrote on standard error."""
         return self.directory / "logs"
 
+    @property
+    def log(self) -> Path:
+        """What the flow, its libraries and Prefect said; a run of a deployment leaves that to Prefect."""
+        return self.logs / "run.log"
+
     def keep_documents(self, path: Path) -> None:
-        """Copy the documents beside the results, so that the run can be read without the cache."""
-        if not self.table("documents").is_file():
-            with replacing(self.table("documents")) as temporary:
+        """Copy the documents beside the results, so that the run can be read without the cache.
+
+        In the place of a copy that is there and is another: of a run that goes on, the documents are the
+        same by their hash, so it is damaged.
+        """
+        kept = self.table("documents")
+        if kept.is_symlink() or not kept.is_file() or file_digest(kept) != file_digest(path):
+            with replacing(kept) as temporary:
                 shutil.copyfile(path, temporary)
 
     def table(self, name: str) -> Path:

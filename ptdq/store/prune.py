@@ -27,6 +27,7 @@ from ptdq.store.baseline import NONE, marked
 from ptdq.store.cache import CONTENT, cache_root
 from ptdq.store.layout import MatrixFiles, RunFiles, ShardFiles
 from ptdq.store.record_model import EvaluationRecord, RunRecord
+from ptdq.store.results import as_data
 
 _TABLES = ("predictions", "control", "documents")
 _LEAST = timedelta(days=1)
@@ -73,27 +74,36 @@ def prune(
         raise UserError(f"results_dir {results}: no such directory")
     now = now or datetime.now(UTC)
     matrices = [MatrixFiles(path.parent).runs for path in sorted(results.glob("*/matrix.json"))]
-    places = [results, *matrices]
+    places = [results, *(path for path in matrices if not _through_link(path, results))]
     baselines = {directory: why for place in places for directory, why in _baselines(place).items()}
     runs = [RunFiles(path.parent) for place in places for path in sorted(place.glob("*/run.json"))]
     evaluations = [ShardFiles(path.parent) for path in sorted(results.glob("*/evaluation.json"))]
     all_files: list[RunFiles | ShardFiles] = [*runs, *evaluations]
     found = []
     for files in all_files:
-        droppable = list(_droppable(files))
-        if not droppable:
-            continue
-        size = sum(_size(path) for path in droppable)
-        why = baselines.get(files.directory.resolve())
-        try:
-            reason = why or _keep(_read(files), files.directory, older_than, now)
-        except UserError as error:
-            reason = str(error)
-        if reason is None and not dry_run:
-            _drop(files, droppable, size)
         name = str(files.directory.relative_to(results))
+        try:
+            droppable = list(_droppable(files))
+            if not droppable:
+                continue
+            size = sum(_size(path) for path in droppable)
+            links = [path for path in droppable if _through_link(path, results)]
+            reason = f"{links[0].relative_to(results)} is a link, or in one" if links else None
+            reason = reason or baselines.get(files.directory.resolve())
+            with as_data(files):
+                reason = reason or _keep(_read(files), files.directory, older_than, now)
+                if reason is None and not dry_run:
+                    _drop(files, droppable, size)
+        except (UserError, OSError) as error:
+            size, reason = 0, str(error)
         found.append(Pruned(name, 0 if reason else size, reason))
     return found
+
+
+def _through_link(path: Path, results: Path) -> bool:
+    """Whether a file of a run is reached through a link: what it leads to is not for pruning."""
+    parts = path.relative_to(results).parts
+    return any(results.joinpath(*parts[: end + 1]).is_symlink() for end in range(len(parts)))
 
 
 def drop_unused(
@@ -140,7 +150,8 @@ def _keep(
     status = found.status if isinstance(found, RunRecord) else None
     status = status or ("completed" if ended else "running")  # an evaluation has none
     if status != "completed":
-        last = max(path.stat().st_mtime for path in directory.rglob("*") if path.is_file())
+        written = (path.stat().st_mtime for path in directory.rglob("*") if path.is_file())
+        last = max(written, default=now.timestamp())
         if datetime.fromtimestamp(last, UTC) < now - max(older_than, _LEAST):
             return None
         return f"it is not complete (status: {status}), and was written to since"

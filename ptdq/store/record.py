@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ptdq.errors import UserError
+from ptdq.parameters import Purpose, names
 from ptdq.store.disk import read_json
+from ptdq.store.in_use import has_ended
 from ptdq.store.layout import RunFiles
 from ptdq.store.record_file import now, read_record, with_pruning, write_record
 from ptdq.store.record_model import (
@@ -25,13 +27,14 @@ from ptdq.store.record_model import (
     Limits,
     MachineFacts,
     ModelFacts,
+    ProcessFacts,
     RunRecord,
     Status,
     VerdictRecord,
 )
 from ptdq.store.schema import SCHEMA_VERSION
 
-_TEMPORARY = re.compile(r"\..+\.(json|parquet|md|png)\.[a-z0-9_]{8}")
+_TEMPORARY = re.compile(r"\..+\.(json|parquet|md|html|png)\.[a-z0-9_]{8}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,8 @@ class Beginning:
     git_commit: str | None
     design: DesignPlan
     skipped: Mapping[str, str]
+    since: str | None = None
+    not_again: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +74,17 @@ class Conclusion:
 def read(files: RunFiles) -> RunRecord:
     """The record of a run.
 
+    One whose process has ended without a word, and which says that it is running, is read as broken off.
+
     Raises:
         UserError: there is none, it is of a newer version, or damaged.
     """
-    return read_record(RunRecord, files.record)
+    record = read_record(RunRecord, files.record)
+    process = record.process
+    if record.status != "running" or process is None or not has_ended(files.directory, process):
+        return record
+    reason = f"its process (pid {process.pid} on {process.node}) ended without a word"
+    return record.model_copy(update={"status": "broken off", "broken_off": reason})
 
 
 def begin(files: RunFiles, beginning: Beginning) -> RunRecord:
@@ -96,45 +108,72 @@ def begin(files: RunFiles, beginning: Beginning) -> RunRecord:
 
 
 def resume(files: RunFiles, beginning: Beginning) -> RunRecord:
-    """Go on with a run that was broken off, and record the moment.
+    """Go on with a run that was broken off, or with more rounds, and record the moment.
 
     Raises:
         UserError: model, data or design are not those of the run: results would be mixed.
     """
     record = read(files)
-    for what, before, wanted in (
-        ("model", record.model.digest, beginning.model.digest),
-        ("data", record.data.digest, beginning.data.digest),
-        ("design", record.design, beginning.design),
+    for what, same in (
+        ("model", record.model.digest == beginning.model.digest),
+        ("data", record.data.digest == beginning.data.digest),
+        ("design", beginning.design.begins_with(record.design)),
     ):
-        if before != wanted:
+        if not same:
             raise UserError(
                 f"resume '{files.run_id}': the {what} is no longer that of the run; start a new one"
             )
     remove_temporary(files)
+    asked = {name: beginning.parameters[name] for name in names(Purpose.EXTENDS)}
+    changed = any(record.parameters.get(name, asked[name]) != asked[name] for name in asked)
     return _change(
-        files, status="running", broken_off=None, ended_at=None, resumed_at=[*record.resumed_at, now()]
+        files,
+        status="running",
+        process=None,
+        broken_off=None,
+        ended_at=None,
+        resumed_at=[*record.resumed_at, now()],
+        design=beginning.design,
+        parameters={**record.parameters, **asked},
+        command=beginning.command if changed else record.command,
     )
+
+
+def grow(files: RunFiles, design: DesignPlan) -> RunRecord:
+    """The run goes on with more rounds.
+
+    Raises:
+        ValueError: the design is another.
+    """
+    if not design.begins_with(read(files).design):
+        raise ValueError("a run goes on with its own cells, and more of them")
+    return _change(files, design=design)
 
 
 def amend(
     files: RunFiles,
     *,
+    process: ProcessFacts | None = None,
     limits: Limits | None = None,
     load_after: float | None = None,
     seconds: Mapping[str, float] | None = None,
     note: str | None = None,
+    width: str | None = None,
 ) -> RunRecord:
     """Add facts that were measured on the way; None leaves what is there.
 
     Args:
+        process: that works on the run.
         limits: peak rates of a core.
         load_after: load average after the last cell.
         seconds: time that each stage took, of those that have ended.
         note: a sentence for the report.
+        width: why no more rounds were added.
     """
     record = read(files)
     changes: dict[str, Any] = {}
+    if process is not None:
+        changes["process"] = process
     if limits is not None:
         changes["limits"] = limits
     if load_after is not None:
@@ -143,6 +182,8 @@ def amend(
         changes["seconds"] = dict(seconds)
     if note is not None:
         changes["notes"] = [*record.notes, note]
+    if width is not None:
+        changes["width"] = width
     return _change(files, **changes)
 
 
@@ -275,6 +316,16 @@ def check_same(
             f"resume '{files.run_id}': {'; '.join(texts)}; its finished cells are kept: go on as it "
             "began, or start a new run"
         )
+
+
+def failed_gates(gates: Sequence[GateRecord]) -> list[str]:
+    """Texts of the gates that fail the run: none where some variant passes all of its own."""
+    by_variant: dict[str, list[GateRecord]] = {}
+    for gate in gates:
+        by_variant.setdefault(gate.variant, []).append(gate)
+    if any(all(gate.passed for gate in of_variant) for of_variant in by_variant.values()):
+        return []
+    return [f"gate {gate.name} failed: {gate.text}" for gate in gates if not gate.passed]
 
 
 def remove_temporary(files: RunFiles) -> None:

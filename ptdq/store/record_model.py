@@ -90,6 +90,19 @@ class MachineFacts(Part):
     load_after: float | None = None
 
 
+class ProcessFacts(Part):
+    """A process that works on a run; see :mod:`ptdq.store.in_use`.
+
+    Attributes:
+        node: name of the machine.
+        boot_id: of its kernel, another one after each start; None where it has none.
+    """
+
+    pid: int
+    node: str
+    boot_id: str | None = None
+
+
 class CellPlan(Part):
     """A cell of the design; see :class:`ptdq.measure.design.Cell`."""
 
@@ -112,6 +125,19 @@ class DesignPlan(Part):
     notes: list[str] = []
     cells: list[CellPlan] = []
     control: list[CellPlan] = []
+    quality: list[CellPlan] = []
+
+    @property
+    def rounds(self) -> int:
+        """Number of rounds; 0 where there is no cell."""
+        return max((1 + cell.repeat for cell in self.cells), default=0)
+
+    def begins_with(self, other: DesignPlan) -> bool:
+        """Whether it has the cells of another, and perhaps more rounds."""
+        kept = ("seed", "isolation", "cores", "control", "quality")
+        same = all(getattr(self, name) == getattr(other, name) for name in kept)
+        cells = {cell.cell_id: cell for cell in self.cells}
+        return same and all(cells.get(cell.cell_id) == cell for cell in other.cells)
 
 
 class Limits(Part):
@@ -153,12 +179,12 @@ class FailedCell(Part):
 
 
 class BaselineChange(Part):
-    """What changed since an earlier run; see :class:`ptdq.analysis.compare_runs.Comparison`.
+    """What changed since an earlier run; see :class:`ptdq.analysis.changes.Comparison`.
 
     Attributes:
         error: why there is no comparison; then only this and ``old`` are set.
         changes: one row for each variant and length, fields of
-            :class:`ptdq.analysis.compare_runs.Change`.
+            :class:`ptdq.analysis.changes.Change`.
     """
 
     schema_version: int = 0
@@ -199,6 +225,7 @@ class RunRecord(Record):
 
     Attributes:
         flow_run_id: id of the flow run in Prefect.
+        process: that works on the run, and has its directory locked; None where nobody can tell.
         broken_off: why the run did not come to its end.
         command: the command line that asks for the same.
         parameters: as asked for (``demo`` is not replaced by files).
@@ -207,9 +234,12 @@ class RunRecord(Record):
         git_commit: of ptdq's own checkout, with ``-dirty`` where files differ; None in an installed
             package, where only the version is known.
         skipped: variants that ``all`` would have added, to the reason why it did not.
+        since: the earlier run that it is compared with, by its id or directory; None without one.
+        not_again: variants whose artifact of that run was not measured again, to the reason.
         resumed_at: moments at which the run was resumed.
         seconds: time that each stage took.
         limits: peak rates of one core; None where they could not be measured.
+        width: why no more rounds were added, where a width of the intervals was asked for.
         baseline: what changed since an earlier run; None without one.
         pruned: set once the rows of the documents were dropped.
     """
@@ -218,6 +248,7 @@ class RunRecord(Record):
     run_id: str | None = None
     flow_run_id: str | None = None
     status: Status | None = None
+    process: ProcessFacts | None = None
     broken_off: str | None = None
     command: str | None = None
     parameters: dict[str, Any] = {}
@@ -229,9 +260,12 @@ class RunRecord(Record):
     git_commit: str | None = None
     design: DesignPlan = Field(default_factory=DesignPlan)
     skipped: dict[str, str] = {}
+    since: str | None = None
+    not_again: dict[str, str] = {}
     resumed_at: list[str] = []
     seconds: dict[str, float] = {}
     limits: Limits | None = None
+    width: str | None = None
     verdict: VerdictRecord | None = None
     gates: list[GateRecord] = []
     failures: list[FailedCell] = []
@@ -245,6 +279,7 @@ class EvaluationRecord(Record):
 
     Attributes:
         asked: parameters that decide the result, and the content hash of the model.
+        documents_digest: SHA-256 of the file with the documents in shards; None until it is written.
         documents: number of documents, as are the other figures None until all shards are done.
         classes: names, by class id.
         confusion: documents by label and prediction [classes, classes].
@@ -256,6 +291,7 @@ class EvaluationRecord(Record):
     what: ClassVar[str] = "evaluation"
     run_id: str | None = None
     asked: dict[str, Any] = {}
+    documents_digest: str | None = None
     documents: int | None = None
     shards: int | None = None
     classes: list[str] = []

@@ -21,12 +21,16 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ptdq.errors import UserError
-from ptdq.store.layout import RunFiles, open_run
+from ptdq.errors import RunFailed, UserError, disk_full, line_of
+from ptdq.store.layout import RunFiles, ShardFiles, open_run
 from ptdq.store.run import Run, load
+from ptdq.text import plain
 
 SUMMARIES = ("cells", "classes", "variants", "comparisons", "buckets", "interference")
 """Tables that are kept when a run is pruned; all small."""
+
+DETAILS = ("predictions", "documents")
+"""Tables with a row for each document."""
 
 
 def is_url(results: str | Path) -> bool:
@@ -48,15 +52,12 @@ def local(results: str | Path) -> Path:
 
 
 @contextlib.contextmanager
-def readable(
-    results: str | Path, runs: Sequence[str] | None = None, extra: Sequence[str] = ()
-) -> Iterator[Path]:
+def readable(results: str | Path, detailed: Sequence[str] = ()) -> Iterator[Path]:
     """The results directory itself, or a temporary copy of what is needed from a URL.
 
     Args:
         results: a path, or an fsspec URL.
-        runs: ids of the runs that are needed; None for all.
-        extra: tables that are needed besides the summaries.
+        detailed: ids of runs of which the rows of the documents are needed as well.
 
     Raises:
         UserError: there is no such directory, or no driver for the URL.
@@ -68,13 +69,13 @@ def readable(
         return
     scratch = tempfile.mkdtemp(prefix="ptdq-results-")
     try:
-        _copy(str(results), Path(scratch), runs, [*SUMMARIES, *extra])
+        _copy(str(results), Path(scratch), detailed)
         yield Path(scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _copy(url: str, target: Path, runs: Sequence[str] | None, tables: Sequence[str]) -> None:
+def _copy(url: str, target: Path, detailed: Sequence[str]) -> None:
     import fsspec
 
     try:
@@ -83,8 +84,9 @@ def _copy(url: str, target: Path, runs: Sequence[str] | None, tables: Sequence[s
         system.invalidate_cache()
         entries = [entry for entry in system.ls(root, detail=True) if entry["type"] == "directory"]
         names = {entry["name"].rstrip("/").rpartition("/")[2]: entry["name"] for entry in entries}
-        wanted = ["run.json", *(f"{table}.parquet" for table in tables)]
-        for name in names if runs is None else [run for run in runs if run in names]:
+        for name in names:
+            tables = [*SUMMARIES, *(DETAILS if name in detailed else ())]
+            wanted = ["run.json", *(f"{table}.parquet" for table in tables)]
             present = {found.rpartition("/")[2]: found for found in system.ls(names[name], detail=False)}
             if "run.json" not in present:
                 continue
@@ -101,7 +103,10 @@ def _copy(url: str, target: Path, runs: Sequence[str] | None, tables: Sequence[s
 def open_runs(
     results: str | Path, names: Sequence[str]
 ) -> contextlib.AbstractContextManager[list[RunFiles]]:
-    """Runs with the rows of their documents, by id in ``results`` or (on this machine) by directory."""
+    """Runs with the rows of their documents, by id in ``results`` or (on this machine) by directory.
+
+    The summaries of the other runs lie beside them.
+    """
     return _open_runs(results, names)
 
 
@@ -110,11 +115,34 @@ def _open_runs(results: str | Path, names: Sequence[str]) -> Iterator[list[RunFi
     if not is_url(results):
         yield [open_run(name, Path(results)) for name in names]
         return
-    with readable(results, names, extra=["predictions"]) as copy:
+    with readable(results, detailed=names) as copy:
         for name in names:
             if not (copy / name / "run.json").is_file():
                 raise UserError(f"run '{name}': no run.json in {str(results).rstrip('/')}/{name}")
         yield [open_run(copy / name) for name in names]
+
+
+@contextlib.contextmanager
+def as_data(*runs: RunFiles | ShardFiles) -> Iterator[None]:
+    """In the block runs are read, which may be anybody's: whatever is wrong with one is one line.
+
+    Types and checksums are checked where files are read; this is for what they leave, as values that
+    contradict each other.
+
+    Raises:
+        UserError: a run is not what ptdq writes; names it.
+    """
+    try:
+        yield
+    except (UserError, RunFailed):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and disk_full(error) is not None:
+            raise
+        names = " or ".join(f"'{run.run_id}'" for run in runs)
+        raise UserError(
+            f"run {names}: damaged, or not written by ptdq ({plain(line_of(error), 200)})"
+        ) from error
 
 
 def all_runs(results: Path) -> tuple[list[Run], list[str]]:
@@ -122,8 +150,10 @@ def all_runs(results: Path) -> tuple[list[Run], list[str]]:
     runs: list[Run] = []
     left_out: list[str] = []
     for directory in sorted(path.parent for path in results.glob("*/run.json")):
+        files = RunFiles(directory)
         try:
-            run = load(RunFiles(directory))
+            with as_data(files):
+                run = load(files)
         except UserError as error:
             left_out.append(str(error))
             continue

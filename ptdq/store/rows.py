@@ -46,7 +46,7 @@ class Place(TypedDict, total=False):
 class CellKey(Place, total=False):
     """Which cell a row is about."""
 
-    repeat: Annotated[int, "round, from 0"]
+    repeat: Annotated[int, "round, from 0; -1: a cell for quality, which is in no round"]
 
 
 class Placed(CellKey, total=False):
@@ -235,6 +235,9 @@ class Speedup(TypedDict, total=False):
 class _PairSize(TypedDict, total=False):
     rounds: Annotated[int, "rounds with both variants"]
     documents: Annotated[int, "documents that both evaluated"]
+    timing_documents: Annotated[
+        Int, "documents that their times are of; null before there were such: all of them"
+    ]
 
 
 class PairTiming(TypedDict, total=False):
@@ -317,8 +320,12 @@ class PairTiming(TypedDict, total=False):
     cell_sd: Annotated[Float, "standard deviation of the log time of a cell of the variant"]
     cores_sd: Annotated[Float, "standard deviation of the cores' log speed; null with a single core"]
     noisier: Annotated[Bool, "whether the variant is noisier than the others, for itself"]
-    p95_ms: Annotated[Float, "95th percentile of the variant's forward latency"]
-    p95_ms_bound: Annotated[Float, "one-sided 95 % upper bound of it"]
+    p95_ms: Annotated[
+        Float, "95th percentile of the variant's forward latency, the geometric mean over the rounds"
+    ]
+    p95_ms_bound: Annotated[
+        Float, "one-sided 95 % upper bound of it, for documents and rounds that could have been"
+    ]
     p95_ms_refused: Annotated[Text, "why there is no bound; null where there is one"]
 
 

@@ -17,6 +17,7 @@ from ptdq.store.record_model import RunRecord
 from ptdq.store.rows import CellRow, ComparisonRow, VariantRow
 from ptdq.store.schema import names, schema, table_of
 from ptdq.store.tables import read_table
+from ptdq.variant_names import is_earlier
 
 R = TypeVar("R")
 
@@ -51,7 +52,7 @@ class Run:
         return default if value is None else value
 
     def rows(self, kind: type[R]) -> list[R]:
-        """A small table as rows; what is null, NaN, or not in a file of an older version, is None.
+        """A small table as rows; what is null, not finite, or not in a file of an older version, is None.
 
         Args:
             kind: class of the rows, one of :mod:`ptdq.store.rows`.
@@ -89,16 +90,20 @@ class Run:
 
     @cached_property
     def measured(self) -> pd.DataFrame:
-        """Predictions without warm-up."""
-        return self.predictions[~self.predictions["warmup"].astype(bool)]
+        """Predictions that quality is taken from, without warm-up."""
+        rows = self.predictions[~self.predictions["warmup"].astype(bool)]
+        judged = rows["kind"] == "quality" if "kind" in rows.columns else rows["warmup"]
+        return rows[judged.to_numpy(bool)] if judged.any() else rows
 
     @cached_property
     def calls(self) -> pd.DataFrame:
         """One row a forward pass (a batch) of variants with figures, warm-up included.
 
-        For plots, and the share of the core's limit: of long cells, every second, third, … batch.
+        For plots, and the share of the core's limit: of long cells, every second, third, … batch. Cells
+        for quality are left out.
         """
         rows = self.predictions[self.predictions["variant"].isin(self.measured_variants)]
+        rows = rows[rows["repeat"] >= 0]
         every = -(-int(rows["batch"].max() + 1) // _MOST_CALLS) if len(rows) else 1
         rows = rows[(rows["batch"] % every == 0) | rows["warmup"].astype(bool)]
         grouped = rows.groupby([*_CELL, "batch", "warmup"], sort=True)
@@ -120,11 +125,21 @@ class Run:
         return dict(zip(columns["doc_id"], columns["text"], strict=True))
 
     @cached_property
-    def good(self) -> list[CellRow]:
+    def finished(self) -> list[CellRow]:
         """Cells with figures, in the order of variant, length and repeat."""
         cells = [row for row in self.rows(CellRow) if row["status"] == "ok"]
         rank = {name: place for place, name in enumerate(self.variants)}
         return sorted(cells, key=lambda r: (rank[r["variant"]], r["max_length"], r["repeat"]))
+
+    @cached_property
+    def good(self) -> list[CellRow]:
+        """Those of them whose times count."""
+        return [row for row in self.finished if row["kind"] != "quality"]
+
+    @cached_property
+    def judged(self) -> list[CellRow]:
+        """Those of them that quality is taken from: the same, where no cell is for quality alone."""
+        return [row for row in self.finished if row["kind"] == "quality"] or self.good
 
     @cached_property
     def failed(self) -> list[CellRow]:
@@ -141,7 +156,8 @@ class Run:
         return sorted(ordered, key=lambda name: name != self._baseline(ordered))
 
     def _baseline(self, ordered: list[str]) -> str | None:
-        compared = [row["baseline"] for row in self.rows(ComparisonRow)]
+        rows = self.rows(ComparisonRow)
+        compared = [row["baseline"] for row in rows if not is_earlier(row["baseline"])]
         if compared:
             return max(set(compared), key=compared.count)
         return "fp32" if "fp32" in ordered else next(iter(ordered), None)
@@ -178,7 +194,7 @@ class Run:
     @cached_property
     def quality(self) -> bool:
         """Whether quality is claimed."""
-        return not self.random_weights and any(row["f1_weighted"] is not None for row in self.good)
+        return not self.random_weights and any(row["f1_weighted"] is not None for row in self.judged)
 
     def class_name(self, class_id: int) -> str:
         """The name of a class, or its id where the model has none."""
@@ -187,7 +203,8 @@ class Run:
 
     def cell_id(self, cell: CellRow) -> str | None:
         """The id that the design gave a cell; files of the cell are named by it."""
-        for planned in self.record.design.cells:
+        design = self.record.design
+        for planned in (*design.cells, *design.quality):
             place = (planned.variant, planned.max_length, planned.repeat)
             if place == (cell["variant"], cell["max_length"], cell["repeat"]):
                 return planned.cell_id
@@ -208,13 +225,18 @@ def cell_rows(cells: list[CellRow], variant: str, length: int) -> list[CellRow]:
     return [row for row in cells if row["variant"] == variant and row["max_length"] == length]
 
 
+def round_name(repeat: int) -> str:
+    """Which of its cells, in words."""
+    return f"repeat {repeat}" if repeat >= 0 else "for quality"
+
+
 def parsed(text: str | None) -> Any:
     """The value of a JSON column, or None."""
     try:
         return json.loads(text) if text else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
 def _clean(value: Any) -> Any:
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

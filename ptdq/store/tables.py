@@ -1,7 +1,12 @@
-"""Tables as the schema declares them: made, written, read and checked."""
+"""Tables as the schema declares them: made, written, read and checked.
+
+A file may be damaged, or be another's work: pages have checksums, the metadata has one, and types are
+those of the schema, or the file is refused in one line.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,9 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ptdq.errors import UserError
-from ptdq.store.disk import replacing
-from ptdq.store.schema import SCHEMA_VERSION, schema
+from ptdq.errors import UserError, line_of
+from ptdq.store.disk import check_regular, replacing
+from ptdq.store.schema import SCHEMA_VERSION, TABLES, schema
+from ptdq.text import plain
 
 
 def make_table(
@@ -73,35 +79,55 @@ def _declared(name: str, given: set[str], metadata: Mapping[str, Any] | None) ->
         raise ValueError(f"table {name}: undeclared columns {sorted(unknown)}")
     if metadata is None:
         return declared
-    return declared.with_metadata(
-        {**(declared.metadata or {}), "ptdq": json.dumps(metadata, ensure_ascii=False)}
-    )
+    text = json.dumps(metadata, ensure_ascii=False)
+    own = {"ptdq": text, "ptdq_digest": _digest(text.encode())}
+    return declared.with_metadata({**(declared.metadata or {}), **own})
+
+
+def _digest(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()
 
 
 def write_table(path: Path, table: pa.Table) -> None:
     """Write ``table`` as Parquet, atomically."""
     with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a table of this project.
 
     Raises:
-        UserError: missing, not Parquet, not of this project, or of a newer schema version.
+        UserError: missing, damaged, not of this project, or of a newer schema version.
     """
     try:
+        check_regular(path)
         # A single file: partition inference on the path would add columns.
-        table = pq.ParquetFile(path).read(columns=list(columns) if columns is not None else None)
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            _check_declared(path, file.schema_arrow)
+            return file.read(columns=list(columns) if columns is not None else None)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; is this a run's directory?") from error
-    except pa.ArrowInvalid as error:
-        raise UserError(f"{path}: not a readable Parquet file ({error})") from error
-    found = (table.schema.metadata or {}).get(b"ptdq_schema")
-    if found is None:
+    except (pa.ArrowException, OSError, MemoryError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a readable Parquet file ({line_of(error)})") from error
+
+
+def _check_declared(path: Path, found: pa.Schema) -> None:
+    """Raises UserError where a file's columns are not those of a table of this project."""
+    metadata = found.metadata or {}
+    table = metadata.get(b"ptdq_table", b"").decode(errors="replace")
+    version = metadata.get(b"ptdq_schema", b"")
+    if table not in TABLES or not version.isdigit():
         raise UserError(f"{path}: not a table of ptdq")
-    check_version(path, int(found))
-    return table
+    check_version(path, int(version))
+    declared = schema(table)
+    for field in found:
+        name = plain(field.name, 40)
+        if field.name not in declared.names:
+            raise UserError(f"{path}: damaged, or of another version of ptdq: unknown column {name}")
+        wanted = declared.field(field.name).type
+        if field.type != wanted:
+            raise UserError(f"{path}: damaged: column {name} is of type {field.type}, not {wanted}")
 
 
 def check_version(path: Path, found: int) -> None:
@@ -114,6 +140,16 @@ def check_version(path: Path, found: int) -> None:
 
 
 def table_metadata(table: pa.Table) -> dict[str, Any]:
-    """What :func:`make_table` was given as ``metadata``."""
-    raw = (table.schema.metadata or {}).get(b"ptdq")
-    return json.loads(raw) if raw is not None else {}
+    """What :func:`make_table` was given as ``metadata``.
+
+    Raises:
+        ValueError: it is not what was written.
+    """
+    metadata = table.schema.metadata or {}
+    raw, digest = metadata.get(b"ptdq"), metadata.get(b"ptdq_digest")
+    if raw is None:
+        return {}
+    if digest is not None and digest.decode(errors="replace") != _digest(raw):
+        raise ValueError("the metadata of the table is damaged")
+    found = json.loads(raw)
+    return found if isinstance(found, dict) else {}

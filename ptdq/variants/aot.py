@@ -16,7 +16,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 
@@ -24,6 +24,7 @@ from ptdq import runtimes as loaders
 from ptdq.errors import UserError
 from ptdq.store.disk import write_json
 from ptdq.variants.base import (
+    BFLOAT16,
     UNKNOWN_POSITIONS,
     Calibration,
     Predictor,
@@ -46,11 +47,15 @@ class Fp32Compiled(Variant):
     """The float model, compiled."""
 
     name = "fp32-compiled"
+    version = 2
     summary = "AOTInductor with freezing, float32"
     quantizes = False
     max_batch = MAX_BATCH
     max_tokens = UNKNOWN_POSITIONS
     exported = loaders.alone("aot.py")
+    dtype: ClassVar[torch.dtype] = torch.float32
+    pads: ClassVar[bool] = True
+    """Whether inputs are padded to multiples of 16 tokens, so that oneDNN meets few shapes."""
 
     def prepare(
         self, source: Source, directory: Path, settings: Settings, calibration: Calibration | None
@@ -58,23 +63,48 @@ class Fp32Compiled(Variant):
         from ptdq.inputs.source import leaf_modules
         from ptdq.variants.exported import Positional, input_names
 
-        module = source.module()
+        exact = source.module()
+        module = source.module().to(self.dtype) if self.quantizes else exact
         names = input_names(source, module)
         compile_package(export(source, module, names), directory / PACKAGE, settings)
-        write_json(directory / SIGNATURE, {"inputs": names})
+        padded = self.write_signature(source, exact, names, directory)
         # What was compiled is the package: there is no other copy in memory to compare with bit for bit.
-        predict, function = self.load(directory, settings), Positional(module, names)
-        check_compiled(self.name, source, predict, function, function, names)
+        predict = self.load(directory, settings)
+        check_compiled(
+            self.name, source, predict, Positional(module, names), Positional(exact, names), names
+        )
+        modules = [name for name, _ in leaf_modules(module)]
         return Prepared(
             predict=predict,
-            converted=[],
-            kept_float=[name for name, _ in leaf_modules(module)],
+            converted=modules if self.quantizes else [],
+            kept_float=[] if self.quantizes else modules,
+            details={"padded": padded},
         )
 
     def load(self, directory: Path, settings: Settings) -> Predictor:
         from ptdq.runtimes.aot import open_model
+        from ptdq.runtimes.padding import with_padding
 
-        return open_model(directory, settings.threads)
+        return with_padding(open_model(directory, settings.threads), directory)
+
+    def write_signature(
+        self, source: Source, module: nn.Module, names: Sequence[str], directory: Path
+    ) -> bool:
+        """Write what the package takes beside it; whether inputs are padded."""
+        from ptdq.variants.padding import write_padding
+
+        write_json(directory / SIGNATURE, {"inputs": names})
+        return self.pads and write_padding(source, module, names, directory)
+
+
+class Bfloat16Compiled(Fp32Compiled):
+    """The model in bfloat16, compiled; the logits are given back as float32."""
+
+    name = "bfloat16-compiled"
+    summary = "AOTInductor with freezing, bfloat16"
+    quantizes = True
+    instructions = BFLOAT16
+    dtype = torch.bfloat16
 
 
 def export(source: Source, module: nn.Module, names: Sequence[str]) -> Any:

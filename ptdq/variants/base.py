@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from ptdq.inputs.source import Source
 
+BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")
+"""Flags of CPUs that multiply bfloat16: of x86, and of ARM."""
 UNKNOWN_POSITIONS = 512
 """What compiled variants take for the longest input where neither model nor tokenizer has a bound."""
 
@@ -115,6 +117,9 @@ class Variant(ABC):
     """Whether :meth:`load` runs on torch: the workers of others do not import it."""
     takes_mixed: ClassVar[bool] = False
     """Whether ``Settings.keep_float_mixed`` means anything to it."""
+    instructions: ClassVar[tuple[str, ...]] = ()
+    """Flags of the CPU, one of which it needs to be worth a measurement: without them its arithmetic is
+    emulated, and ``all`` leaves it out. Empty: nothing is emulated anywhere."""
     version: ClassVar[int] = 1
     """Raised when the artifact of the same settings would differ; part of the cache key."""
     exported: ClassVar[Mapping[str, Path]] = {}
@@ -148,7 +153,9 @@ class Variant(ABC):
         """The artifact as a callable, for ``settings.threads`` threads.
 
         Runs in the worker, which has pinned itself and set torch's threads and engine before. Must
-        not import what it does not need: the worker's start is part of every cell.
+        not import what it does not need: the worker's start is part of every cell. What it returns may
+        have a method ``warm(batch, longest)``, which is called once before any document, as part of
+        loading, to make kernels for every length up to ``longest`` tokens.
         """
 
 

@@ -35,7 +35,7 @@ class Int8Best(OpenvinoInt8Static):
     """``openvino-int8-static`` after exact rewrites of the encoder."""
 
     name = "int8-best"
-    version = 2
+    version = 3
     summary = "OpenVINO int8 static, last layer for the first token alone, smoothing where needed"
 
     def prepare(
@@ -47,7 +47,7 @@ class Int8Best(OpenvinoInt8Static):
         kept = replace(settings, keep_float=_renamed(settings.keep_float, now))
         graph, changed = _quantize(source, module, kept, calibration)
         details = {"rewritten": bool(moved), "changed_without_and_with_smoothing": changed}
-        prepared = finish(graph, module, directory, settings, details)
+        prepared = finish(graph, source, module, directory, settings, self.precision, details)
         return replace(
             prepared,
             converted=[moved.get(name, name) for name in prepared.converted],
@@ -71,16 +71,16 @@ def _quantize(
         assert calibration is not None
         return np.concatenate([predict(inputs).argmax(axis=1) for inputs in calibration.inputs])
 
-    off = nncf.AdvancedQuantizationParameters(
-        smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(convolution=-1, matmul=-1)
-    )
-    options: list[dict[str, Any]] = [{"advanced_parameters": off}, {}]
+    off = nncf.AdvancedSmoothQuantParameters(convolution=-1, matmul=-1)
+    options: list[dict[str, Any]] = [{"smooth_quant_alphas": off}, {}]
     graphs, changed, expected = [], [], None
     for option in options:
         graphs.append(quantize(convert(source, module), Int8Best.name, settings, calibration, **option))
         if expected is None:
             expected = answers(torch_predictor(module))
-        changed.append(int((answers(compiled(graphs[-1], settings.threads)) != expected).sum()))
+        changed.append(
+            int((answers(compiled(graphs[-1], settings.threads, Int8Best.precision)) != expected).sum())
+        )
         if changed[0] == 0:
             break
     return graphs[int(np.argmin(changed))], changed

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from ptdq.errors import UserError
+from ptdq.host.machine import cpu_flags
 from ptdq.parameters import ALL, DEMO, Parameters
 from ptdq.variants import registry
 
@@ -66,6 +67,8 @@ def choose_variants(
     for name in dict.fromkeys(chain.from_iterable(expanded)):
         try:
             check_fit(name, mixed, batch_size, calibrated)
+            if name not in wanted:
+                check_native(name)
         except UserError as error:
             if name in wanted:
                 raise
@@ -87,6 +90,15 @@ def check_fit(name: str, mixed: Sequence[str], batch_size: int, calibrated: bool
         )
     if variant.max_batch is not None and batch_size > variant.max_batch:
         raise UserError(f"variant {name} takes a batch_size of up to {variant.max_batch}")
+
+
+def check_native(name: str) -> None:
+    """Raises UserError where this CPU would only emulate the arithmetic of a variant."""
+    needed = registry.get(name).instructions
+    if needed and not set(needed).intersection(cpu_flags()):
+        raise UserError(
+            f"variant {name} needs one of {', '.join(needed)}, which this CPU lacks: it would emulate it"
+        )
 
 
 def keep_long_enough(chosen: Chosen, longest: int, max_positions: int | None) -> Chosen:

@@ -38,10 +38,10 @@ class Positional(nn.Module):
         self.names = tuple(names)
 
     def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
-        """Logits, [batch, classes]."""
+        """Logits, float32 [batch, classes]."""
         output = self.model(**dict(zip(self.names, tensors, strict=True)))
         logits: torch.Tensor = output if isinstance(output, torch.Tensor) else output.logits
-        return logits
+        return logits.float()
 
 
 def input_names(source: Source, module: nn.Module) -> list[str]:

@@ -161,15 +161,19 @@ def export(source: Source, module: nn.Module, path: Path) -> None:
         raise UserError(f"ONNX cannot express this model: {str(error).splitlines()[0]}") from error
 
 
-def optimize(plain: Path, module: nn.Module, path: Path) -> dict[str, int]:
-    """Fuse operators and write the graph to ``path``; returns how many of each kind were fused."""
-    from onnxruntime.transformers import fusion_options, optimizer
+def optimize(plain: Path, module: nn.Module, path: Path, attention: bool = True) -> dict[str, int]:
+    """Fuse operators and write the graph to ``path``; returns how many of each kind were fused.
+
+    Attention is fused only where ``attention`` says so.
+    """
+    from onnxruntime.transformers import optimizer
+    from onnxruntime.transformers.fusion_options import FusionOptions
 
     config: Any = getattr(module, "config", None)
-    options = fusion_options.FusionOptions("bert")
-    # Fused, the attention of a decoder (of BART, T5) would look at the tokens that follow.
-    options.enable_attention = not getattr(config, "is_encoder_decoder", False)
     logging.getLogger("onnxruntime.transformers").setLevel(logging.ERROR)
+    options = FusionOptions("bert")
+    # Fused, the attention of a decoder (of BART, T5) would look at the tokens that follow.
+    options.enable_attention = attention and not getattr(config, "is_encoder_decoder", False)
     model = optimizer.optimize_model(
         str(plain),
         model_type="bert",

@@ -7,7 +7,14 @@ Settings, each from the documentation:
 * no thread pinning by OpenVINO (``ENABLE_CPU_PINNING=NO``), since the worker has pinned itself:
   https://docs.openvino.ai/2026/openvino-workflow/running-inference/inference-devices-and-modes/cpu-device.html
 * ``INFERENCE_PRECISION_HINT=f32`` for what is not quantized, so that a CPU with bfloat16 does not
-  silently use it under the name of float32 or int8 (same page). No effect where it has none;
+  silently use it under the name of float32 or int8 (same page). No effect where it has none. ``bf16``
+  for the variants that are named after it:
+  https://docs.openvino.ai/2026/openvino-workflow/running-inference/optimize-inference/precision-control.html
+* inputs are padded to multiples of 16 tokens (:mod:`ptdq.variants.padding`), since the CPU plugin makes
+  and keeps kernels for every shape that it meets:
+  https://docs.openvino.ai/2026/openvino-workflow/running-inference/model-input-output/dynamic-shapes.html
+* weights of seven bits where the CPU has no VNNI (``overflow_fix``), since its 16-bit sums saturate:
+  https://docs.openvino.ai/2026/openvino-workflow/model-optimization-guide/quantizing-models-post-training/basic-quantization-flow.html
 * static quantization with ``model_type=TRANSFORMER`` (more careful with attention, smoothing on) and
   its default preset, mixed:
   https://docs.openvino.ai/2026/openvino-workflow/model-optimization-guide/quantizing-models-post-training/basic-quantization-flow.html
@@ -24,7 +31,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ptdq import runtimes as loaders
 from ptdq.errors import UserError
-from ptdq.variants.base import Calibration, Predictor, Prepared, Settings, Variant
+from ptdq.host.machine import adds_int8_exactly
+from ptdq.store.disk import write_json
+from ptdq.variants.base import BFLOAT16, Calibration, Predictor, Prepared, Settings, Variant
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,6 +48,7 @@ class OpenvinoFp32(Variant):
     """The float model converted to OpenVINO."""
 
     name = "openvino-fp32"
+    version = 2
     summary = "OpenVINO, float32"
     requires: ClassVar[tuple[str, ...]] = ("openvino",)
     extra = "openvino"
@@ -46,18 +56,37 @@ class OpenvinoFp32(Variant):
     repeats = False
     uses_torch = False
     exported = loaders.alone("openvino_runtime.py")
+    precision: ClassVar[str] = "f32"
+    """Of the arithmetic that is not int8."""
 
     def prepare(
         self, source: Source, directory: Path, settings: Settings, calibration: Calibration | None
     ) -> Prepared:
         module = source.module()
-        graph = convert(source, module)
-        return finish(graph, module, directory, settings)
+        graph = self.graph(source, module, settings, calibration)
+        return finish(graph, source, module, directory, settings, self.precision)
+
+    def graph(
+        self, source: Source, module: nn.Module, settings: Settings, calibration: Calibration | None
+    ) -> Any:
+        """The graph that is served."""
+        return convert(source, module)
 
     def load(self, directory: Path, settings: Settings) -> Predictor:
         from ptdq.runtimes.openvino_runtime import open_model
+        from ptdq.runtimes.padding import with_padding
 
-        return open_model(directory, settings.threads)
+        return with_padding(open_model(directory, settings.threads), directory)
+
+
+class OpenvinoBfloat16(OpenvinoFp32):
+    """The float model with everything in bfloat16 that the CPU plugin has in it."""
+
+    name = "openvino-bfloat16"
+    summary = "OpenVINO, bfloat16"
+    quantizes = True
+    instructions = BFLOAT16
+    precision = "bf16"
 
 
 class OpenvinoInt8Static(OpenvinoFp32):
@@ -69,12 +98,19 @@ class OpenvinoInt8Static(OpenvinoFp32):
     calibrates = True
     quantizes = True
 
-    def prepare(
-        self, source: Source, directory: Path, settings: Settings, calibration: Calibration | None
-    ) -> Prepared:
-        module = source.module()
-        graph = quantize(convert(source, module), self.name, settings, calibration)
-        return finish(graph, module, directory, settings)
+    def graph(
+        self, source: Source, module: nn.Module, settings: Settings, calibration: Calibration | None
+    ) -> Any:
+        return quantize(convert(source, module), self.name, settings, calibration)
+
+
+class OpenvinoInt8StaticBf16(OpenvinoInt8Static):
+    """The same with bfloat16 for what is not int8: attention, normalization, activations."""
+
+    name = "openvino-int8-static-bf16"
+    summary = "OpenVINO, int8 with static ranges (NNCF), bfloat16 for the rest"
+    instructions = BFLOAT16
+    precision = "bf16"
 
 
 def convert(source: Source, module: nn.Module) -> Any:
@@ -106,7 +142,7 @@ def convert(source: Source, module: nn.Module) -> Any:
 def quantize(
     graph: Any, variant: str, settings: Settings, calibration: Calibration | None, **options: Any
 ) -> Any:
-    """Static int8 by NNCF; ``options`` go to ``nncf.quantize``.
+    """Static int8 by NNCF; ``options`` are fields of its ``AdvancedQuantizationParameters``.
 
     Raises:
         UserError: there is nothing to calibrate on.
@@ -124,30 +160,52 @@ def quantize(
         model_type=nncf.ModelType.TRANSFORMER,
         subset_size=len(calibration.inputs),
         ignored_scope=nncf.IgnoredScope(patterns=keep, validate=False) if keep else None,
-        **options,
+        advanced_parameters=nncf.AdvancedQuantizationParameters(
+            overflow_fix=None if adds_int8_exactly() else nncf.OverflowFix.ENABLE,
+            **options,
+        ),
     )
 
 
 def finish(
     graph: Any,
+    source: Source,
     module: nn.Module,
     directory: Path,
     settings: Settings,
+    precision: str,
     details: dict[str, Any] | None = None,
 ) -> Prepared:
-    """Write the graph, and say what became int8."""
+    """Write the graph, its precision and how inputs are padded, and say what was converted."""
     import openvino
 
     from ptdq.inputs.source import leaf_modules
-    from ptdq.runtimes.openvino_runtime import compiled
+    from ptdq.runtimes.openvino_runtime import PRECISION, compiled
+    from ptdq.runtimes.padding import with_padding
+    from ptdq.variants.padding import write_padding
 
-    openvino.save_model(graph, directory / GRAPH, compress_to_fp16=False)
-    converted = quantized_modules(graph)
+    # Sixteen bits are enough for weights of which bfloat16 takes the first eight digits.
+    halved = precision == "bf16"
+    openvino.save_model(graph, directory / GRAPH, compress_to_fp16=halved)
+    if halved:
+        graph = openvino.Core().read_model(directory / GRAPH)
+    write_json(directory / PRECISION, {"precision": precision})
+    names = [port.any_name for port in graph.inputs]
+    padded = write_padding(source, module, names, directory)
+    modules = [name for name, _ in leaf_modules(module)]
+    integers = quantized_modules(graph)
+    converted = modules if halved else integers
+    notes = [f"{len(integers)} modules in int8, the rest in bfloat16"] if halved and integers else []
     return Prepared(
-        predict=compiled(graph, settings.threads),
+        predict=with_padding(compiled(graph, settings.threads, precision), directory),
         converted=converted,
-        kept_float=[name for name, _ in leaf_modules(module) if name not in set(converted)],
-        details={"runtime": f"openvino {openvino.__version__}", **(details or {})},
+        kept_float=[name for name in modules if name not in set(converted)],
+        details={
+            "runtime": f"openvino {openvino.__version__}",
+            "padded": padded,
+            "notes": notes,
+            **(details or {}),
+        },
     )
 
 

@@ -13,22 +13,21 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
 from ptdq.errors import UserError, line_of
-from ptdq.store.disk import write_json
+from ptdq.host.machine import adds_int8_exactly
 from ptdq.variants.aot import (
     PACKAGE,
-    SIGNATURE,
     Fp32Compiled,
     check_compiled,
     compile_package,
     dynamic_shapes,
     export,
 )
-from ptdq.variants.base import Calibration, Prepared, Settings
+from ptdq.variants.base import BFLOAT16, Calibration, Prepared, Settings
 
 if TYPE_CHECKING:
     from ptdq.inputs.source import Source
@@ -38,11 +37,14 @@ class Int8Pt2eDynamic(Fp32Compiled):
     """Ranges of the activations are taken on the fly."""
 
     name = "int8-pt2e-dynamic"
-    version = 2
+    version = 3
     summary = "torchao PT2E, int8 with dynamic ranges, AOTInductor"
     requires = ("torchao",)
     extra = "torchao"
     quantizes = True
+    pads = False  # what is padded would have a say in the ranges
+    mixed: ClassVar[bool] = False
+    """Whether what is not int8 is computed in bfloat16, where torch's autocast does so."""
 
     def prepare(
         self, source: Source, directory: Path, settings: Settings, calibration: Calibration | None
@@ -63,18 +65,21 @@ class Int8Pt2eDynamic(Fp32Compiled):
             program.module(), settings, samples or [example_inputs(source, names)], self.calibrates
         )
         converted = quantized_modules(graph)
-        with torch.no_grad():
+        if self.mixed:
+            _forget_types(graph)
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=self.mixed):
             # The exported graph takes its tensors one by one, no longer as one variadic argument.
             (shapes,) = dynamic_shapes(source, module, names)
             again = torch.export.export(graph, example_inputs(source, names), dynamic_shapes=shapes)
-        compile_package(again, directory / PACKAGE, settings)
-        write_json(directory / SIGNATURE, {"inputs": names})
+            compile_package(again, directory / PACKAGE, settings)
+        padded = self.write_signature(source, module, names, directory)
         predict = self.load(directory, settings)
         check_compiled(self.name, source, predict, graph, Positional(module, names), names)
         return Prepared(
             predict=predict,
             converted=converted,
             kept_float=[name for name, _ in leaf_modules(module) if name not in set(converted)],
+            details={"padded": padded},
         )
 
 
@@ -84,6 +89,16 @@ class Int8Pt2eStatic(Int8Pt2eDynamic):
     name = "int8-pt2e-static"
     summary = "torchao PT2E, int8 with static ranges, AOTInductor"
     calibrates = True
+    pads = True
+
+
+class Int8MixedBf16(Int8Pt2eStatic):
+    """The same, exported and compiled under autocast: "int8-mixed-bf16" of the recipe named above."""
+
+    name = "int8-mixed-bf16"
+    summary = "torchao PT2E, int8 with static ranges, bfloat16 for the rest, AOTInductor"
+    instructions = BFLOAT16
+    mixed = True
 
 
 def quantized(
@@ -106,9 +121,8 @@ def quantized(
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
     from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
 
-    vnni = torch.cpu._is_vnni_supported()
     config = x86.get_default_x86_inductor_quantization_config(
-        is_dynamic=not static, reduce_range=not vnni
+        is_dynamic=not static, reduce_range=not adds_int8_exactly()
     )
     quantizer: Any = _of_numbers(x86.X86InductorQuantizer)().set_global(config)
     for name in settings.keep_float:
@@ -142,6 +156,14 @@ def _of_numbers(quantizer: Any) -> Any:
             return annotated
 
     return OfNumbers
+
+
+def _forget_types(graph: Any) -> None:
+    """Drop the assertions that tensors are float32: the first export put them there, and some go."""
+    for node in list(graph.graph.nodes):
+        if node.target == torch.ops.aten._assert_tensor_metadata.default:
+            graph.graph.erase_node(node)
+    graph.recompile()
 
 
 def quantized_modules(graph: Any) -> list[str]:

@@ -78,7 +78,6 @@ def concluded(directory: Path, gates: Gates, broken: tuple[str, int] | None = No
             margin=0.9,
             seed=0,
             gates=gates,
-            since="none",
         ),
     )
     return load(files)

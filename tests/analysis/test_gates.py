@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ptdq.analysis.gates import RULES, Gate, Tables, judge_gates
-from ptdq.analysis.outcome import failed_gates
 from ptdq.analysis.question import Gates, Question
+from ptdq.store.record import failed_gates
 from ptdq.store.record_model import GateRecord
 from tests.analysis.test_verdict import CALM, SIZES, cell, change, comparison
 

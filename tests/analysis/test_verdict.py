@@ -28,6 +28,7 @@ def comparison(length: int = 128, **changes: Any) -> Any:
         "speedup": 2.4, "speedup_low": 2.3, "speedup_high": 2.5,
         "speedup_p95": 1.7, "speedup_p95_low": 1.6, "speedup_p95_high": 1.8,
         "latency_verdict": "faster", "total_verdict": "faster", "p95_verdict": "faster",
+        "speedup_total_simultaneous_low": None, "speedup_total_simultaneous_high": None,
         "confounded": None,
         "p95_ms": 100.0, "p95_ms_bound": 108.0, "p95_ms_refused": None,
         "f1_ratio": 1.0, "f1_ratio_low": 0.995, "f1_macro_ratio": 1.0, "f1_macro_ratio_low": 0.992,
@@ -38,6 +39,9 @@ def comparison(length: int = 128, **changes: Any) -> Any:
         "baseline_accuracy": 0.95, "majority_share": 0.5, "chance_p": 0.0005,
     }  # fmt: skip
     return row | changes
+
+
+SIMULTANEOUS = ("speedup_total_simultaneous_low", "speedup_total_simultaneous_high")
 
 
 def bucket(verdict: str, **changes: Any) -> dict[str, Any]:
@@ -72,7 +76,6 @@ def verdict(
     planned: Any = None,
     claim_quality: bool = True,
     isolation: str = "parallel",
-    alike: Any = None,
     **tables: Any,
 ) -> Verdict:
     question = Question(
@@ -84,7 +87,7 @@ def verdict(
         class_names=("sport", "health"),
     )
     given = Tables(list(rows), **{"cells": CALM, "variants": SIZES, **tables})
-    return decide(question, given, judge_gates(question, given), alike)
+    return decide(question, given, judge_gates(question, given))
 
 
 def test_faster_and_as_good_is_shipped() -> None:
@@ -240,22 +243,35 @@ def test_of_those_as_fast_the_smallest_then_the_best_is_recommended() -> None:
     sizes = [*SIZES]
     for name, size in (("big", 300), ("good", 151), ("tiny", 20)):
         sizes.append({"variant": name, "artifact_bytes": size * 10**6})
-    asked: list[list[str]] = []
-
-    def alike(names: list[str]) -> set[str]:
-        asked.append(names)
-        return {"int8", "big", "good"}
-
-    found = verdict(*rows, variants=sizes, alike=alike)
+    # How the others compare with each other, in the order of the variants.
+    pairs = [
+        comparison(baseline=one, variant=other) | dict(zip(SIMULTANEOUS, ends, strict=True))
+        for one, other, ends in (
+            ("int8", "big", (0.99, 1.08)), ("big", "good", (0.9, 1.02)), ("big", "tiny", (0.38, 0.42)),
+        )
+    ]  # fmt: skip
+    found = verdict(*rows, *pairs, variants=sizes)
     assert (found.decision, found.variant) == ("ship", "good")
-    assert asked == [["int8", "big", "good", "tiny"]]
     assert "the best in F1 of the smallest" in found.reasons[-1]
-    assert verdict(*rows, variants=sizes).variant == "big"
+    assert "tiny" not in found.reasons[-1]
     # Only what may be shipped is compared.
     rows[2]["non_inferiority"] = "undecided"
-    found = verdict(*rows, variants=sizes, alike=lambda names: names[:2])
+    found = verdict(*rows, *pairs, variants=sizes)
     assert found.variant == "int8"
     assert found.reasons[-1].startswith("the smallest of those")
+    # The fastest alone, where it is faster than all.
+    pairs[0] = pairs[0] | dict(zip(SIMULTANEOUS, (1.01, 1.08), strict=True))
+    assert verdict(*rows, *pairs, variants=sizes).variant == "big"
+
+
+def test_the_headline_takes_the_luck_of_the_fastest_out() -> None:
+    best: Any = {
+        "measure": "speedup_total", "max_length": 128, "variant": "int8", "speedup": 1.94,
+    }  # fmt: skip
+    said = "2.00x [1.90, 2.10] at 128 tokens (nearer 1.94x: the fastest of several was lucky)"
+    assert said in verdict(comparison(), best=[best]).headline
+    for other in (best | {"speedup": 2.001}, best | {"measure": "speedup"}, best | {"max_length": 9}):
+        assert "nearer" not in verdict(comparison(), best=[other]).headline
 
 
 def test_nothing_to_compare() -> None:

@@ -17,10 +17,11 @@ from uuid import uuid4
 import jsonschema
 import pytest
 import yaml
+from click.testing import CliRunner
 from prefect.events.schemas.automations import EventTrigger
 from prefect.events.schemas.events import Resource, ResourceSpecification
 
-from deployments import automations
+from deployments import automations, images
 from ptdq.parameters import Parameters
 from tests.support.running import ROOT
 
@@ -71,7 +72,7 @@ def containers() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
 
 def test_the_base_is_pinned_and_nobody_is_root() -> None:
     (base,) = arguments("FROM")
-    assert re.fullmatch(r"python:3\.11\.\d+-slim-\w+", base)
+    assert re.fullmatch(r"python:3\.11\.\d+-slim-\w+(@sha256:[0-9a-f]{64})?", base)
     *_, user = arguments("USER")
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)  # a number, and not root's
     last = max(number for number, (word, _) in enumerate(instructions()) if word == "RUN")
@@ -135,20 +136,121 @@ def test_services_find_each_other() -> None:
     used = {network for service in SERVICES.values() for network in service["networks"]}
     assert used == set(COMPOSE["networks"])
     volumes = [volume for service in SERVICES.values() for volume in service.get("volumes", [])]
-    assert {v.split(":")[0] for v in volumes if not v.startswith("$")} == set(COMPOSE["volumes"])
+    (lock,) = [volume for volume in volumes if volume.startswith("$")]
+    assert lock == "${PTDQ_LOCK_DIR:-lock}:/lock"
+    named_here = {v.split(":")[0] for v in volumes if v != lock} | {"lock"}
+    assert named_here == set(COMPOSE["volumes"])
     file = (DOCKER / SERVICES["server"]["build"]["context"]).resolve()
     assert (file / SERVICES["server"]["build"]["dockerfile"]).is_file()
     assert file == ROOT
 
 
+def is_secret(name: str) -> bool:
+    return name.endswith(("_PASSWORD", "_AUTH_STRING"))
+
+
 def test_no_password_is_in_the_files() -> None:
     for service in SERVICES.values():
         for name, value in service["environment"].items():
-            assert "PASSWORD" not in name or value.startswith("${POSTGRES_PASSWORD:?")
+            assert not is_secret(name) or re.match(r"\$\{[A-Z_]+:\?", value), name
     for _, container in containers():
         for variable in container["env"] if isinstance(container["env"], list) else []:
-            assert "PASSWORD" not in variable["name"] or "secretKeyRef" in variable["valueFrom"]
+            assert not is_secret(variable["name"]) or "secretKeyRef" in variable["valueFrom"]
     assert named("Secret") == set()
+
+
+def environment(name: str) -> dict[str, Any]:
+    """Variables of a workload's container, by name."""
+    (pod,) = [w["spec"]["template"]["spec"] for w in WORKLOADS if w["metadata"]["name"] == name]
+    return {variable["name"]: variable for variable in pod["containers"][0]["env"]}
+
+
+def test_every_server_asks_for_a_password_and_answers_no_foreign_page() -> None:
+    """That a server does so with these settings is tested for real, in test_one_machine.py."""
+    server, worker = (SERVICES[name]["environment"] for name in ("server", "worker"))
+    assert server["PREFECT_SERVER_API_AUTH_STRING"] == worker["PREFECT_API_AUTH_STRING"]
+    assert server["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] == "http://127.0.0.1:4200"
+    assert worker["PTDQ_ALLOW_CODE"] == "${PTDQ_ALLOW_CODE:-}"
+    asked, given = environment("prefect-server"), environment("prefect-worker")
+    secret = asked["PREFECT_SERVER_API_AUTH_STRING"]["valueFrom"]["secretKeyRef"]
+    assert given["PREFECT_API_AUTH_STRING"]["valueFrom"]["secretKeyRef"] == secret
+    assert asked["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"]["value"] == "http://127.0.0.1:4200"
+    for_jobs = {
+        key: given[f"PREFECT_INTEGRATIONS_KUBERNETES_WORKER_API_AUTH_STRING_SECRET_{key.upper()}"][
+            "value"
+        ]
+        for key in ("name", "key")
+    }
+    assert for_jobs == secret
+
+
+def test_nothing_of_the_host_is_mounted() -> None:
+    deployed = [d["work_pool"]["job_variables"].get("volumes", []) for _, d in DEPLOYED]
+    mounted = [*deployed, *(service.get("volumes", []) for service in SERVICES.values())]
+    for volume in (volume for volumes in mounted for volume in volumes):
+        assert re.match(r"[a-z_]+:/|\$\{PTDQ_LOCK_DIR:-lock\}:/", volume), volume
+    for pod in PODS:
+        for volume in pod["spec"]["volumes"]:
+            assert volume.keys() <= {"name", "emptyDir", "persistentVolumeClaim"}
+
+
+def test_pods_talk_to_those_that_they_need_and_to_nobody_else() -> None:
+    policies = {m["metadata"]["name"]: m["spec"] for m in MANIFESTS if m["kind"] == "NetworkPolicy"}
+    nothing = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    assert policies.pop("nothing") == nothing
+
+    def selected(spec: dict[str, Any]) -> list[str]:
+        """Names of the pods that a selector means."""
+        labels = spec["podSelector"].get("matchLabels", {})
+        return [
+            pod["metadata"]["labels"].get("app.kubernetes.io/name", "run")
+            for pod in PODS
+            if labels.items() <= pod["metadata"]["labels"].items()
+        ]
+
+    into, out_of = set(), set()
+    for spec in policies.values():
+        for rule in spec.get("ingress", []):
+            port = {entry["port"] for entry in rule["ports"]}
+            into |= {(*selected(peer), *selected(spec), *port) for peer in rule["from"]}
+        for rule in spec.get("egress", []):
+            for peer in (peer for peer in rule.get("to", []) if "podSelector" in peer):
+                port = {entry["port"] for entry in rule["ports"]}
+                out_of |= {(*selected(spec), *selected(peer), *port)}
+    assert into == out_of == {
+        ("prefect-server", "postgres", 5432),
+        ("prefect-worker", "prefect-server", 4200),
+        ("run", "prefect-server", 4200),
+    }  # fmt: skip
+    beyond = {
+        selected(spec)[0]
+        for spec in policies.values()
+        for rule in spec.get("egress", [])
+        if "to" not in rule
+    }
+    assert beyond == {"prefect-server", "prefect-worker"}  # no run
+
+
+def test_images_without_a_digest_are_named() -> None:
+    found = images.images()
+    assert {image.split(":")[0] for image in found} == {"python", "postgres"}
+    ended = CliRunner().invoke(images.main)
+    assert ended.exit_code == int(not all(map(images.pinned, found)))
+    for image in found:
+        assert f"{'pinned' if images.pinned(image) else 'not pinned'}: {image}" in ended.output
+    assert images.pinned(f"postgres:17@sha256:{'0' * 64}")
+    assert not images.pinned("postgres:17@sha256:0")
+
+
+def test_the_address_of_a_webhook_is_a_secret() -> None:
+    from prefect.blocks.notifications import CustomWebhookNotificationBlock
+
+    block = automations.webhook_block("https://chat.example/hook/T0KEN")
+    assert isinstance(block, CustomWebhookNotificationBlock)
+    assert "T0KEN" not in block.model_dump_json()
+    request = block._build_request_args("the body", "the subject")
+    assert request["url"] == "https://chat.example/hook/T0KEN"
+    assert request["json"]["text"] == "the subject: the body"
 
 
 # Kubernetes.
@@ -260,7 +362,7 @@ DEPLOYED = [
 
 
 def test_every_deployment_says_where_results_are_stored() -> None:
-    assert len(DEPLOYED) == 7
+    assert len(DEPLOYED) == 8
     for file, deployment in DEPLOYED:
         variables = deployment["work_pool"]["job_variables"]
         assert variables["env"]["PREFECT_RESULTS_PERSIST_BY_DEFAULT"] == "false", deployment["name"]
@@ -279,7 +381,7 @@ def test_every_night_has_the_same_gates() -> None:
         deployment["name"]: {name: given.get(name) for name in ("min_speedup", "max_f1_drop")}
         for _, deployment in DEPLOYED
         if "nightly" in deployment["tags"]
-        for given in [deployment["parameters"]["parameters"]]
+        for given in [deployment["parameters"]]
     }
     assert set(gates) == {"nightly", "nightly-docker", "nightly-kubernetes"}
     assert all(found == {"min_speedup": 1.0, "max_f1_drop": 0.02} for found in gates.values())
@@ -289,8 +391,10 @@ def test_automations_are_of_every_flow() -> None:
     from ptdq.flows.benchmark import quantization_benchmark
     from ptdq.flows.evaluate import sharded_evaluation
     from ptdq.flows.matrix import benchmark_matrix
+    from ptdq.flows.release import release
 
-    flows = {flow.name for flow in (quantization_benchmark, benchmark_matrix, sharded_evaluation)}
+    all_of_them = (quantization_benchmark, benchmark_matrix, sharded_evaluation, release)
+    flows = {flow.name for flow in all_of_them}
     for automation in (automations.zombies(30), automations.notice(uuid4())):
         trigger = automation.trigger
         assert isinstance(trigger, EventTrigger)
@@ -314,7 +418,7 @@ def test_deployments_are_those_that_the_flow_takes(file: Path) -> None:
         assert deployment["entrypoint"] == ENTRYPOINT
         assert (ROOT / ENTRYPOINT.partition(":")[0]).is_file()
         assert deployment["concurrency_limit"]["limit"] == 1
-        given = Parameters(**deployment["parameters"]["parameters"])
+        given = Parameters(**deployment["parameters"])
         assert (given.results_dir, given.cell_timeout) == ("results", 3600)
         variables = deployment["work_pool"]["job_variables"]
         if file.parent == KUBERNETES:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import psutil
 import pytest
 import yaml
@@ -18,11 +19,13 @@ from ptdq.store.disk import read_json
 from ptdq.store.layout import RunFiles
 from tests.support.deploying import (
     FILE,
+    PASSWORD,
     Installation,
     artifacts_of,
     deploy_on_schedule,
     deployment,
     ended,
+    events_of,
     parameters,
     read_run,
     run_deployment,
@@ -38,7 +41,7 @@ pytestmark = pytest.mark.slow
 def test_the_form_explains_each_parameter(installation: Installation) -> None:
     schema = deployment(installation, "nightly").parameter_openapi_schema
     assert schema is not None
-    properties = schema["definitions"]["Parameters"]["properties"]
+    properties = schema["properties"]
     assert {"model", "data", "variant", "max_length", "min_speedup"} <= properties.keys()
     assert [name for name, field in properties.items() if not field.get("description")] == []
 
@@ -69,6 +72,72 @@ def test_bad_parameters_start_no_run(installation: Installation, bad: dict[str, 
     assert runs_of(installation, deployment(installation, "demo").id) == before
 
 
+def asked(
+    installation: Installation, path: str, origin: str, password: str | None = PASSWORD
+) -> httpx.Response:
+    """A POST as a page of a browser sends it."""
+    auth = None if password is None else httpx.BasicAuth(*password.split(":"))
+    headers = {"Origin": origin}
+    return httpx.post(f"{installation.api}{path}", json={}, headers=headers, auth=auth, timeout=30)
+
+
+def test_the_api_answers_those_who_know_the_password(installation: Installation) -> None:
+    own = installation.api.removesuffix("/api")
+    assert asked(installation, "/flows/filter", own).status_code == 200
+    for wrong in (None, "ptdq:guessed"):
+        for path in ("/flows/filter", "/work_pools/", "/deployments/"):
+            assert asked(installation, path, own, wrong).status_code == 401
+    # What a probe of a container asks is free.
+    assert httpx.get(f"{installation.api}/health", timeout=30).status_code == 200
+
+
+def test_the_api_lets_no_page_of_another_origin_ask(installation: Installation) -> None:
+    own, foreign = installation.api.removesuffix("/api"), "http://evil.example"
+    allowed = {
+        origin: asked(installation, "/flows/filter", origin).headers.get("access-control-allow-origin")
+        for origin in (own, foreign)
+    }
+    assert allowed == {own: own, foreign: None}
+    preflight = httpx.options(
+        f"{installation.api}/flows/filter",
+        headers={"Origin": foreign, "Access-Control-Request-Method": "POST"},
+        timeout=30,
+    )
+    assert preflight.status_code in (400, 401)
+    assert "access-control-allow-origin" not in preflight.headers
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        {"model_loader": "runpy:run_path"},
+        pytest.param({"variant": ["runpy:run_path"]}, marks=pytest.mark.long),
+        pytest.param({"trust_remote_code": True}, marks=pytest.mark.long),
+    ],
+    ids=lambda code: next(iter(code)),
+)
+def test_a_deployment_runs_no_code_that_its_machine_does_not_allow(
+    installation: Installation, code: dict[str, Any], tiny_data: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "__main__.py").write_text(f"open({str(tmp_path / 'was run')!r}, 'w')\n")
+    name = next(iter(code)).replace("_", "-")
+    values = parameters(model, tiny_data, tmp_path / "results", run_id=name, **code)
+    assert run_deployment(installation, "demo", values, "--watch").returncode != 0
+    (run,) = [
+        run
+        for run in runs_of(installation, deployment(installation, "demo").id)
+        if run.parameters["parameters"].get("run_id") == name
+    ]
+    assert run.state is not None
+    assert run.state.is_failed()
+    assert str(run.state.message).startswith(next(iter(code)))
+    assert "PTDQ_ALLOW_CODE=tests.support," in str(run.state.message)
+    assert not (tmp_path / "was run").exists()
+    assert not (tmp_path / "results").exists()
+
+
 def test_a_run_completes_and_its_artifacts_are_there(
     installation: Installation, tiny_model: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
@@ -79,11 +148,18 @@ def test_a_run_completes_and_its_artifacts_are_there(
     (run,) = [
         run
         for run in runs_of(installation, deployment(installation, "demo").id)
-        if run.parameters["parameters"].get("run_id") == "deployed"
+        if run.parameters.get("run_id") == "deployed"
     ]
+    # What the run was not given is the deployment's.
+    declared = deployment(installation, "demo").parameters
+    assert {"limit", "data"} <= declared.keys()
+    assert (run.parameters["limit"], run.parameters["data"]) == (declared["limit"], str(tiny_data))
     assert run.state is not None
     assert run.state.is_completed()
+    (event,) = events_of(installation, run.id)
     artifacts = artifacts_of(installation, run.id)
+    assert [event["payload"]["verdict"]] == json.loads(artifacts["ptdq-verdict"])
+    assert event["payload"]["comparisons"] == json.loads(artifacts["ptdq-comparisons"])
     assert artifacts["ptdq-report"].startswith("# ")
     (verdict,) = json.loads(artifacts["ptdq-verdict"])
     assert (verdict["run_id"], verdict["deployment"]) == ("deployed", "demo")
@@ -150,7 +226,7 @@ def test_a_cancelled_run_leaves_nothing(
     (run,) = [
         run
         for run in runs_of(installation, deployment(installation, "demo").id)
-        if run.parameters["parameters"].get("run_id") == "cancelled"
+        if run.parameters.get("run_id") == "cancelled"
     ]
     installation.prefect("flow-run", "cancel", str(run.id))
     _, alive = psutil.wait_procs(of_run, timeout=120)

@@ -38,7 +38,6 @@ Evaluate = Callable[..., State[Any]]
 def evaluate(prefect_server: str, tiny_model: Path, tiny_data: Path) -> Evaluate:
     from ptdq.flows.evaluate import sharded_evaluation
     from ptdq.orchestration.runners import make_runner
-    from ptdq.parameters import Parameters
 
     def run(results: Path, workers: int | None = None, **values: Any) -> State[Any]:
         given: dict[str, Any] = {
@@ -50,7 +49,7 @@ def evaluate(prefect_server: str, tiny_model: Path, tiny_data: Path) -> Evaluate
             "run_id": "sharded",
         }
         flow = sharded_evaluation.with_options(task_runner=make_runner(workers))
-        return cast(State[Any], flow(Parameters(**given | values), SHARD, return_state=True))
+        return cast(State[Any], flow(**given | values, shard_documents=SHARD, return_state=True))
 
     return run
 
@@ -99,14 +98,17 @@ def test_what_is_missing_or_broken_is_done_again_and_nothing_else(
     before = {path.name: path.stat().st_mtime_ns for path in sharded.shards.iterdir()}
     whole = sharded.shard(1).read_bytes()
     sharded.shard(1).write_bytes(whole[: len(whole) // 2])
+    sharded.shard(2).write_bytes(sharded.shard(3).read_bytes())
     sharded.shard(4).unlink()
+    documents = sharded.documents.read_bytes()
+    sharded.documents.write_bytes(documents[: len(documents) // 2])
     state = evaluate(sharded.directory.parent)
     assert state.is_completed(), state.message
     after = {path.name: path.stat().st_mtime_ns for path in sharded.shards.iterdir()}
     assert {name for name in after if after[name] != before[name]} == {
-        sharded.shard(1).name,
-        sharded.shard(4).name,
+        sharded.shard(number).name for number in (1, 2, 4)
     }
+    assert sharded.documents.read_bytes() == documents
     assert read_json(sharded.record)["documents"] == 40
 
 

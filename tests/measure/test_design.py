@@ -174,3 +174,17 @@ def test_what_cannot_be_laid_out_is_named(change: dict[str, object], word: str) 
     asked = {"variants": ["a"], "max_lengths": [8], "repeats": 1, "cores": [0], "seed": 0} | change
     with pytest.raises(ValueError, match=f"^{word}"):
         make_design(**asked)  # type: ignore[arg-type]
+
+
+def test_cells_for_quality_are_dealt_out_once_the_longest_first() -> None:
+    design = make_design(["a", "b", "c"], [16, 64], 4, [0, 1], 0).with_quality(["a", "b", "c"], [16, 64])
+    places = [(cell.variant, cell.max_length) for cell in design.judged]
+    assert sorted(places) == sorted((v, n) for v in "abc" for n in (16, 64))
+    assert [len(queue) for queue in design.quality] == [3, 3]
+    for queue in design.quality:
+        assert [cell.order for cell in queue] == [0, 1, 2]
+        assert [cell.max_length for cell in queue] == sorted((c.max_length for c in queue), reverse=True)
+    assert {cell.kind for cell in design.judged} == {"quality"}
+    assert {cell.kind for cell in (*design.cells, *design.control)} == {"timing"}
+    # None of them shares its file with a cell of a round.
+    assert not {c.cell_id for c in design.judged} & {c.cell_id for c in design.cells}

@@ -10,7 +10,7 @@ import pytest
 from ptdq.errors import RunFailed
 from ptdq.host.clock import TimeLimit
 from ptdq.measure.design import Cell, Design, make_design
-from ptdq.measure.progress import Board, Progress
+from ptdq.measure.progress import Board, Done, Progress
 from ptdq.measure.stage import Stage
 from ptdq.store.layout import RunFiles
 
@@ -19,11 +19,11 @@ class Shown(Progress):
     """Keeps what it is to show."""
 
     def __init__(self) -> None:
-        self.last: tuple[int, int] = (0, 0)
+        self.last = Done(0, 0, 0, 0)
         self.closed = False
 
-    def show(self, done: int, total: int) -> None:
-        self.last = (done, total)
+    def show(self, done: Done) -> None:
+        self.last = done
 
     def close(self) -> None:
         self.closed = True
@@ -44,6 +44,8 @@ def stage(tmp_path: Path) -> Stage:
         artifacts={},
         documents=files.table("documents"),
         count=40,
+        timing_documents=files.timing_documents,
+        timing_count=10,
         control_documents=4,
         batch_size=1,
         warmup=0,
@@ -51,13 +53,15 @@ def stage(tmp_path: Path) -> Stage:
     )
 
 
-def test_cells_of_the_control_take_few_documents(stage: Stage, design: Design) -> None:
-    assert {stage.documents_of(cell) for cell in design.cells} == {40}
+def test_cells_of_a_kind_take_the_documents_for_it(stage: Stage, design: Design) -> None:
+    design = design.with_quality(["fp32", "int8"], [16])
+    assert {stage.documents_of(cell) for cell in design.cells} == {10}
     assert {stage.documents_of(cell) for cell in design.control} == {4}
+    assert {stage.documents_of(cell) for cell in design.judged} == {40}
     shown = Shown()
     with pytest.raises(KeyError), stage.progress(design, shown) as board:
-        fail_at(board, 30)
-    assert shown.last == (30, 4 * 40 + 2 * 4)
+        fail_at(board, design.control[0], design.cells[0], 30)
+    assert shown.last == Done(30 + 4, 4 * 10 + 2 * 4 + 2 * 40, 1, 8)
     assert shown.closed
 
 
@@ -116,9 +120,10 @@ def end_late(limit: TimeLimit, future: Future[None]) -> None:
     future.set_result(None)
 
 
-def fail_at(board: Board, documents: int) -> None:
-    """Report so many documents, and fail."""
-    board.reporter("a")(documents)
+def fail_at(board: Board, ended: Cell, cell: Cell, documents: int) -> None:
+    """Report the end of a cell and so many documents of another, and fail."""
+    board.end(ended.cell_id)
+    board.reporter(cell.cell_id)(documents)
     raise KeyError
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from ptdq.analysis.since import change_since
 from ptdq.report.summary import SCHEMA_FILE, summarize, summary_path, summary_schema, write_summary
-from ptdq.store import baseline as baseline_run
 from ptdq.store.disk import read_json, write_json
 from ptdq.store.layout import RunFiles
 from ptdq.store.run import load
@@ -81,9 +80,8 @@ def test_a_summary_is_valid_and_has_the_figures(tmp_path: Path) -> None:
 
 def test_with_a_baseline(tmp_path: Path) -> None:
     make_run(tmp_path, "good", seed=1)
-    baseline_run.mark(tmp_path, "good")
-    files = make_run(tmp_path, "tonight", seed=2, slower={"int8-dynamic": 1.3})
-    for change in (change_since(files, None), {"old": "gone", "error": "no such run"}):
+    files = make_run(tmp_path, "tonight", seed=2, wrong={"int8-dynamic": 15}, record={"since": "good"})
+    for change in (change_since(files), {"old": "gone", "error": "no such run"}):
         write_json(files.record, read_json(files.record) | {"baseline": change})
         summary = summarize(load(files))
         validate(summary)

@@ -28,11 +28,12 @@ from tests.support.running import ROOT
 
 SAMPLE = ROOT / "results" / "sample" / "run.json"
 CELL = CellPlan(cell_id="fp32-L16-r0", variant="fp32", max_length=16, repeat=0, core=1, order=0, seed=7)
+ROUNDS = {"repeats": 1, "target_width": None, "max_minutes": 30.0}
 
 
 def beginning(**changes: Any) -> record.Beginning:
     given: dict[str, Any] = {
-        "parameters": {"model": "m", "data": "d.csv"},
+        "parameters": {"model": "m", "data": "d.csv", **ROUNDS},
         "command": "ptdq run --model m --data d.csv",
         "flow_run_id": "flow-run",
         "model": ModelFacts(name="m", digest="aa", labels=["no", "yes"]),
@@ -63,6 +64,7 @@ def test_the_sample_is_read_and_written_as_it_is(tmp_path: Path) -> None:
     after = record.amend(files).model_dump(mode="json")
     assert after == read_json(files.record)
     before["verdict"]["conditions"] = None  # not known then
+    before["design"]["quality"] = []
     assert {key: after[key] for key in before} == before
 
 
@@ -116,6 +118,26 @@ def test_another_subject_is_not_resumed(files: RunFiles, what: str, change: Mapp
     with pytest.raises(UserError, match=f"resume 'run': the {what} is no longer that of the run"):
         record.resume(files, beginning(**change))
     assert files.record.read_bytes() == before
+
+
+def test_a_run_goes_on_with_more_rounds(files: RunFiles) -> None:
+    more = CELL.model_copy(update={"cell_id": "fp32-L16-r1", "repeat": 1})
+    longer = record.read(files).design.model_copy(update={"cells": [more, CELL], "notes": ["said"]})
+    assert (record.grow(files, longer).design, longer.rounds) == (longer, 2)
+    with pytest.raises(ValueError, match="its own cells"):
+        record.grow(files, longer.model_copy(update={"cells": [more]}))
+    with pytest.raises(ValueError, match="its own cells"):
+        record.grow(files, longer.model_copy(update={"cores": [0]}))
+
+    # Extended: what asks for more rounds is that of the run from now on, and so is its command.
+    third = CELL.model_copy(update={"cell_id": "fp32-L16-r2", "repeat": 2})
+    longest = longer.model_copy(update={"cells": [more, CELL, third]})
+    asked = {"model": "other", "repeats": 3, "target_width": 0.05, "max_minutes": 9.0}
+    extended = record.resume(files, beginning(design=longest, parameters=asked, command="ptdq run …"))
+    assert (extended.design, extended.command) == (longest, "ptdq run …")
+    assert extended.parameters == {**asked, "model": "m", "data": "d.csv"}
+    with pytest.raises(UserError, match="the design is no longer"):
+        record.resume(files, beginning(design=longer, parameters=asked))
 
 
 def test_a_run_does_not_begin_where_another_is(files: RunFiles) -> None:

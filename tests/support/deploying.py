@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import psutil
 import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -24,7 +25,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import DeploymentResponse
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from tests.support.running import ROOT, wait_for
 
@@ -32,6 +33,7 @@ POOL = "bench"
 FLOW = "quantization-benchmark"
 FILE = "deployments/prefect.yaml"
 HERE = Path(sys.executable).parent
+PASSWORD = "ptdq:not-a-secret"
 
 
 def free_port() -> int:
@@ -60,6 +62,10 @@ class Installation:
         self.environment = environment | {
             "PREFECT_HOME": str(home),
             "PREFECT_API_URL": self.api,
+            # As docs/operations/security.md has it for a server that others reach.
+            "PREFECT_SERVER_API_AUTH_STRING": PASSWORD,
+            "PREFECT_API_AUTH_STRING": PASSWORD,
+            "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": self.api.removesuffix("/api"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_CLI_COLORS": "false",
             # Wide enough that the tables of the command line do not cut what is looked for.
@@ -87,7 +93,11 @@ class Installation:
     def start_worker(self) -> subprocess.Popen[bytes]:
         arguments = ("worker", "start", "--pool", POOL, "--type", "process", "--limit", "1")
         # The shortest interval of heartbeats that Prefect allows.
-        variables = {"PTDQ_ROOT": str(ROOT), "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
+        variables = {
+            "PTDQ_ROOT": str(ROOT),
+            "PTDQ_ALLOW_CODE": "tests.support",
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        }
         return self.start("worker", *arguments, **variables)
 
     def kill_worker(self) -> None:
@@ -111,7 +121,8 @@ class Installation:
 
     @contextlib.contextmanager
     def client(self):  # type: ignore[no-untyped-def]
-        with temporary_settings({PREFECT_API_URL: self.api}), get_client(sync_client=True) as client:
+        settings = {PREFECT_API_URL: self.api, PREFECT_API_AUTH_STRING: PASSWORD}
+        with temporary_settings(settings), get_client(sync_client=True) as client:
             assert isinstance(client, SyncPrefectClient)
             yield client
 
@@ -159,10 +170,8 @@ def parameters(model: Path, data: Path, results: Path, **values: Any) -> dict[st
 def run_deployment(
     installation: Installation, name: str, values: dict[str, Any], *options: str
 ) -> subprocess.CompletedProcess[str]:
-    return installation.prefect(
-        "deployment", "run", f"{FLOW}/{name}", "--param", f"parameters={json.dumps(values)}", *options,
-        check=False,
-    )  # fmt: skip
+    given = [word for key, value in values.items() for word in ("--param", f"{key}={json.dumps(value)}")]
+    return installation.prefect("deployment", "run", f"{FLOW}/{name}", *given, *options, check=False)
 
 
 def deployment(installation: Installation, name: str) -> DeploymentResponse:
@@ -192,7 +201,7 @@ def deploy_on_schedule(
     (copy,) = [d for d in content["deployments"] if d["name"] == "nightly"]
     copy["name"] = name
     copy["schedules"][0] |= {"cron": cron, "timezone": "UTC", "slug": name}
-    copy["parameters"] = {"parameters": values}
+    copy["parameters"] = values
     content["deployments"] = [copy]
     file = scratch / "prefect.yaml"
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
@@ -219,6 +228,22 @@ def ended(installation: Installation, run_id: UUID) -> FlowRun | None:
     """The flow run, once it is in a final state."""
     run = read_run(installation, run_id)
     return run if run.state is not None and run.state.is_final() else None
+
+
+def events_of(installation: Installation, run_id: UUID) -> list[dict[str, Any]]:
+    """The events of ptdq that a flow run of a deployment has emitted."""
+
+    def stored() -> list[dict[str, Any]]:
+        asked = {
+            "event": {"prefix": ["ptdq."]},
+            "related": {"resources_in_roles": [[f"prefect.flow-run.{run_id}", "flow-run"]]},
+        }
+        answer = httpx.post(f"{installation.api}/events/filter", json={"filter": asked}, timeout=30)
+        answer.raise_for_status()
+        found: list[dict[str, Any]] = answer.json()["events"]
+        return found
+
+    return wait_for("events", stored, seconds=60)
 
 
 def artifacts_of(installation: Installation, run_id: UUID) -> dict[str, str]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from transformers import AutoModelForSequenceClassification
 
+from ptdq.host.machine import ISA_CAP, cpu_flags
 from ptdq.inputs.checkpoint import open_checkpoint
 from ptdq.inputs.source import Source, torch_predictor
 from ptdq.variants import registry
@@ -33,6 +38,28 @@ def test_without_smoothing_where_no_answer_changes(tmp_path: Path) -> None:
     prepared = prepare(source, tmp_path / "artifact", surest(source, documents()))
     assert prepared.details["changed_without_and_with_smoothing"] == [0]
     assert not smoothed(tmp_path / "artifact")
+
+
+@pytest.mark.skipif("avx2" not in cpu_flags(), reason="there is no cap for this CPU's instructions")
+def test_a_cpu_without_vnni_gives_the_same_answers(tmp_path: Path) -> None:
+    """Its sums in 16 bits saturate, unless weights have seven: capped before the runtimes are loaded."""
+    code = "import sys; from tests.variants import test_best; test_best.print_changed(sys.argv[1])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        env={**os.environ, ISA_CAP: "AVX2"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == [0]
+
+
+def print_changed(directory: str) -> None:
+    """What the test above runs in a process of its own."""
+    source = model(Path(directory) / "model")
+    prepared = prepare(source, Path(directory) / "artifact", surest(source, documents()))
+    print(json.dumps(prepared.details["changed_without_and_with_smoothing"]))
 
 
 def test_with_smoothing_where_an_outlier_needs_it(tmp_path: Path) -> None:

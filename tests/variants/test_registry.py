@@ -124,6 +124,22 @@ def test_all_leaves_out_what_cannot_be_and_says_why(site: Path) -> None:
     assert "a_package_that_is_not_installed" in chosen.skipped["lacks-package"]
 
 
+BFLOAT16 = {"bfloat16-compiled", "openvino-bfloat16", "openvino-int8-static-bf16", "int8-mixed-bf16"}
+
+
+def test_all_leaves_out_what_this_cpu_would_emulate(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = {name for name in BFLOAT16 if not registry.missing_packages(registry.get(name))}
+    monkeypatch.setattr("ptdq.variants.choice.cpu_flags", lambda: ["avx2", "avx512_vnni"])
+    chosen = choose_variants(["all"], [])
+    assert not there & set(chosen.names)
+    for name in there:
+        assert "avx512_bf16" in chosen.skipped[name]
+        assert "emulate" in chosen.skipped[name]
+        assert choose_variants([name], []).names == [name], "who names it gets it"
+    monkeypatch.setattr("ptdq.variants.choice.cpu_flags", lambda: ["avx2", "amx_bf16"])
+    assert there <= set(choose_variants(["all"], []).names)
+
+
 def test_what_is_named_besides_all_is_kept_at_its_place(site: Path) -> None:
     mine = "plug_in:Sound"
     assert choose_variants(["all", mine], []).names[-1] == mine

@@ -34,13 +34,18 @@ _VARIANTS = {
     "float16-dynamic": ("#CC79A7", "^"),
     "bfloat16": ("#AA4499", "v"),
     "fp32-compiled": ("#999999", "P"),
+    "bfloat16-compiled": ("#CC6677", "P"),
     "int8-torchao": ("#009E73", "X"),
     "int8-pt2e-dynamic": ("#E69F00", "<"),
     "int8-pt2e-static": ("#D55E00", ">"),
+    "int8-mixed-bf16": ("#44AA99", ">"),
     "onnx-fp32": ("#999933", "p"),
     "onnx-int8-dynamic": ("#117733", "h"),
+    "onnx-int8-static": ("#DDCC77", "h"),
     "openvino-fp32": ("#88CCEE", "d"),
+    "openvino-bfloat16": ("#6699CC", "d"),
     "openvino-int8-static": ("#332288", "H"),
+    "openvino-int8-static-bf16": ("#AA3377", "H"),
     "int8-best": ("#882255", "*"),
 }
 _OTHERS = [

@@ -7,7 +7,7 @@ from typing import Any
 
 from ptdq import numbers
 from ptdq.analysis.changes import Change, Comparison
-from ptdq.report.columns import Column, ratio_interval, to_markdown
+from ptdq.report.columns import Column, to_markdown
 from ptdq.report.markdown import bullets, code, paragraphs, prose
 from ptdq.report.sections.page import Page
 
@@ -38,14 +38,14 @@ def changes(comparison: Comparison) -> str:
         return "The two runs have no variant and maximum length in common."
     worse = comparison.regressions
     tested = any(row.mcnemar_p is not None for row in rows)
-    compared = tested or any(row.speedup is not None for row in rows)
-    good = "Nothing is decidedly worse than before." if compared else "Nothing could be compared."
+    timed = any(row.how is not None for row in rows)
+    decided = tested or any(row.speedup_p is not None for row in rows)
+    good = "Nothing is decidedly worse than before." if decided else "Nothing could be compared."
     return paragraphs(
         "**Worse than before:**" if worse else f"**{good}**",
         bullets(prose(line) for line in worse),
-        f"**Timings are not compared**: {prose(refused)}." if refused else "",
-        "" if refused else to_markdown(_LATENCY, rows),
-        "" if refused else _LATENCY_NOTE,
+        f"**Timings are not compared from run to run**: {prose(refused)}." if refused else "",
+        paragraphs(to_markdown(_LATENCY, rows), _LATENCY_NOTE) if timed else "",
         paragraphs(to_markdown(_QUALITY, rows), _QUALITY_NOTE) if tested else "",
         bullets(prose(text) for text in _untested(rows)),
         "Not the same in the two runs:" if comparison.differences else "",
@@ -55,16 +55,16 @@ def changes(comparison: Comparison) -> str:
 
 
 _LATENCY_NOTE = (
-    "Speed-up: old time over new time of the median forward latency, paired by round, with "
-    "its 95 % interval; above 1 the new run is faster. Faster or slower is said only where the "
-    "interval excludes 1 and the effect exceeds the noise floors of both runs. How much the "
-    "machine differs from day to day, two runs cannot tell: with the same model, code and "
-    "versions, a slow-down that the run's own baseline variant shows as well counts as the "
-    "machine's, and a variant is worse only if it is slower relative to the baseline variant too."
+    "ms: mean time per document, tokenization included. Measured again: the old artifact ran beside the "
+    "new one in this run, and the speed-up is old time over new time, with the interval of a comparison "
+    "within a run. Between runs: the speed-up over the run's own baseline variant, now over its mean in "
+    "the runs like the old one; the interval is as wide as such runs differ. Above 1 the new one is "
+    "faster. Verdicts are corrected (Holm) for all tests of this section."
 )
 _QUALITY_NOTE = (
-    "Quality: on the documents that both runs evaluated; exact McNemar, Holm-corrected over the "
-    "rows; F1 is weighted, with the 95 % interval of its difference."
+    "Quality: on the documents that both evaluated; exact McNemar, copies of a text counted once, "
+    "corrected (Holm) for all tests of this section; F1 is weighted, with the 95 % interval of its "
+    "difference."
 )
 
 
@@ -78,9 +78,10 @@ def _untested(rows: list[Change]) -> list[str]:
     ]
 
 
-def _interval(change: Change) -> str:
-    ends = change.speedup_low, change.speedup_high
-    return ratio_interval(change.speedup, ends, change.speedup_refused, change.rounds)
+def _how(change: Change) -> str:
+    if change.how is None:
+        return numbers.MISSING
+    return change.how if change.runs is None else f"{change.how}, {change.runs} like the old one"
 
 
 _VARIANT: Column[Change] = Column("variant", lambda r: r.variant, data=True)
@@ -89,15 +90,17 @@ _LENGTH: Column[Change] = Column("max length", lambda r: str(r.max_length))
 _LATENCY: list[Column[Change]] = [
     _VARIANT,
     _LENGTH,
+    Column("compared", _how, words=True),
     Column("old ms", lambda r: numbers.ms(r.old_ms)),
     Column("new ms", lambda r: numbers.ms(r.new_ms)),
-    Column("speed-up", lambda r: numbers.ratio(r.speedup)),
-    Column("95 % interval", _interval),
-    Column("noise floor, old", lambda r: numbers.ratio(r.floor_old)),
-    Column("noise floor, new", lambda r: numbers.ratio(r.floor_new)),
     Column("over own baseline, old", lambda r: numbers.ratio(r.own_old)),
     Column("over own baseline, new", lambda r: numbers.ratio(r.own_new)),
+    Column("speed-up", lambda r: numbers.ratio(r.speedup)),
+    Column("95 % interval", lambda r: numbers.interval(r.speedup_low, r.speedup_high)),
+    Column("p", lambda r: numbers.probability(r.speedup_p)),
     Column("verdict", lambda r: r.latency_verdict or numbers.MISSING, words=True),
+    Column("old MB", lambda r: numbers.megabytes(r.old_mb)),
+    Column("new MB", lambda r: numbers.megabytes(r.new_mb)),
 ]
 
 _QUALITY: list[Column[Change]] = [

@@ -49,13 +49,13 @@ def limits(page: Page) -> str:
 def flags(page: Page) -> str:
     """What was out of line while cells ran, and what that means for the verdict."""
     run = page.run
-    flagged = [(cell, lines) for cell in run.good if (lines := _flags(cell))]
+    flagged = [(cell, lines) for cell in run.finished if (lines := _flags(cell))]
     confounded = [row for row in run.rows(ComparisonRow) if row["confounded"]]
     parts = [
         bullets(f"{cell_name(cell)}: {'; '.join(lines)}" for cell, lines in flagged)
         if flagged
         else "Nothing was out of line in any cell.",
-        f"{len(flagged)} of {len(run.good)} cells were flagged. They stay in the figures: leaving "
+        f"{len(flagged)} of {len(run.finished)} cells were flagged. They stay in the figures: leaving "
         "out what looks wrong would bias the comparison. What they cost is in the width of the "
         "intervals, since a round that was disturbed differs from the others."
         if flagged
@@ -68,7 +68,7 @@ def flags(page: Page) -> str:
         bullets(prose(note) for note in run.get("notes", default=[])),
         page.plot("course", "Latency over the course of each cell, token count taken out"),
     ]
-    return paragraphs("## What was flagged", *parts) if run.good else ""
+    return paragraphs("## What was flagged", *parts) if run.finished else ""
 
 
 def _flags(cell: CellRow) -> list[str]:

@@ -34,9 +34,24 @@ def comparison(page: Page) -> str:
         "Faster or slower is corrected for the number of comparisons; the same: proven to be within "
         + _min_effect(page.run)
         + " of the baseline.",
+        _narrower(page, rows),
         page.plot("ratios", "Speed-up of each round, with its 95 % interval"),
         f"{others} comparisons between the other variants are in {file}." if others else "",
         _quality(page, rows),
+    )
+
+
+def _narrower(page: Page, rows: list[ComparisonRow]) -> str:
+    """What more rounds can do where one can't tell, and what they can't."""
+    unsure = [row for row in rows if row["total_verdict"] == "can't tell" and not row["confounded"]]
+    if not unsure:
+        return ""
+    run = page.run
+    share = run.get("parameters", "min_effect")
+    command = f"ptdq run --extend {run.files.run_id} --target-width {share or MIN_EFFECT:g}"
+    return (
+        f"Where one can't tell, {code(command)} adds rounds until the interval is that narrow. Nobody "
+        "knows before what it will hold then."
     )
 
 

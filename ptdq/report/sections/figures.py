@@ -166,7 +166,7 @@ def pareto(page: Page) -> str:
         Column("artifact MB", lambda r: numbers.megabytes(r["artifact_mb"])),
         Column("unbeaten", lambda r: "yes" if r["unbeaten"] else "no", words=True),
     ]
-    documents = max((cell["documents"] or 0 for cell in run.good), default=0)
+    documents = max((cell["documents"] or 0 for cell in run.judged), default=0)
     what = "latency and weighted F1" if run.quality else "latency and size"
     note = (
         f"Unbeaten, and on the dashed line: no other variant is better in both {what}. Ratios "

@@ -58,10 +58,12 @@ def question(page: Page) -> str:
     rows = [
         ("model", _model(page)),
         ("data", _data(page)),
+        ("timed on", _timed_on(page)),
         ("variants", _list(get("parameters", "variant"))),
         ("maximum lengths", _list(get("parameters", "max_length"))),
         ("truncated", _truncated(page)),
-        ("rounds (repeats)", _value(get("parameters", "repeats"))),
+        ("rounds (repeats)", _value(page.run.record.design.rounds or get("parameters", "repeats"))),
+        ("width of the intervals", prose(get("width", default=""))),
         ("batch size", _value(get("parameters", "batch_size"))),
         ("isolation", _value(get("design", "isolation") or get("parameters", "isolation"))),
         ("seed", _value(get("parameters", "seed"))),
@@ -102,6 +104,18 @@ def _data(page: Page) -> str:
         f"classes: {classes}" if classes else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _timed_on(page: Page) -> str:
+    """On how many documents, where those are not all."""
+    few, all_of_them = page.run.get("parameters", "timing_documents"), page.run.record.data.documents
+    if few is None or all_of_them is None or few >= all_of_them:
+        return ""
+    quality = f"; quality on all {numbers.count(all_of_them)}" if page.run.record.design.quality else ""
+    return (
+        f"{numbers.count(few)} of {numbers.count(all_of_them)} documents, chosen over their lengths in "
+        f"tokens{quality}"
+    )
 
 
 def _truncated(page: Page) -> str:

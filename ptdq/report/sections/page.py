@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ptdq.report.markdown import code
 from ptdq.store.rows import CellRow
-from ptdq.store.run import Run
+from ptdq.store.run import Run, round_name
 
 
 @dataclass(frozen=True)
@@ -46,4 +46,4 @@ class Page:
 
 def cell_name(cell: CellRow) -> str:
     """A cell in words, as Markdown."""
-    return f"{code(cell['variant'])}, length {cell['max_length']}, repeat {cell['repeat']}"
+    return f"{code(cell['variant'])}, length {cell['max_length']}, {round_name(cell['repeat'])}"

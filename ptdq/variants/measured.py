@@ -13,14 +13,25 @@ from ptdq.variants.base import Settings, Variant
 AGAIN = "make it again with `ptdq run` and export that run"
 
 
-def measured_artifact(run: Run, name: str, variant: Variant) -> Artifact:
+def measured_artifact(
+    run: Run, name: str, variant: Variant, allowed: tuple[str | None, bool] | None = None
+) -> Artifact:
     """The cached artifact whose content is that of the variant ``name`` in ``run``.
+
+    Args:
+        run: a finished run.
+        name: of one of its variants.
+        variant: of that name.
+        allowed: which code may run: ``model_loader`` and ``trust_remote_code``; None for what the run
+            was asked for.
 
     Raises:
         UserError: the run is not finished, has no figures of the variant, or its artifact is gone.
     """
     row = _measured(run, name)
-    allowed = (run.get("parameters", "model_loader"), bool(run.get("parameters", "trust_remote_code")))
+    if allowed is None:
+        asked = run.record.parameters
+        allowed = (asked.get("model_loader"), bool(asked.get("trust_remote_code")))
     for path in sorted((cache_root() / "artifacts").glob(f"[!.]*/{MANIFEST}")):
         try:
             manifest = read_json(path)

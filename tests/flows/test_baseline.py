@@ -1,0 +1,74 @@
+"""A run whose baseline run's artifact is measured again, through the whole flow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ptdq.store.disk import read_json
+from ptdq.store.tables import read_table
+from tests.support.running import Finished, Run
+
+pytestmark = pytest.mark.slow
+
+OLD = "int8-dynamic@baseline"
+
+
+@pytest.fixture(scope="module")
+def nights(run_tiny: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Finished]:
+    """A first run; one with another int8 artifact, and one with the same."""
+    results = str(tmp_path_factory.mktemp("results"))
+    other: dict[str, Any] = {"keep_float": ["bert.encoder.layer.0"]}
+    return {
+        "first": run_tiny("first", results_dir=results),
+        "changed": run_tiny("changed", results_dir=results, baseline="first", **other),
+        "same": run_tiny("same", results_dir=results, baseline="first"),
+    }
+
+
+def test_the_old_artifact_is_a_variant_of_the_new_run(nights: dict[str, Finished]) -> None:
+    run = nights["changed"]
+    assert run.state.is_completed()
+    record = read_json(run.files.record)
+    assert {cell["variant"] for cell in record["design"]["cells"]} == {"fp32", "int8-dynamic", OLD}
+    rows = {row["variant"]: row for row in read_table(run.files.table("variants")).to_pylist()}
+    before = {
+        row["variant"]: row["digest"]
+        for row in read_table(nights["first"].files.table("variants")).to_pylist()
+    }
+    assert rows[OLD]["digest"] == before["int8-dynamic"] != rows["int8-dynamic"]["digest"]
+    pairs = read_table(run.files.table("comparisons")).to_pylist()
+    assert {(row["baseline"], row["variant"]) for row in pairs} == {
+        ("fp32", "int8-dynamic"), (OLD, "int8-dynamic"),
+    }  # fmt: skip
+    assert record["verdict"]["variant"] == "int8-dynamic"
+
+
+def test_old_and_new_are_compared_within_the_run(nights: dict[str, Finished]) -> None:
+    run = nights["changed"]
+    found = read_json(run.files.record)["baseline"]
+    how = {change["variant"]: change["how"] for change in found["changes"]}
+    assert how == {"fp32": None, "int8-dynamic": "measured again"}
+    assert any("measured again within changed: int8-dynamic" in note for note in found["notes"])
+    text = run.files.report.read_text(encoding="utf-8")
+    assert "## Change since run `first`" in text
+    assert "| `int8-dynamic` | 16 | measured again |" in text
+
+
+def test_the_same_artifact_is_not_measured_twice(nights: dict[str, Finished]) -> None:
+    run = nights["same"]
+    record = read_json(run.files.record)
+    assert {cell["variant"] for cell in record["design"]["cells"]} == {"fp32", "int8-dynamic"}
+    assert record["not_again"] == {"int8-dynamic": "its artifact is the same, byte for byte"}
+    assert {change["how"] for change in record["baseline"]["changes"]} == {None, "between runs"}
+    assert record["baseline"]["regressions"] == []
+
+
+def test_the_old_artifact_is_no_run_of_its_own_in_the_history(nights: dict[str, Finished]) -> None:
+    from ptdq.analysis.history import points
+    from ptdq.store.results import all_runs
+
+    results: Path = nights["first"].files.directory.parent
+    assert {point.variant for point in points(all_runs(results)[0])} == {"fp32", "int8-dynamic"}

@@ -1,0 +1,111 @@
+"""Time on some documents in more and more rounds, quality once on all: the whole flow."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ptdq
+from ptdq.errors import UserError
+from ptdq.report.sections import opening, quality
+from ptdq.report.sections.page import Page
+from ptdq.store.disk import read_json
+from ptdq.store.layout import RunFiles
+from ptdq.store.run import load
+from ptdq.store.tables import read_table
+from tests.support.running import Finished, Run
+
+FEW, ALL = 12, 40
+
+
+@pytest.fixture(scope="module")
+def decoupled(run_tiny: Run) -> Finished:
+    return run_tiny("decoupled", repeats=2, timing_documents=FEW, target_width=0.9)
+
+
+def test_quality_is_of_all_documents_and_time_of_some(decoupled: Finished) -> None:
+    assert decoupled.state.is_completed(), decoupled.state.message
+    cells = read_table(decoupled.files.table("cells")).to_pylist()
+    taken = {(c["kind"], c["repeat"]): c["documents"] for c in cells}
+    assert taken == {("quality", -1): ALL, **{("timing", repeat): FEW for repeat in range(4)}}
+    assert len(cells) == 2 * 5
+    # Scores of a few documents would be taken for those of all.
+    assert all((c["accuracy"] is not None) == (c["kind"] == "quality") for c in cells)
+    classes = read_table(decoupled.files.table("classes")).to_pylist()
+    assert {row["repeat"] for row in classes} == {-1}
+    (pair,) = read_table(decoupled.files.table("comparisons")).to_pylist()
+    assert (pair["documents"], pair["timing_documents"], pair["rounds"]) == (ALL, FEW, 4)
+    assert pair["baseline_accuracy"] == next(c["accuracy"] for c in cells if c["variant"] == "fp32")
+
+
+def test_the_run_says_before_what_it_cannot_decide(decoupled: Finished) -> None:
+    notes = [
+        note for note in read_json(decoupled.files.record)["notes"] if "before the first cell" in note
+    ]
+    (note,) = notes  # two rounds are not among them: more are added for the width
+    assert "quality: 40 documents cannot show that 0.99 of" in note
+    assert note in decoupled.files.report.read_text(encoding="utf-8").replace("\\", "")
+
+
+def test_the_timed_documents_stand_for_all_lengths(decoupled: Finished) -> None:
+    rows = read_table(decoupled.files.table("predictions")).to_pandas()
+    rows = rows[~rows["warmup"].astype(bool) & (rows["variant"] == "fp32")]
+    timed, judged = (rows[rows["kind"] == kind] for kind in ("timing", "quality"))
+    assert timed.groupby("repeat")["doc_id"].agg(frozenset).nunique() == 1
+    few, everyone = (each.drop_duplicates("doc_id")["tokens"] for each in (timed, judged))
+    assert few.mean() == pytest.approx(everyone.mean(), abs=0.5)
+    assert np.median(few) == pytest.approx(np.median(everyone), abs=1)
+
+
+def test_the_report_says_so_and_judges_all(decoupled: Finished) -> None:
+    run = load(decoupled.files)
+    page = Page(run, {})
+    assert "12 of 40 documents, chosen over their lengths in tokens; quality on all 40" in (
+        opening.question(page)
+    )
+    assert f"{ALL} documents" in quality.agreement(page)
+    assert {len(rows) for _, rows in run.measured.groupby("variant")} == {ALL}
+    assert set(run.calls["repeat"]) == {0, 1, 2, 3}
+    summary = read_json(decoupled.files.directory / "summary.json")
+    assert summary["cells"]["finished"] == 10
+    accuracies = {cell["variant"]: cell["accuracy"] for cell in run.judged}
+    assert {row["variant"]: row["accuracy"] for row in summary["figures"]} == accuracies
+
+
+def test_rounds_are_added_until_the_interval_is_narrow(decoupled: Finished) -> None:
+    """Two rounds give no interval at all, so a block of two is added; any interval is this narrow."""
+    record = read_json(decoupled.files.record)
+    assert record["parameters"]["repeats"] == 2
+    assert {cell["repeat"] for cell in record["design"]["cells"]} == {0, 1, 2, 3}
+    assert record["width"].startswith("Every interval is at most ±")
+    (pair,) = read_table(decoupled.files.table("comparisons")).to_pylist()
+    half = (pair["speedup_total_high"] / pair["speedup_total_low"]) ** 0.5 - 1
+    assert half <= 0.9
+    assert f"{100 * half:.1f} %" in record["width"]
+
+
+def test_a_finished_run_is_extended(decoupled: Finished, tmp_path: Path) -> None:
+    """A copy of it: the files of its cells stay what they are, and only the new rounds are measured."""
+    results = decoupled.files.directory.parent
+    files = RunFiles(tmp_path / decoupled.files.run_id)
+    shutil.copytree(decoupled.files.directory, files.directory)
+    cells = {path.name: path.read_bytes() for path in files.cells.iterdir()}
+    assert results != tmp_path
+
+    with pytest.raises(UserError, match="'decoupled': it has 4 rounds; ask for more"):
+        ptdq.extend("decoupled", results_dir=tmp_path, repeats=4)
+    with pytest.raises(UserError, match="margin: a run continues as it began"):
+        ptdq.extend("decoupled", results_dir=tmp_path, repeats=6, margin=0.5)
+
+    run = ptdq.extend("decoupled", results_dir=tmp_path, repeats=5, load_wait=0)
+    record = read_json(files.record)
+    assert (record["status"], record["parameters"]["repeats"]) == ("completed", 5)
+    assert "--repeats 5" in record["command"]
+    assert set(run.cells["repeat"]) == {-1, 0, 1, 2, 3, 4}
+    assert list(run.comparisons["rounds"]) == [5]
+    after = {path.name: path.read_bytes() for path in files.cells.iterdir()}
+    assert {name: after[name] for name in cells} == cells
+    assert len(after) == len(cells) + 2

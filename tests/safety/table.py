@@ -1,0 +1,56 @@
+"""The tables of faults and of attacks: rows that the tests tell, kept in a file, shown in the docs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results.json"
+TELL = "PTDQ_SAFETY_ROWS"
+"""Environment variable: the file that rows are appended to, one JSON object a line; none by default."""
+
+
+def tell(table: str, **row: Any) -> None:
+    """Add a row to a table, where somebody collects them. To be called once all was checked."""
+    if path := os.environ.get(TELL):
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"table": table, **row}, ensure_ascii=False) + "\n")
+
+
+def told(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """The rows that were told, by table."""
+    tables: dict[str, list[dict[str, Any]]] = {"faults": [], "attacks": []}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        tables[row.pop("table")].append(row)
+    return tables
+
+
+def faults(found: Mapping[str, Any]) -> str:
+    """The faults in Markdown."""
+    heads = ["fault", "processes", "sockets", "finished cells", "record after", "then"]
+    rows = [
+        [
+            row["fault"],
+            f"{row['processes'][0]} → {row['processes'][1]}",
+            f"{row['sockets'][0]} → {row['sockets'][1]}",
+            f"{row['cells'][0]} → {row['cells'][1]}",
+            row["record"],
+            row["then"],
+        ]
+        for row in found["faults"]
+    ]
+    return _table(heads, rows)
+
+
+def attacks(found: Mapping[str, Any]) -> str:
+    """The attacks in Markdown."""
+    return _table(["attack", "result"], [[row["attack"], row["result"]] for row in found["attacks"]])
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines)
