@@ -56,6 +56,7 @@ class Checkpoint:
         random_weights: quality figures would mean nothing.
         loader: what builds the module, as the run's parameters name it.
         trust_remote_code: whether code that comes with the checkpoint may run, as they say.
+        family: what transformers calls the architecture; empty for a module of a loader.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Checkpoint:
     random_weights: bool
     loader: str | None = None
     trust_remote_code: bool = False
+    family: str = ""
 
     @property
     def source(self) -> Source:
@@ -254,6 +256,7 @@ def _normalize(
         check_forward(source.loader, model, tokenizer("a", return_tensors="np"))
     return {
         "architecture": type(model).__name__,
+        "family": source.family(),
         "class_names": class_names,
         "parameters": sum(p.numel() for p in model.parameters()),
         "max_positions": source.longest_input(),

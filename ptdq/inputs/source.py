@@ -119,6 +119,15 @@ class Source:
             self.directory, local_files_only=True, trust_remote_code=self.trust_remote_code
         )
 
+    def family(self) -> str:
+        """What transformers calls the architecture; empty for a module of a loader."""
+        config = self.config()
+        if config is None:
+            return ""
+        # Of one name, and two models: this attention is another for long inputs than for short ones.
+        sparse = getattr(config, "attention_type", None) == "block_sparse"
+        return f"{config.model_type}, block sparse" if sparse else str(config.model_type)
+
     def longest_input(self) -> int | None:
         """The most tokens that model and tokenizer take; None where neither names a bound."""
         longest = int(getattr(self.tokenizer(), "model_max_length", 0) or 0)

@@ -32,6 +32,7 @@ from ptdq.variants.base import (
     Settings,
     Variant,
 )
+from ptdq.variants.families import NOT_IN_TORCH_EXPORT
 
 if TYPE_CHECKING:
     from torch import nn
@@ -50,6 +51,7 @@ class Fp32Compiled(Variant):
     version = 2
     summary = "AOTInductor with freezing, float32"
     quantizes = False
+    refuses = NOT_IN_TORCH_EXPORT
     max_batch = MAX_BATCH
     max_tokens = UNKNOWN_POSITIONS
     exported = loaders.alone("aot.py")

@@ -109,6 +109,8 @@ class Variant(ABC):
     repeats: ClassVar[bool] = True
     """Whether an artifact gives the same logits bit for bit each time it is loaded. Not where loading
     compiles, and chooses the order of sums."""
+    refuses: ClassVar[Mapping[str, str]] = {}
+    """Families (:meth:`ptdq.inputs.source.Source.family`) that it cannot take, to the reason."""
     max_batch: ClassVar[int | None] = None
     """Most documents in a batch; None where there is no bound."""
     max_tokens: ClassVar[int | None] = None

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ptdq import runtimes as loaders
 from ptdq.errors import UserError
 from ptdq.variants.base import Calibration, Predictor, Prepared, Settings, Variant, is_kept
+from ptdq.variants.families import FIXED_WHEN_TRACED
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,6 +48,7 @@ class OnnxFp32(Variant):
     requires = ("onnx", "onnxruntime", "onnxscript")
     extra = "onnx"
     quantizes = False
+    refuses = FIXED_WHEN_TRACED
     uses_torch = False
     exported = loaders.alone("onnx_runtime.py")
 

@@ -34,6 +34,7 @@ from ptdq.errors import UserError
 from ptdq.host.machine import adds_int8_exactly
 from ptdq.store.disk import write_json
 from ptdq.variants.base import BFLOAT16, Calibration, Predictor, Prepared, Settings, Variant
+from ptdq.variants.families import NOT_IN_OPENVINO
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,6 +54,7 @@ class OpenvinoFp32(Variant):
     requires: ClassVar[tuple[str, ...]] = ("openvino",)
     extra = "openvino"
     quantizes = False
+    refuses = NOT_IN_OPENVINO
     repeats = False
     uses_torch = False
     exported = loaders.alone("openvino_runtime.py")
