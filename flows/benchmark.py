@@ -47,7 +47,7 @@ from ptdq.tasks.make_demo import make_demo
 from ptdq.tasks.publish import publish
 from ptdq.tasks.quantize import quantize
 from ptdq.tasks.report import report
-from ptdq.variants.choice import keep_long_enough, say_skipped
+from ptdq.variants.choice import keep_fitting, say_skipped
 from ptdq.variants.preparation import collect_prepared
 
 
@@ -97,7 +97,7 @@ def run_benchmark(
     # Quoted: Prefect would look for futures in each of the documents.
     loaded = load_model.submit(sources, cast(RawDocuments, quote(raw))).result()
     del raw
-    chosen = keep_long_enough(request.chosen, max(parameters.max_length), loaded.checkpoint.max_positions)
+    chosen = keep_fitting(request.chosen, max(parameters.max_length), loaded.checkpoint)
     say_skipped(chosen.skipped, log.warning)
     laps.lap("load")
     take()

@@ -105,16 +105,17 @@ def prepare(
         RunFailed: the process that converts died or exceeded its time limit.
     """
     (variant,), (max_length,) = parameters.variant, parameters.max_length
+    # First: the artifact is compared with the float model on some of them.
+    keep_documents(files, parameters, shard_documents, checkpoint)
     prepared = prepare_variant(
         variant,
         checkpoint,
         choose_settings(parameters),
-        CalibrationRequest(None, "", "none", max_length),
+        CalibrationRequest(None, "", "none", max_length, compare_on=str(files.documents)),
         preparation_log(variant),
         timeout=parameters.cell_timeout,
         use_cache=not parameters.no_cache,
     )
-    keep_documents(files, parameters, shard_documents, checkpoint)
     return ShardRequest(
         directory=files.directory,
         artifact=prepared.artifact.directory,

@@ -9,20 +9,38 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ptdq.errors import UserError
-from ptdq.inputs.arrays import Calibration, Inputs
+from ptdq.inputs.arrays import Calibration
+from ptdq.inputs.examples import made_up_texts
 from ptdq.inputs.source import Source
+from ptdq.inputs.tokenizing import open_tokenizer
 
 COUNT = 128
 
 
 @dataclass(frozen=True)
 class CalibrationRequest:
-    """What to calibrate on: documents (a file of the schema ``documents``) or random token ids."""
+    """What to calibrate on: documents (a file of the schema ``documents``) or made-up texts.
+
+    Attributes:
+        documents: the file; None: texts are made up.
+        digest: of what the above decides.
+        origin: what they are, in words, for the report.
+        max_length: they are cut to so many tokens.
+        compare_on: a file of the schema ``documents`` with those that artifacts are compared on where
+            there are none to calibrate on.
+    """
 
     documents: str | None
     digest: str
     origin: str
     max_length: int
+    compare_on: str | None = None
+
+    @property
+    def examples(self) -> Path | None:
+        """The file that artifacts are compared on with the float model."""
+        found = self.documents or self.compare_on
+        return None if found is None else Path(found)
 
 
 def check_apart(calibration: set[str], test: set[str], name: str) -> None:
@@ -36,23 +54,13 @@ def check_apart(calibration: set[str], test: set[str], name: str) -> None:
 
 
 def read_calibration(source: Source, request: CalibrationRequest) -> Calibration:
-    """Up to 128 documents, tokenized one at a time and truncated; or random ids of many lengths."""
-    tokenizer = source.tokenizer()
-    inputs: list[Inputs] = []
+    """Up to 128 documents, tokenized one at a time and truncated; or made-up texts of many lengths."""
+    random = np.random.default_rng(0)
     if request.documents is not None:
         texts = pq.read_table(Path(request.documents), columns=["text"])["text"].to_pylist()
-        random = np.random.default_rng(0)
-        for index in random.permutation(len(texts))[:COUNT]:
-            encoded = tokenizer(
-                texts[index], max_length=request.max_length, truncation=True, return_tensors="np"
-            )
-            inputs.append(dict(encoded))
+        texts = [texts[index] for index in random.permutation(len(texts))[:COUNT]]
     else:
-        random = np.random.default_rng(0)
-        for length in random.integers(3, request.max_length + 1, COUNT):
-            ids = random.integers(0, len(tokenizer), (1, int(length)), dtype=np.int64)
-            made = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-            if "token_type_ids" in tokenizer.model_input_names:
-                made["token_type_ids"] = np.zeros_like(ids)
-            inputs.append(made)
-    return Calibration(inputs, request.origin)
+        lengths = random.integers(3, request.max_length + 1, COUNT)
+        texts = made_up_texts(source.tokenizer(), lengths.tolist())
+    tokenizer = open_tokenizer(source.directory, source)
+    return Calibration([tokenizer([text], request.max_length).inputs for text in texts], request.origin)

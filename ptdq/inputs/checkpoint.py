@@ -29,6 +29,7 @@ from ptdq.inputs.source import (
     write_weights,
 )
 from ptdq.inputs.tokenizing import make_fast
+from ptdq.runtimes.rebuild import plain_linear
 from ptdq.store.cache import build_entry, cache_entry, hash_file, mark_used, read_entry
 from ptdq.store.disk import digest_of, write_json
 
@@ -37,14 +38,6 @@ _TOKENIZER_FILES = (
     "tokenizer.model",
 )  # fmt: skip
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack")
-# Architectures whose position ids start after the padding id: the table is larger than the input.
-_OFFSET_POSITIONS = (
-    "roberta",
-    "xlm-roberta",
-    "camembert",
-    "roberta-prelayernorm",
-    "xlm-roberta-xl",
-)
 
 
 @dataclass(frozen=True)
@@ -63,6 +56,7 @@ class Checkpoint:
         random_weights: quality figures would mean nothing.
         loader: what builds the module, as the run's parameters name it.
         trust_remote_code: whether code that comes with the checkpoint may run, as they say.
+        family: what transformers calls the architecture; empty for a module of a loader.
     """
 
     name: str
@@ -76,6 +70,7 @@ class Checkpoint:
     random_weights: bool
     loader: str | None = None
     trust_remote_code: bool = False
+    family: str = ""
 
     @property
     def source(self) -> Source:
@@ -122,6 +117,7 @@ def open_checkpoint(
             "trust": trust_remote_code,
             "transformers": importlib.metadata.version("transformers"),
             "tokenizing": 1,
+            "normalized": 2,
         }
     )
     target = cache_entry("models", key)
@@ -244,13 +240,12 @@ def _normalize(
     )
     if source.loader is not None:
         model, class_names = _by_loader(name, directory, source, classes, random_weights, seed)
-        max_positions = None
     else:
         model = _by_transformers(name, directory, source, classes, random_weights, seed)
         config: Any = model.config
         config.save_pretrained(source.directory)
         class_names = [str(config.id2label[i]) for i in range(config.num_labels)]
-        max_positions = _max_positions(config)
+        model = plain_linear(model)
     write_weights(model, source.directory / WEIGHTS)
     try:
         tokenizer = source.tokenizer()
@@ -259,15 +254,12 @@ def _normalize(
     make_fast(source)
     if source.loader is not None:
         check_forward(source.loader, model, tokenizer("a", return_tensors="np"))
-    longest = int(getattr(tokenizer, "model_max_length", 0) or 0)
-    # transformers says "no bound" with a number of thirty digits.
-    if 0 < longest < 10**9:
-        max_positions = min(longest, max_positions or longest)
     return {
         "architecture": type(model).__name__,
+        "family": source.family(),
         "class_names": class_names,
         "parameters": sum(p.numel() for p in model.parameters()),
-        "max_positions": max_positions,
+        "max_positions": source.longest_input(),
     }
 
 
@@ -409,15 +401,6 @@ def _by_loader(
 
 def _all_ids(classes: list[str]) -> bool:
     return bool(classes) and all(label.isascii() and label.isdigit() for label in classes)
-
-
-def _max_positions(config: Any) -> int | None:
-    positions = getattr(config, "max_position_embeddings", None)
-    if positions is None or positions <= 0:
-        return None
-    if config.model_type in _OFFSET_POSITIONS:
-        return int(positions) - int(config.pad_token_id or 0) - 1
-    return int(positions)
 
 
 def _line(error: Exception) -> str:

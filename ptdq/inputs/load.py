@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from ptdq.errors import UserError
@@ -50,7 +50,8 @@ def read_model(parameters: Parameters, raw: RawDocuments) -> Loaded:
     checkpoint = open_model(parameters, labels)
     ids = documents.class_ids(raw, checkpoint.class_names, label_map)
     stored = documents.store_documents(raw, ids, checkpoint.class_names)
-    return Loaded(checkpoint, stored, _calibration(parameters, raw, max(parameters.max_length)))
+    calibration = _calibration(parameters, raw, max(parameters.max_length))
+    return Loaded(checkpoint, stored, replace(calibration, compare_on=str(stored.path)))
 
 
 def open_model(parameters: Parameters, labels: Sequence[str]) -> Checkpoint:
@@ -98,7 +99,7 @@ def check_module_names(parameter: str, names: Sequence[str], modules: Sequence[s
 
 def _calibration(parameters: Parameters, raw: RawDocuments, longest: int) -> CalibrationRequest:
     if parameters.calibration_data is None:
-        return CalibrationRequest(None, f"random {longest}", "random token ids", longest)
+        return CalibrationRequest(None, f"random text {longest}", "random text", longest)
     given = documents.read_documents(
         parameters.calibration_data,
         text_column=parameters.text_column,

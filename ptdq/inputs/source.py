@@ -109,21 +109,66 @@ class Source:
             self.directory, local_files_only=True, trust_remote_code=self.trust_remote_code
         )
 
+    def config(self) -> Any:
+        """The configuration as transformers reads it; None for a module of a loader."""
+        if self.loader is not None:
+            return None
+        from transformers import AutoConfig
+
+        return AutoConfig.from_pretrained(
+            self.directory, local_files_only=True, trust_remote_code=self.trust_remote_code
+        )
+
+    def family(self) -> str:
+        """What transformers calls the architecture; empty for a module of a loader."""
+        config = self.config()
+        if config is None:
+            return ""
+        # Of one name, and two models: this attention is another for long inputs than for short ones.
+        sparse = getattr(config, "attention_type", None) == "block_sparse"
+        return f"{config.model_type}, block sparse" if sparse else str(config.model_type)
+
+    def longest_input(self) -> int | None:
+        """The most tokens that model and tokenizer take; None where neither names a bound."""
+        longest = int(getattr(self.tokenizer(), "model_max_length", 0) or 0)
+        # transformers says "no bound" with a number of thirty digits.
+        bounds = [positions(self.config()), longest if 0 < longest < 10**9 else None]
+        return min((bound for bound in bounds if bound is not None), default=None)
+
+    def pads(self) -> bool:
+        """Whether documents of different lengths can be a batch: decoders look for the padding's id."""
+        config = self.config()
+        known = config is None or getattr(config.get_text_config(), "pad_token_id", None) is not None
+        return known and self.tokenizer().pad_token_id is not None
+
     def _build(self) -> nn.Module:
         if self.loader is not None:
             return call_loader(self.loader, self.directory)
         with only_needed():
-            from transformers import AutoConfig, AutoModelForSequenceClassification
+            from transformers import AutoModelForSequenceClassification
 
-        config = AutoConfig.from_pretrained(
-            self.directory, local_files_only=True, trust_remote_code=self.trust_remote_code
-        )
         model = AutoModelForSequenceClassification.from_config(
-            config, dtype=torch.float32, trust_remote_code=self.trust_remote_code
+            self.config(), dtype=torch.float32, trust_remote_code=self.trust_remote_code
         )
-        return cast(nn.Module, model)
+        return rebuild.plain_linear(model)
 
 
+def positions(config: Any) -> int | None:
+    """The longest input that a configuration allows; None where it names no bound."""
+    limit = getattr(config, "max_position_embeddings", None)
+    if limit is None or limit <= 0:
+        return None
+    if config.model_type in _PADDING_FIRST:
+        return int(limit) - int(config.pad_token_id or 0) - 1
+    # The same, from an index that is not the configuration's.
+    return int(limit) - 2 if config.model_type == "mpnet" else int(limit)
+
+
+# Architectures whose position ids start after the padding id: the table is larger than the input.
+_PADDING_FIRST = (
+    "roberta", "xlm-roberta", "camembert", "roberta-prelayernorm", "xlm-roberta-xl", "longformer",
+    "data2vec-text", "ibert", "luke", "xmod", "esm",
+)  # fmt: skip
 _UNNEEDED = ("pandas", "scipy", "sklearn", "torchao")
 
 

@@ -73,7 +73,7 @@ class Parameters(BaseModel):
     calibration_data: Annotated[str | None, DATA, SENSITIVITY, EXPLAINS] = Field(
         None,
         description="Documents from which static variants take ranges: a file like `data`, and never "
-        "the same; labelled or not. Without it they are left out, or use random token ids where the "
+        "the same; labelled or not. Without it they are left out, or use random text where the "
         "weights are random.",
     )
 

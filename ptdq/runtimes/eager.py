@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rebuild import meta_parameters  # type: ignore[import-not-found]
+from rebuild import meta_parameters, plain_linear  # type: ignore[import-not-found]
 from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
@@ -28,8 +28,10 @@ def skeleton(artifact: Path) -> nn.Module:
         else:
             trust = source["trust_remote_code"]
             config = AutoConfig.from_pretrained(artifact, local_files_only=True, trust_remote_code=trust)
-            made = AutoModelForSequenceClassification.from_config(
-                config, dtype=torch.float32, trust_remote_code=trust
+            made = plain_linear(
+                AutoModelForSequenceClassification.from_config(
+                    config, dtype=torch.float32, trust_remote_code=trust
+                )
             )
         return cast(nn.Module, made.eval())
 

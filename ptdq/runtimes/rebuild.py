@@ -45,6 +45,19 @@ def meta_parameters() -> Iterator[None]:
         nn.Module.register_parameter = original  # type: ignore[method-assign]
 
 
+def plain_linear(module: nn.Module) -> nn.Module:
+    """``module`` with transformers' ``Conv1D`` (in GPT-2) as what it is, a linear layer transposed."""
+    for name, child in list(module.named_modules()):
+        kind = type(child)
+        if (kind.__module__, kind.__name__) == ("transformers.pytorch_utils", "Conv1D"):
+            layer: Any = child
+            linear = nn.Linear(layer.nx, layer.nf, device="meta")
+            linear.weight = nn.Parameter(layer.weight.detach().t().contiguous(), requires_grad=False)
+            linear.bias = nn.Parameter(layer.bias.detach(), requires_grad=False)
+            module.set_submodule(name, linear, strict=True)
+    return module
+
+
 def assign_tensors(module: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
     """Put tensors in the place of the parameters and buffers of these names, without a copy.
 
@@ -67,12 +80,19 @@ def assign_tensors(module: nn.Module, tensors: Mapping[str, torch.Tensor]) -> No
             owner._parameters[leaf] = nn.Parameter(tensor, requires_grad=False)
         else:
             owner._buffers[leaf] = tensor
+    missing = _without_memory(module)
     tie: Any = getattr(module, "tie_weights", None)
-    if tie is not None:
+    # Tensors of two names are saved under one. Not asked where all is there: tables that share a tensor
+    # may be quantized by now, and a model does not know those.
+    if missing and tie is not None:
         tie()
-    missing = [name for name, parameter in module.named_parameters() if parameter.is_meta]
+        missing = _without_memory(module)
     if missing:
         raise ValueError(f"lacks {', '.join(missing[:3])}")
+
+
+def _without_memory(module: nn.Module) -> list[str]:
+    return [name for name, parameter in module.named_parameters() if parameter.is_meta]
 
 
 def set_quantized(
@@ -91,14 +111,29 @@ def set_quantized(
 
 
 class QuantizedEmbedding(nnq.Embedding):
-    """The quantized table of torch, for indices that are views as well.
+    """The quantized table of torch, for models that do more with a table than look up contiguous ids.
 
-    Its kernel refuses indices that are not contiguous, which models make by ``expand``.
+    Its kernel refuses indices that are not contiguous, which models make by ``expand``. And where torch
+    has a method ``weight``, a table has a tensor: DeBERTa reads that of its relative positions whole.
     """
 
     def forward(self, indices: torch.Tensor) -> torch.Tensor:
         """Rows of the table, float32."""
         return super().forward(indices.contiguous())
+
+    @property
+    def weight(self) -> torch.Tensor:  # type: ignore[override]
+        """The whole table, float32 [rows, width]."""
+        return self.quantized_weight().dequantize()
+
+    def quantized_weight(self) -> torch.Tensor:
+        """The table as it is held, integers with a scale and a zero point for each row."""
+        table: torch.Tensor = self._packed_params._weight()
+        return table
+
+    def extra_repr(self) -> str:
+        """Rows and width."""
+        return f"{self.num_embeddings}, {self.embedding_dim}"
 
 
 def _join(key: str, tensors: dict[str, torch.Tensor]) -> torch.Tensor:

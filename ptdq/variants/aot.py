@@ -32,6 +32,7 @@ from ptdq.variants.base import (
     Settings,
     Variant,
 )
+from ptdq.variants.families import NOT_IN_TORCH_EXPORT
 
 if TYPE_CHECKING:
     from torch import nn
@@ -50,6 +51,7 @@ class Fp32Compiled(Variant):
     version = 2
     summary = "AOTInductor with freezing, float32"
     quantizes = False
+    refuses = NOT_IN_TORCH_EXPORT
     max_batch = MAX_BATCH
     max_tokens = UNKNOWN_POSITIONS
     exported = loaders.alone("aot.py")
@@ -70,7 +72,9 @@ class Fp32Compiled(Variant):
         padded = self.write_signature(source, exact, names, directory)
         # What was compiled is the package: there is no other copy in memory to compare with bit for bit.
         predict = self.load(directory, settings)
-        check_compiled(self.name, predict, Positional(module, names), Positional(exact, names), names)
+        check_compiled(
+            self.name, source, predict, Positional(module, names), Positional(exact, names), names
+        )
         modules = [name for name, _ in leaf_modules(module)]
         return Prepared(
             predict=predict,
@@ -117,7 +121,7 @@ def export(source: Source, module: nn.Module, names: Sequence[str]) -> Any:
         with torch.no_grad():
             return torch.export.export(
                 Positional(module, names),
-                example_inputs(names),
+                example_inputs(source, names),
                 dynamic_shapes=dynamic_shapes(source, module, names),
             )
     except Exception as error:
@@ -130,7 +134,7 @@ def dynamic_shapes(source: Source, module: nn.Module, names: Sequence[str]) -> A
 
     from ptdq.variants.exported import position_limit
 
-    longest = position_limit(source, module)
+    longest = position_limit(source)
     shape = {0: Dim("batch", min=1, max=MAX_BATCH), 1: Dim("tokens", min=2, max=longest)}
     return (tuple(shape for _ in names),)
 
@@ -143,6 +147,7 @@ def compile_package(program: Any, path: Path, settings: Settings, **options: Any
 
 def check_compiled(
     variant: str,
+    source: Source,
     predict: Predictor,
     compiled: Callable[..., torch.Tensor],
     exact: Callable[..., torch.Tensor],
@@ -155,6 +160,7 @@ def check_compiled(
 
     Args:
         variant: name of the variant.
+        source: the float model on disk.
         predict: the package.
         compiled: what was compiled, in torch.
         exact: the float model.
@@ -165,7 +171,7 @@ def check_compiled(
     """
     from ptdq.variants.exported import TOLERANCE, example_inputs
 
-    inputs = example_inputs(names, batch=8)
+    inputs = example_inputs(source, names, batch=8)
     with torch.inference_mode():
         wanted, unrounded = compiled(*inputs), exact(*inputs)
     found = predict({name: ids.numpy() for name, ids in zip(names, inputs, strict=True)})

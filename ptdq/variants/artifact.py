@@ -1,8 +1,9 @@
 """An artifact: a prepared variant on disk, with the proof that it survives a reload.
 
-What all variants have in common: the directory's layout, sizes and hashes, the cache. A variant's
-own files lie beside ``artifact.json``, which is written last, so a directory without it is no
-artifact. Nothing in it is executed on reading, unless the variant's docstring says so.
+What all variants have in common: the directory's layout, sizes and hashes, the cache; the proof is in
+:mod:`ptdq.variants.proof`. A variant's own files lie beside ``artifact.json``, which is written last, so
+a directory without it is no artifact. Nothing in it is executed on reading, unless the variant's
+docstring says so.
 """
 
 from __future__ import annotations
@@ -10,12 +11,10 @@ from __future__ import annotations
 import importlib.metadata
 import io
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ptdq.errors import UserError, line_of
 from ptdq.inputs.tokenizing import Tokenizer, open_tokenizer
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 MANIFEST = "artifact.json"
 FORMAT = 2
 """Of the manifest; 1 had a digest of files that the manifest itself named."""
+PROOF = 2
+"""Of what an artifact has shown before it is in the cache; 1 was a reload alone."""
 _VERSIONED = ("torch", "transformers", "torchao", "onnx", "onnxruntime", "openvino", "nncf")
 
 
@@ -79,6 +80,7 @@ def cache_key(model_digest: str, variant: Variant, settings: Settings, calibrati
             "model": model_digest,
             "variant": f"{type(variant).__module__}:{type(variant).__qualname__}",
             "version": variant.version,
+            "proof": PROOF,
             "settings": asdict(settings),
             "calibration": calibration if variant.calibrates else None,
             "packages": versions(),
@@ -104,15 +106,25 @@ def make_artifact(
     settings: Settings,
     calibration: Calibration | None,
     target: Path,
+    examples: Sequence[Inputs] | None = None,
 ) -> Artifact:
     """Prepare ``variant`` and put the artifact at ``target``, whole or not at all.
 
-    The proof: the artifact is loaded again, and its logits on token ids of several lengths are bit
-    for bit those of the model in memory.
+    Args:
+        variant: what to make.
+        source: the float model.
+        settings: of the preparation.
+        calibration: for variants that calibrate.
+        target: where to put it.
+        examples: what :func:`ptdq.variants.proof.prove` compares it on; made up where there are none.
 
     Raises:
-        UserError: nothing was converted, the reload differs, or the variant cannot take this model.
+        UserError: nothing was converted, the artifact is not the model that it was made of, or the
+            variant cannot take this model.
     """
+    from ptdq.inputs.examples import read_examples
+    from ptdq.variants.proof import prove
+
     with staging(target) as directory:
         source.copy_shape(directory)
         started = time.perf_counter()
@@ -128,7 +140,8 @@ def make_artifact(
             torch.save(prepared.module.state_dict(), buffer)
             state_dict_bytes = buffer.tell()
             del buffer
-        prove(variant, source, directory, settings, prepared.predict)
+        given = read_examples(source, None) if examples is None else examples
+        prove(variant, source, directory, settings, prepared.predict, given)
         manifest = {
             "format": FORMAT,
             "variant": variant.name,
@@ -161,40 +174,6 @@ def nothing_converted(variant: Variant, source: Source, settings: Settings) -> U
     if any(isinstance(child, CONVOLUTIONS) for child in source.skeleton().modules()):
         text += f"; {OF_CONVOLUTIONS}"
     return UserError(text)
-
-
-def prove(variant: Variant, source: Source, directory: Path, settings: Settings, in_memory: Any) -> None:
-    """Raises UserError unless the artifact's logits are bit for bit those of the model in memory."""
-    reloaded = variant.load(directory, settings)
-    for inputs in probes(source):
-        expected, found = in_memory(inputs), reloaded(inputs)
-        if not np.array_equal(expected, found, equal_nan=True):
-            difference = float(np.abs(expected - found).max())
-            tokens = inputs["input_ids"].shape[1]
-            raise UserError(
-                f"variant {variant.name}: the reloaded artifact differs from the model in memory "
-                f"by up to {difference:.3g} at {tokens} tokens; it is not used"
-            )
-
-
-def probes(source: Source) -> list[Inputs]:
-    """Token ids of several lengths, batch 1, as the model's tokenizer would name them."""
-    from ptdq.variants.exported import position_limit
-
-    tokenizer = source.tokenizer()
-    random = np.random.default_rng(0)
-    size = len(tokenizer)
-    longest = min(int(getattr(tokenizer, "model_max_length", 128)), 128)
-    # A tokenizer may have no bound where the model has one.
-    longest = min(longest, position_limit(source, source.skeleton()))
-    found: list[Inputs] = []
-    for tokens in sorted({min(tokens, longest) for tokens in (3, 17, 64, 128)}):
-        ids = random.integers(0, size, (1, tokens), dtype=np.int64)
-        filled = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-        if "token_type_ids" in tokenizer.model_input_names:
-            filled["token_type_ids"] = np.zeros_like(ids)
-        found.append(filled)
-    return found
 
 
 def content(directory: Path) -> dict[str, Path]:

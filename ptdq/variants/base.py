@@ -106,6 +106,11 @@ class Variant(ABC):
     """Whether :meth:`prepare` needs a :class:`Calibration`."""
     quantizes: ClassVar[bool] = True
     """Whether converting no module at all is an error."""
+    repeats: ClassVar[bool] = True
+    """Whether an artifact gives the same logits bit for bit each time it is loaded. Not where loading
+    compiles, and chooses the order of sums."""
+    refuses: ClassVar[Mapping[str, str]] = {}
+    """Families (:meth:`ptdq.inputs.source.Source.family`) that it cannot take, to the reason."""
     max_batch: ClassVar[int | None] = None
     """Most documents in a batch; None where there is no bound."""
     max_tokens: ClassVar[int | None] = None

@@ -101,7 +101,7 @@ def _rewrite(source: Source, module: nn.Module) -> dict[str, str]:
     from ptdq.variants.exported import TOLERANCE, Positional, example_inputs, input_names
 
     names = input_names(source, module)
-    inputs, function = example_inputs(names), Positional(module, names)
+    inputs, function = example_inputs(source, names), Positional(module, names)
     with torch.inference_mode():
         before = function(*inputs)
         moved = rewrite(module)

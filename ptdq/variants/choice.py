@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from ptdq.errors import UserError
 from ptdq.host.machine import cpu_flags
 from ptdq.parameters import ALL, DEMO, Parameters
 from ptdq.variants import registry
+
+if TYPE_CHECKING:
+    from ptdq.inputs.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -101,8 +105,8 @@ def check_native(name: str) -> None:
         )
 
 
-def keep_long_enough(chosen: Chosen, longest: int, max_positions: int | None) -> Chosen:
-    """Leaves out optional variants that do not take inputs of ``longest`` tokens.
+def keep_fitting(chosen: Chosen, longest: int, checkpoint: Checkpoint) -> Chosen:
+    """Leaves out optional variants that do not take the model, or inputs of ``longest`` tokens of it.
 
     Raises:
         UserError: a variant that was named does not.
@@ -110,10 +114,16 @@ def keep_long_enough(chosen: Chosen, longest: int, max_positions: int | None) ->
     reasons: dict[str, str] = {}
     for name in chosen.names:
         bound = registry.get(name).max_tokens
-        if max_positions is None and bound is not None and longest > bound:
-            reasons[name] = f"takes a max_length of up to {bound} from a model that names no bound"
+        try:
+            registry.check_takes(name, checkpoint.family)
+            if checkpoint.max_positions is None and bound is not None and longest > bound:
+                raise UserError(
+                    f"variant {name} takes a max_length of up to {bound} from a model that names no bound"
+                )
+        except UserError as error:
             if name not in chosen.optional:
-                raise UserError(f"variant {name} {reasons[name]}")
+                raise
+            reasons[name] = str(error).removeprefix(f"variant {name} ")
     names = [name for name in chosen.names if name not in reasons]
     return replace(chosen, names=names, skipped=chosen.skipped | reasons)
 

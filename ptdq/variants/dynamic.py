@@ -276,7 +276,7 @@ def _write_linear(child: Any, prefix: str, tensors: dict[str, torch.Tensor]) -> 
 
 def _write_embedding(child: Any, prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, Any]:
     own: dict[str, torch.Tensor] = {}
-    _split(child.weight(), "weight", own)
+    _split(child.quantized_weight(), "weight", own)
     tensors.update({prefix + key: value for key, value in own.items()})
     size = {"num_embeddings": child.num_embeddings, "embedding_dim": child.embedding_dim}
     return _write("Embedding", size, own)

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from ptdq.errors import UserError
+from ptdq.inputs.examples import made_up_texts
 from ptdq.inputs.source import Source
 from ptdq.variants.base import UNKNOWN_POSITIONS
 
@@ -29,6 +30,11 @@ class Positional(nn.Module):
     def __init__(self, model: nn.Module, names: Sequence[str]) -> None:
         super().__init__()
         self.model = model
+        # Decoders would give back keys and values as well, of which a classifier has no use. Parts of a
+        # model have configurations of their own.
+        for part in model.modules():
+            if config := getattr(part, "config", None):
+                config.use_cache = False
         self.names = tuple(names)
 
     def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
@@ -56,27 +62,28 @@ def input_names(source: Source, module: nn.Module) -> list[str]:
     return names
 
 
-def example_inputs(names: Sequence[str], batch: int = 2) -> tuple[torch.Tensor, ...]:
-    """Tensors to trace with; padding in one row, so that the mask cannot be traced away."""
-    ids = torch.arange(batch * TRACED_TOKENS).reshape(batch, TRACED_TOKENS) % 7 + 2
-    mask = torch.ones_like(ids)
-    mask[-1, TRACED_TOKENS // 2 :] = 0
-    made = {"input_ids": ids, "attention_mask": mask, "token_type_ids": torch.zeros_like(ids)}
-    return tuple(made[name] for name in names)
+def example_inputs(source: Source, names: Sequence[str], batch: int = 2) -> tuple[torch.Tensor, ...]:
+    """Tensors to trace with, [batch, tokens] each, as the tokenizer gives them.
 
-
-def position_limit(source: Source, module: nn.Module) -> int:
-    """The most tokens that the model takes; bounds the dynamic dimension of an export.
-
-    The tokenizer's bound where the model names none, and 512 where neither does.
+    The last row is padded, so that the mask cannot be traced away. By hand: decoders without a padding
+    token are traced as well.
     """
-    config = getattr(module, "config", None)
-    limit = int(getattr(config, "max_position_embeddings", 0) or 0)
-    if limit <= 0:
-        longest = int(getattr(source.tokenizer(), "model_max_length", 0) or 0)
-        # transformers says "no bound" with a number of thirty digits.
-        return longest if 2 < longest < 10**9 else UNKNOWN_POSITIONS
-    # RoBERTa numbers positions from its padding index on: two of the table's rows are not used.
-    offset = type(module).__name__.lower()
-    starts_late = any(family in offset for family in ("roberta", "camembert"))
-    return limit - (int(getattr(config, "pad_token_id", 1) or 0) + 1 if starts_late else 0)
+    tokenizer = source.tokenizer()
+    texts = made_up_texts(tokenizer, [2 * TRACED_TOKENS] * batch)
+    lengths = [TRACED_TOKENS] * (batch - 1) + [TRACED_TOKENS // 2]
+    rows = [
+        tokenizer(text, max_length=length, truncation=True)
+        for text, length in zip(texts, lengths, strict=True)
+    ]
+    padding = {"input_ids": tokenizer.pad_token_id or 0}
+    return tuple(
+        torch.nn.utils.rnn.pad_sequence(
+            [torch.tensor(row[name]) for row in rows], True, padding.get(name, 0)
+        )
+        for name in names
+    )
+
+
+def position_limit(source: Source) -> int:
+    """The most tokens that the model takes; bounds the dynamic dimension of an export."""
+    return source.longest_input() or UNKNOWN_POSITIONS

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ptdq import runtimes as loaders
 from ptdq.errors import UserError
 from ptdq.variants.base import Calibration, Predictor, Prepared, Settings, Variant, is_kept
+from ptdq.variants.families import FIXED_WHEN_TRACED
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,6 +48,7 @@ class OnnxFp32(Variant):
     requires = ("onnx", "onnxruntime", "onnxscript")
     extra = "onnx"
     quantizes = False
+    refuses = FIXED_WHEN_TRACED
     uses_torch = False
     exported = loaders.alone("onnx_runtime.py")
 
@@ -149,7 +151,7 @@ def export(source: Source, module: nn.Module, path: Path) -> None:
             warnings.simplefilter("ignore")  # the tracer's, and that this exporter is the older one
             torch.onnx.export(
                 Positional(module, names),
-                example_inputs(names),
+                example_inputs(source, names),
                 path,
                 input_names=names,
                 output_names=["logits"],
@@ -172,7 +174,8 @@ def optimize(plain: Path, module: nn.Module, path: Path, attention: bool = True)
     config: Any = getattr(module, "config", None)
     logging.getLogger("onnxruntime.transformers").setLevel(logging.ERROR)
     options = FusionOptions("bert")
-    options.enable_attention = attention
+    # Fused, the attention of a decoder (of BART, T5) would look at the tokens that follow.
+    options.enable_attention = attention and not getattr(config, "is_encoder_decoder", False)
     model = optimizer.optimize_model(
         str(plain),
         model_type="bert",

@@ -34,6 +34,7 @@ from ptdq.errors import UserError
 from ptdq.host.machine import adds_int8_exactly
 from ptdq.store.disk import write_json
 from ptdq.variants.base import BFLOAT16, Calibration, Predictor, Prepared, Settings, Variant
+from ptdq.variants.families import NOT_IN_OPENVINO
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,6 +54,8 @@ class OpenvinoFp32(Variant):
     requires: ClassVar[tuple[str, ...]] = ("openvino",)
     extra = "openvino"
     quantizes = False
+    refuses = NOT_IN_OPENVINO
+    repeats = False
     uses_torch = False
     exported = loaders.alone("openvino_runtime.py")
     precision: ClassVar[str] = "f32"
@@ -126,7 +129,9 @@ def convert(source: Source, module: nn.Module) -> Any:
     names = input_names(source, module)
     try:
         with torch.inference_mode():
-            graph = openvino.convert_model(Positional(module, names), example_input=example_inputs(names))
+            graph = openvino.convert_model(
+                Positional(module, names), example_input=example_inputs(source, names)
+            )
     except Exception as error:
         raise UserError(f"OpenVINO cannot convert this model: {str(error).splitlines()[0]}") from error
     for name, port in zip(names, graph.inputs, strict=True):

@@ -37,7 +37,9 @@ def write_padding(source: Source, module: nn.Module, names: Sequence[str], direc
     Returns:
         Whether inputs will be padded.
     """
+    from ptdq.inputs.examples import made_up_texts
     from ptdq.inputs.source import torch_predictor
+    from ptdq.inputs.tokenizing import open_tokenizer
     from ptdq.variants.exported import TOLERANCE, position_limit
 
     tokenizer = source.tokenizer()
@@ -52,19 +54,15 @@ def write_padding(source: Source, module: nn.Module, names: Sequence[str], direc
         "attention_mask": 0,
         "token_type_ids": tokenizer.pad_token_type_id,
     }
-    longest = position_limit(source, module)
+    longest = position_limit(source)
     fill = {name: int(fills[name]) for name in names}
     plain = torch_predictor(module)
     padded = Padded(plain, STEP, longest, fill)
-    random = np.random.default_rng(0)
-    for tokens in random.integers(1, min(longest, 2 * STEP) + 1, _DOCUMENTS):
-        ids = random.integers(0, len(tokenizer), (1, int(tokens)), dtype=np.int64)
-        made = {
-            "input_ids": ids,
-            "attention_mask": np.ones_like(ids),
-            "token_type_ids": np.zeros_like(ids),
-        }
-        inputs = {name: made[name] for name in names}
+    texts = made_up_texts(tokenizer, range(1, 1 + 2 * _DOCUMENTS, 2))
+    worker = open_tokenizer(source.directory, source)
+    for text in texts:
+        given = worker([text], min(longest, 2 * STEP)).inputs
+        inputs = {name: given[name] for name in names}
         before = plain(inputs)
         if not np.abs(padded(inputs) - before).max() <= TOLERANCE * max(1.0, float(np.abs(before).max())):
             return False

@@ -57,6 +57,7 @@ def prepare_variant(
         RunFailed: the process died or exceeded its time limit.
     """
     registry.check_installed(name)
+    registry.check_takes(name, checkpoint.family)
     variant = registry.get(name)
     if not variant.takes_mixed:
         # So that the artifacts of the others are found whatever it is.

@@ -20,6 +20,7 @@ def main(arguments: list[str]) -> int:
     die_with_parent()
     request, _ = read_request(arguments)
     from ptdq.inputs.calibration import CalibrationRequest, read_calibration
+    from ptdq.inputs.examples import read_examples
     from ptdq.inputs.source import Source
     from ptdq.variants import registry
     from ptdq.variants.artifact import make_artifact
@@ -31,7 +32,8 @@ def main(arguments: list[str]) -> int:
         variant = registry.get(request["variant"])
         asked = CalibrationRequest(**request["calibration"])
         calibration = read_calibration(source, asked) if variant.calibrates else None
-        make_artifact(variant, source, settings, calibration, Path(request["target"]))
+        examples = read_examples(source, asked.examples, asked.max_length)
+        make_artifact(variant, source, settings, calibration, Path(request["target"]), examples)
     except UserError as error:
         print(error, file=sys.stderr)
         return USER_ERROR_STATUS

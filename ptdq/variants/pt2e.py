@@ -61,18 +61,20 @@ class Int8Pt2eDynamic(Fp32Compiled):
             tuple(torch.from_numpy(inputs[name]) for name in names)
             for inputs in (calibration.inputs if self.calibrates and calibration else ())
         ]
-        graph = quantized(program.module(), settings, samples or [example_inputs(names)], self.calibrates)
+        graph = quantized(
+            program.module(), settings, samples or [example_inputs(source, names)], self.calibrates
+        )
         converted = quantized_modules(graph)
         if self.mixed:
             _forget_types(graph)
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=self.mixed):
             # The exported graph takes its tensors one by one, no longer as one variadic argument.
             (shapes,) = dynamic_shapes(source, module, names)
-            again = torch.export.export(graph, example_inputs(names), dynamic_shapes=shapes)
+            again = torch.export.export(graph, example_inputs(source, names), dynamic_shapes=shapes)
             compile_package(again, directory / PACKAGE, settings)
         padded = self.write_signature(source, module, names, directory)
         predict = self.load(directory, settings)
-        check_compiled(self.name, predict, graph, Positional(module, names), names)
+        check_compiled(self.name, source, predict, graph, Positional(module, names), names)
         return Prepared(
             predict=predict,
             converted=converted,
@@ -122,7 +124,7 @@ def quantized(
     config = x86.get_default_x86_inductor_quantization_config(
         is_dynamic=not static, reduce_range=not adds_int8_exactly()
     )
-    quantizer: Any = x86.X86InductorQuantizer().set_global(config)
+    quantizer: Any = _of_numbers(x86.X86InductorQuantizer)().set_global(config)
     for name in settings.keep_float:
         quantizer.set_module_name_qconfig(f"model.{name}", None)
     with torch.no_grad(), warnings.catch_warnings():
@@ -136,6 +138,24 @@ def quantized(
         result: Any = convert_pt2e(observed)
     move_exported_model_to_eval(result)
     return result
+
+
+def _of_numbers(quantizer: Any) -> Any:
+    """The quantizer, but for operations on integers: ids of positions, computed in the graph, are none
+    of a layer's activations."""
+
+    class OfNumbers(quantizer):  # type: ignore[misc]
+        def annotate(self, model: Any) -> Any:
+            annotated = super().annotate(model)
+            for node in annotated.graph.nodes:
+                annotation = node.meta.get("quantization_annotation")
+                inputs = [] if annotation is None else [node, *annotation.input_qspec_map]
+                values = [given.meta.get("val") for given in inputs]
+                if any(isinstance(v, torch.Tensor) and not v.is_floating_point() for v in values):
+                    del node.meta["quantization_annotation"]
+            return annotated
+
+    return OfNumbers
 
 
 def _forget_types(graph: Any) -> None:

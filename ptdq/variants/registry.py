@@ -59,6 +59,12 @@ def check_installed(name: str) -> None:
         raise UserError(f"variant {name} needs {', '.join(missing)} ({install_hint(variant)})")
 
 
+def check_takes(name: str, family: str) -> None:
+    """Raises UserError, with what to use instead, where the variant cannot take a family of models."""
+    if reason := get(name).refuses.get(family):
+        raise UserError(f"variant {name} cannot take a model of the family {family}: {reason}")
+
+
 def install_hint(variant: Variant) -> str:
     """What to do where a variant's packages are missing."""
     return f"pip install 'ptdq[{variant.extra}]'" if variant.extra else "install them with pip"
@@ -68,6 +74,7 @@ __all__ = [
     "BUILT_IN",
     "check_installed",
     "check_name",
+    "check_takes",
     "get",
     "install_hint",
     "missing_packages",

@@ -25,7 +25,7 @@ from ptdq.variants.preparation import prepare_variant
 from tests.conftest import CLASSES
 from tests.support.running import ROOT
 
-CALIBRATION = CalibrationRequest(None, "random 16", "random token ids", 16)
+CALIBRATION = CalibrationRequest(None, "random 16", "random text", 16)
 
 
 @pytest.fixture

@@ -16,17 +16,16 @@ from ptdq.host.machine import usable_cores
 from ptdq.inputs.calibration import CalibrationRequest
 from ptdq.inputs.checkpoint import Checkpoint, open_checkpoint
 from ptdq.inputs.documents import RawDocuments, class_ids, store_documents
-from ptdq.inputs.source import Source
 from ptdq.measure.cell import Work, measure_cell
 from ptdq.measure.design import Cell
 from ptdq.store.layout import RunFiles
 from ptdq.store.rows import VariantRow
 from ptdq.variants import registry
-from ptdq.variants.artifact import Artifact, make_artifact, probes
+from ptdq.variants.artifact import Artifact, make_artifact
 from ptdq.variants.base import Settings
 from ptdq.variants.engines import choose_engine
 from ptdq.variants.preparation import prepare_variant
-from tests.support.architectures import CLASSES, POSITIONS, save_own, save_transformer, texts
+from tests.support.architectures import CLASSES, save_own, save_transformer, texts
 
 FAMILIES = ("bert", "distilbert", "roberta", "albert", "electra")
 RECURRENT = ("lstm", "gru")
@@ -44,7 +43,7 @@ class Room:
 
     def prepare(self, variant: str, modules: tuple[str, ...] = ("Linear",)) -> Artifact:
         settings = Settings(engine=choose_engine(None), modules=modules, loader=self.checkpoint.loader)
-        calibration = CalibrationRequest(None, f"random {LENGTH}", "random token ids", LENGTH)
+        calibration = CalibrationRequest(None, f"random {LENGTH}", "random text", LENGTH)
         log = self.files.logs / f"{variant}.log"
         return prepare_variant(variant, self.checkpoint, settings, calibration, log, timeout=300).artifact
 
@@ -227,21 +226,6 @@ def test_converting_nothing_of_another_model_names_what_was_kept(tmp_path: Path)
     source = room(tmp_path, "lstm").checkpoint.source
     with pytest.raises(UserError, match=r"`keep_float_mixed` \['head'\]$"):
         make_artifact(registry.get("int8-dynamic-mixed"), source, settings, None, tmp_path / "made")
-
-
-def test_probes_are_no_longer_than_the_model_where_the_tokenizer_has_no_bound(tmp_path: Path) -> None:
-    source = room(tmp_path, "roberta").checkpoint.source
-    assert lengths_of_probes(source) == [3, 17, POSITIONS - 2]
-    path = source.directory / "tokenizer_config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"model_max_length": 10**30}))
-    assert source.tokenizer().model_max_length == 10**30
-    # Positions of RoBERTa begin after the padding id, which is 0 here.
-    assert lengths_of_probes(source) == [3, 17, POSITIONS - 1]
-    make_artifact(registry.get("fp32"), source, Settings(choose_engine(None)), None, tmp_path / "made")
-
-
-def lengths_of_probes(source: Source) -> list[int]:
-    return [inputs["input_ids"].shape[1] for inputs in probes(source)]
 
 
 def test_a_loader_is_found_in_the_working_directory(

@@ -23,7 +23,7 @@ from ptdq.variants.preparation import PreparedVariant, prepare_variant
 from tests.conftest import CLASSES
 
 VARIANT = "int8-dynamic"
-CALIBRATION = CalibrationRequest(None, "random 16", "random token ids", 16)
+CALIBRATION = CalibrationRequest(None, "random 16", "random text", 16)
 
 
 @pytest.fixture(scope="module")

@@ -61,7 +61,7 @@ def test_conformance(name: str, checkpoint: Checkpoint, documents: Path, tmp_pat
     if missing := registry.missing_packages(variant):
         pytest.skip(f"needs {', '.join(missing)}: {registry.install_hint(variant)}")
     settings = Settings(engine=choose_engine(None), keep_float_mixed=("classifier",))
-    calibration = CalibrationRequest(None, f"random {LENGTH}", "random token ids", LENGTH)
+    calibration = CalibrationRequest(None, f"random {LENGTH}", "random text", LENGTH)
     log = tmp_path / "prepare.log"
     made = prepare_variant(name, checkpoint, settings, calibration, log, timeout=600).artifact
     assert variant.summary

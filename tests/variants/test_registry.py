@@ -18,10 +18,13 @@ from prefect.states import Completed, Failed
 from ptdq import variant_names
 from ptdq.errors import RunFailed, UserError
 from ptdq.host.clock import TimeLimit
+from ptdq.inputs.calibration import CalibrationRequest
+from ptdq.inputs.checkpoint import Checkpoint
 from ptdq.variants import registry
-from ptdq.variants.choice import choose_variants, keep_long_enough
+from ptdq.variants.base import Settings
+from ptdq.variants.choice import choose_variants, keep_fitting
 from ptdq.variants.fp32 import Fp32
-from ptdq.variants.preparation import collect_prepared
+from ptdq.variants.preparation import collect_prepared, prepare_variant
 
 PLUG_IN = """
 from ptdq.variants.fp32 import Fp32
@@ -167,14 +170,60 @@ def test_a_compiled_variant_has_bounds(name: str) -> None:
     assert "64" in choose_variants(["all"], [], batch_size=65).skipped[name]
 
     named, added = choose_variants([name], []), choose_variants(["all"], [])
-    assert keep_long_enough(named, 512, None) == named
-    assert keep_long_enough(named, 513, 1024) == named
+    unbounded = checkpoint()
+    assert keep_fitting(named, 512, unbounded) == named
+    assert keep_fitting(named, 513, checkpoint(max_positions=1024)) == named
     with pytest.raises(UserError, match=f"{name} takes a max_length of up to 512"):
-        keep_long_enough(named, 513, None)
-    fewer = keep_long_enough(added, 513, None)
+        keep_fitting(named, 513, unbounded)
+    fewer = keep_fitting(added, 513, unbounded)
     assert "fp32" in fewer.names
     assert name not in fewer.names
     assert "512" in fewer.skipped[name]
+
+
+def checkpoint(**facts: Any) -> Checkpoint:
+    values = {"max_positions": None, "parameters": 1, "class_names": ["a", "b"], "random_weights": False}
+    return Checkpoint("m", None, "digest", Path("m"), "Model", **{**values, **facts})
+
+
+@pytest.mark.parametrize(
+    ("variant", "family", "instead"),
+    [
+        (variant, family, instead)
+        for variants, family, instead in [
+            (
+                ("onnx-fp32", "openvino-int8-static", "int8-best", "int8-pt2e-static"),
+                "longformer",
+                "int8-dynamic",
+            ),
+            (("onnx-int8-dynamic", "openvino-fp32", "fp32-compiled"), "funnel", "int8-dynamic"),
+            (("onnx-int8-dynamic", "openvino-fp32"), "big_bird, block sparse", "int8-dynamic"),
+            (("openvino-fp32", "int8-pt2e-dynamic"), "t5", "onnx-int8-dynamic"),
+            (("fp32-compiled",), "bart", "onnx-int8-dynamic"),
+        ]
+        for variant in variants
+        if not registry.missing_packages(registry.get(variant))
+    ],
+)
+def test_a_family_that_a_route_cannot_take_is_refused_before_any_work(
+    variant: str, family: str, instead: str, tmp_path: Path
+) -> None:
+    model = checkpoint(family=family, max_positions=64)
+    with pytest.raises(
+        UserError, match=f"^variant {variant} cannot take .*{family}: .*use {instead}"
+    ) as error:
+        keep_fitting(choose_variants(["fp32", variant], []), 16, model)
+    assert "\n" not in str(error.value)
+    chosen = keep_fitting(choose_variants(["all"], []), 16, model)
+    assert "int8-dynamic" in chosen.names
+    assert variant not in chosen.names
+    assert chosen.skipped[variant] in str(error.value)
+    # And where nobody chose before: in an evaluation, a search.
+    log = tmp_path / "log"
+    nothing = CalibrationRequest(None, "", "none", 16)
+    with pytest.raises(UserError, match="cannot take"):
+        prepare_variant(variant, model, Settings(""), nothing, log, timeout=1)
+    assert not log.exists()
 
 
 def test_what_calibrates_needs_documents() -> None:
