@@ -131,6 +131,9 @@ def test_one_bad_run_is_named_and_the_others_are_shown(
     assert "good: " in out
     assert not RunFiles(results / "good").table("predictions").exists()
 
+    # Two sound runs are compared, whatever lies beside them; here a run with itself.
+    status, out, err = ptdq(*run, "compare", "good", "good", "--results-dir", results)
+    assert (status, err) == (0, "")
     for command in (["show", "evil"], ["report", "evil"], ["compare", "good", "evil"]):
         status, out, err = ptdq(*run, *command, "--results-dir", results)
         assert status in (0, 2, 3), err
@@ -260,9 +263,9 @@ def test_a_working_directory_that_is_gone_is_one_line(
 
 def test_versions_of_a_run_are_versions() -> None:
     from ptdq.export.build import requirements
-    from ptdq.runtimes import LOAD
+    from ptdq.runtimes import ALWAYS
 
-    assert requirements([LOAD], {"numpy": "2.4.0+cpu"}) in ([], ["numpy==2.4.0"])
+    assert requirements(ALWAYS.values(), {"numpy": "2.4.0+cpu"}) in ([], ["numpy==2.4.0"])
     evil = dict.fromkeys(("numpy", "json", "sys"), "1\n--index-url http://evil.example")
     with pytest.raises(UserError, match="damaged"):
-        requirements([LOAD], evil)
+        requirements(ALWAYS.values(), evil)

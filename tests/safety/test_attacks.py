@@ -24,7 +24,7 @@ from ptdq.inputs.checkpoint import open_checkpoint
 from ptdq.measure.finished import drop_damaged
 from ptdq.orchestration.permission import ALLOW, check_code
 from ptdq.parameters import make_parameters
-from ptdq.runtimes import LOAD
+from ptdq.runtimes import ALWAYS
 from ptdq.store import record
 from ptdq.store.cache import private_cache
 from ptdq.store.disk import read_json, write_json
@@ -122,7 +122,7 @@ def pipe_for_a_record(target: Target) -> str:
 
 def options_of_pip(target: Target) -> str:
     return refused(
-        requirements, [LOAD], dict.fromkeys(("json", "sys", "numpy"), "1\n--index-url http://e")
+        requirements, ALWAYS.values(), dict.fromkeys(("json", "sys", "numpy"), "1\n--index-url http://e")
     )
 
 
