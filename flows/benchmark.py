@@ -15,6 +15,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 
 from ptdq.analysis.growth import Rounds
+from ptdq.analysis.planning import announce, say_plan
 from ptdq.analysis.question import Question
 from ptdq.errors import RunFailed
 from ptdq.host import machine
@@ -34,6 +35,7 @@ from ptdq.orchestration.cancelling import heeded
 from ptdq.orchestration.ending import breaks_recorded, ended, finished
 from ptdq.orchestration.flow_run import current_flow_run, directory_for
 from ptdq.orchestration.permission import check_code
+from ptdq.orchestration.signature import flat
 from ptdq.parameters import DEMO, Parameters, with_demo
 from ptdq.store import record
 from ptdq.store.layout import RunFiles
@@ -54,6 +56,7 @@ from ptdq.variants.preparation import collect_prepared
     task_runner=ThreadPoolTaskRunner(max_workers=os.cpu_count()),  # type: ignore[arg-type]
     validate_parameters=True,
 )
+@flat(Parameters)
 def quantization_benchmark(parameters: Parameters, resume: bool = False) -> Any:
     """Compare variants of a text classifier on this machine: latency, quality, size.
 
@@ -120,6 +123,9 @@ def run_benchmark(
         stage = make_stage(files, measured, loaded.documents, parameters, len(design.cores))
         drop_damaged(files, log.warning)
         note_conditions(files, design.cores, parameters, limit, log.warning)
+        if request.begun is None:
+            plan = announce(parameters, list(prepared), design, stage, limit)
+            say_plan(files, plan, log.info, log.warning)
         laps.lap("prepare")
         try:
             with stage.progress(design, TerminalProgress(), PrefectProgress()) as board:

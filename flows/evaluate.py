@@ -12,7 +12,7 @@ from typing import Any
 from prefect import flow, get_run_logger
 
 from ptdq.evaluation.collect import check_scored, conclude, missing_shards, read_results
-from ptdq.evaluation.request import begin, check, prepare, read_model
+from ptdq.evaluation.request import begin, check, prepare, read_model, whole_batches
 from ptdq.evaluation.shards import count_shards
 from ptdq.host.lock import MachineLock
 from ptdq.orchestration.artifacts import publish_evaluation
@@ -20,6 +20,7 @@ from ptdq.orchestration.ending import completed, ended
 from ptdq.orchestration.flow_run import current_flow_run, current_task_runner, directory_for
 from ptdq.orchestration.permission import check_code
 from ptdq.orchestration.runners import is_elsewhere
+from ptdq.orchestration.signature import flat
 from ptdq.parameters import Parameters
 from ptdq.report.evaluation import document
 from ptdq.store.disk import write_text
@@ -28,6 +29,7 @@ from ptdq.tasks.score import score
 
 
 @flow(name="sharded-evaluation", validate_parameters=True)
+@flat(Parameters)
 def sharded_evaluation(parameters: Parameters, shard_documents: int = 10_000) -> Any:
     """Predict every document with one variant at one length; quality, and a file for each shard.
 
@@ -36,7 +38,8 @@ def sharded_evaluation(parameters: Parameters, shard_documents: int = 10_000) ->
     Args:
         parameters: model and data (not `demo`), one variant that does not calibrate, one
             max_length; those of timing mean nothing here.
-        shard_documents: documents of a shard, which bound the memory of a worker.
+        shard_documents: documents of a shard, which bound the memory of a worker; rounded up to
+            whole batches.
     """
     log = get_run_logger()
     # Absolute: workers of a cluster have working directories of their own.
@@ -45,6 +48,10 @@ def sharded_evaluation(parameters: Parameters, shard_documents: int = 10_000) ->
     with ended(files, kept) as ending, MachineLock() as lock:
         check_code(parameters, current_flow_run())
         check(parameters, shard_documents)
+        whole = whole_batches(shard_documents, parameters.batch_size)
+        if whole != shard_documents:
+            log.warning("shards of %d documents, whole batches, not %d", whole, shard_documents)
+            shard_documents = whole
         checkpoint = read_model(parameters)
         if not is_elsewhere(current_task_runner()):
             # Shards that are scored on this machine would disturb a benchmark.

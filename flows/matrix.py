@@ -12,12 +12,14 @@ from typing import Any
 
 from prefect import flow, get_run_logger
 
+from ptdq.host.terminal import keep
 from ptdq.matrix.collect import check_runs, collect
 from ptdq.matrix.plan import completed_runs, plan_runs
 from ptdq.orchestration.artifacts import publish_matrix
 from ptdq.orchestration.deployments import check_machines, run_on_machines
 from ptdq.orchestration.ending import completed, ended
 from ptdq.orchestration.flow_run import current_flow_run, directory_for
+from ptdq.orchestration.signature import flat
 from ptdq.parameters.matrix import MatrixParameters
 from ptdq.report.machines import document, machine_rows
 from ptdq.store import matrix_record
@@ -26,6 +28,7 @@ from ptdq.store.layout import MatrixFiles
 
 
 @flow(name="benchmark-matrix", validate_parameters=True)
+@flat(MatrixParameters)
 def benchmark_matrix(parameters: MatrixParameters) -> Any:
     """Measure models on machines; one report with a row for each CPU.
 
@@ -38,6 +41,7 @@ def benchmark_matrix(parameters: MatrixParameters) -> Any:
         runs = plan_runs(parameters, files)
         check_machines(parameters.machine)
         matrix_record.begin(files, parameters.model_dump())
+        keep(files.log)
         errors = completed_runs(runs, files)
         for child in errors:
             log.info("%s: it is there already", child.run_id)

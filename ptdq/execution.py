@@ -30,22 +30,37 @@ class Ended:
     error: RunFailed | GateFailed | None
 
 
-def execute(parameters: Parameters, resume: bool = False) -> Ended:
+def execute(parameters: Parameters, resume: bool = False, verbose: bool = True) -> Ended:
     """Check the input, and run the flow to its end.
+
+    Args:
+        parameters: of the run.
+        resume: whether a run that was broken off continues.
+        verbose: leave standard error to what is logged; else it shows the progress, and what is logged
+            goes to the run's directory.
 
     Raises:
         UserError: the input is wrong; nothing was measured.
-        RunFailed: the run was cancelled.
+        RunFailed: the run was cancelled, or failed with what nobody expected.
         Exception: what Prefect failed with, with a note on how to resume the run.
     """
     check_input(parameters, resume)
+    from ptdq.orchestration.calm import shown
+
+    with shown(verbose):
+        return _execute(parameters, resume)
+
+
+def _execute(parameters: Parameters, resume: bool) -> Ended:
     from ptdq.flows.benchmark import quantization_benchmark
+    from ptdq.orchestration.ending import unexpected
     from ptdq.orchestration.server import api
 
     started = time.time()
     try:
         with api():
-            state = cast("State[Any]", quantization_benchmark(parameters, resume, return_state=True))
+            given = {**parameters.model_dump(), "resume": resume}
+            state = cast("State[Any]", quantization_benchmark(**given, return_state=True))
     except Exception as error:
         directory = _broken_off(parameters, started)
         if directory is not None:
@@ -59,9 +74,7 @@ def execute(parameters: Parameters, resume: bool = False) -> Ended:
     if isinstance(result, RunFailed | GateFailed):
         return Ended(Path(result.directory) if result.directory is not None else None, result)
     if isinstance(result, BaseException):
-        failed = RunFailed(f"{type(result).__name__}: {result}")
-        failed.__cause__ = result
-        return Ended(None, failed)
+        raise unexpected(result) from result
     return Ended(Path(result), None)
 
 

@@ -9,6 +9,7 @@ from prefect.cache_policies import NO_CACHE
 
 from ptdq.analysis.conclude import conclude
 from ptdq.analysis.question import Question
+from ptdq.host.terminal import stage
 from ptdq.measure.design import Design
 from ptdq.orchestration.failures import plain_failure
 from ptdq.store.layout import RunFiles
@@ -21,4 +22,5 @@ def aggregate(
     files: RunFiles, design: Design, prepared: Mapping[str, PreparedVariant], question: Question
 ) -> None:
     """Tables, comparisons, gates and verdict from the files of the cells."""
+    stage("comparing")
     conclude(files, design, prepared, question)

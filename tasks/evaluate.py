@@ -16,4 +16,7 @@ from ptdq.orchestration.failures import plain_failure
 @plain_failure
 def evaluate(cell: Cell, stage: Stage, board: Board) -> Outcome:
     """Measure one cell in a fresh process on its core."""
-    return stage.measure(cell, board.reporter(cell.cell_id))
+    try:
+        return stage.measure(cell, board.reporter(cell.cell_id))
+    finally:
+        board.end(cell.cell_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
+from ptdq.host.terminal import stage
 from ptdq.inputs.documents import RawDocuments
 from ptdq.inputs.load import read_data
 from ptdq.orchestration.failures import plain_failure
@@ -15,6 +16,7 @@ from ptdq.parameters import Parameters
 @plain_failure
 def load_data(parameters: Parameters) -> RawDocuments:
     """Read and check the labelled documents."""
+    stage("reading the documents")
     raw = read_data(parameters)
     sampled = f", a stratified sample of {raw.sampled_from}" if raw.sampled_from else ""
     get_run_logger().info("%s: %d documents%s", raw.name, len(raw.ids), sampled)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
+from ptdq.host.terminal import stage
 from ptdq.inputs.documents import RawDocuments
 from ptdq.inputs.load import Loaded, read_model
 from ptdq.orchestration.failures import plain_failure
@@ -15,6 +16,7 @@ from ptdq.parameters import Parameters
 @plain_failure
 def load_model(parameters: Parameters, raw: RawDocuments) -> Loaded:
     """Find, check and normalize the model; match the labels of the data to its classes."""
+    stage("reading the model")
     loaded = read_model(parameters, raw)
     checkpoint = loaded.checkpoint
     get_run_logger().info(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
+from ptdq.host.terminal import stage
 from ptdq.orchestration.failures import plain_failure
 from ptdq.store import published
 from ptdq.store.layout import RunFiles
@@ -20,6 +21,7 @@ from ptdq.store.layout import RunFiles
 @plain_failure
 def publish(files: RunFiles, url: str) -> str:
     """Copy the finished run to another file system."""
+    stage("copying the run")
     target = published.publish(files, url)
     get_run_logger().info("a copy of report and tables: %s", target)
     return target

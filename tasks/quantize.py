@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
+from ptdq.host.terminal import stage
 from ptdq.inputs.load import Loaded
 from ptdq.orchestration.failures import plain_failure
 from ptdq.variants.base import Settings
@@ -17,6 +18,7 @@ def quantize(
     variant: str, loaded: Loaded, settings: Settings, timeout: float, use_cache: bool
 ) -> PreparedVariant:
     """The variant's artifact, from the cache or made in a process of its own."""
+    stage("preparing the variants")
     prepared = prepare_variant(
         variant,
         loaded.checkpoint,

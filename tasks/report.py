@@ -7,7 +7,9 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from ptdq.host.terminal import stage
 from ptdq.orchestration.artifacts import publish_run
+from ptdq.orchestration.events import emit_verdict
 from ptdq.orchestration.failures import plain_failure, server_away
 from ptdq.report import build_report
 from ptdq.report.summary import write_summary
@@ -25,8 +27,10 @@ from ptdq.store.layout import RunFiles
 )
 @plain_failure
 def report(files: RunFiles) -> Path:
-    """Write the report and publish the artifacts."""
+    """Write the report, publish the artifacts and emit the events."""
+    stage("writing the report")
     write_summary(files)
     written = build_report(files)
     publish_run(files, written.markdown_inlined)
+    emit_verdict(files)
     return written.path

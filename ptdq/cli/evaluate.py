@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import click
 
-from ptdq.cli.options import given_options, takes
+from ptdq.cli.options import VERBOSE, given_options, takes
 from ptdq.parameters import Purpose, make_parameters, names
 
 
@@ -30,25 +30,37 @@ from ptdq.parameters import Purpose, make_parameters, names
     "--max-length", type=int, required=True, help="Documents are truncated to this many tokens; one."
 )
 @click.option(
-    "--shard-documents", type=int, default=10_000, show_default=True, help="Documents of a shard."
+    "--shard-documents",
+    type=int,
+    default=10_000,
+    show_default=True,
+    help="Documents of a shard, rounded up to whole batches.",
 )
 @click.option("--workers", type=int, help="Evaluate on so many Dask worker processes of this machine.")
 @click.option("--scheduler", metavar="ADDRESS", help="Evaluate on the Dask cluster at tls://HOST:PORT.")
-def command(shard_documents: int, workers: int | None, scheduler: str | None, **options: Any) -> None:
+@VERBOSE
+def command(
+    shard_documents: int, workers: int | None, scheduler: str | None, verbose: bool, **options: Any
+) -> None:
     """Evaluate one variant on a file of any size, in shards; the directory is the last line.
 
     With the --run-id of an evaluation that was broken off, only the missing shards are done.
     """
+    from ptdq.evaluation.request import check_input
+
+    given = given_options(options)
+    parameters = make_parameters(given | {name: [given[name]] for name in ("variant", "max_length")})
+    check_input(parameters, shard_documents)
+
     from prefect.client.schemas.objects import State
 
     from ptdq.flows.evaluate import sharded_evaluation
+    from ptdq.orchestration.calm import shown
     from ptdq.orchestration.ending import finish
     from ptdq.orchestration.runners import make_runner
     from ptdq.orchestration.server import api
 
     chosen = sharded_evaluation.with_options(task_runner=make_runner(workers, scheduler))
-    given = given_options(options)
-    given |= {name: [given[name]] for name in ("variant", "max_length")}
-    with api():
-        state = chosen(make_parameters(given), shard_documents, return_state=True)
-    finish(cast(State[Any], state))
+    with shown(verbose), api():
+        given = {**parameters.model_dump(), "shard_documents": shard_documents}
+        finish(cast(State[Any], chosen(**given, return_state=True)))

@@ -5,8 +5,9 @@ A command NAME is the object ``command`` of the module ``ptdq/cli/NAME.py``, and
 its function, so that help and mistakes are answered at once.
 
 Exit status: 0 good, 1 the run failed, 2 the input is wrong, 3 gates failed (no variant passes all of
-its gates) or ``compare`` found a regression, 130 interrupted. The verdict alone does not change it. Logs
-go to standard error; ``run`` and ``demo`` print the run's directory on the last line of standard output.
+its gates) or ``compare`` found a regression, 130 interrupted. The verdict alone does not change it.
+Progress goes to standard error; ``run`` and ``demo`` print the run's directory on the last line of
+standard output.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ RUN_FAILED, INPUT_WRONG, GATE_FAILED, INTERRUPTED = 1, 2, 3, 130
 
 COMMANDS: dict[str, dict[str, str]] = {
     "Measure": {
+        "plan": "Say how long a run takes, and what it can decide.",
         "run": "Measure variants of a model side by side.",
         "demo": "The same on the embedded default: a synthetic corpus and a small BERT.",
         "sensitivity": "Find the modules that lose quality in int8.",

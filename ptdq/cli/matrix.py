@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import click
 
-from ptdq.cli.options import given_options, takes
+from ptdq.cli.options import VERBOSE, given_options, takes
 from ptdq.errors import UserError
 from ptdq.parameters import read_config, validated
 from ptdq.parameters.matrix import MatrixParameters
@@ -22,22 +22,28 @@ from ptdq.parameters.matrix import MatrixParameters
     type=click.Path(path_type=Path),
     help="YAML or JSON file of the parameters of every run: data, variant, repeats, …",
 )
-def command(config: Path, price: tuple[str, ...], **options: Any) -> None:
+@VERBOSE
+def command(config: Path, price: tuple[str, ...], verbose: bool, **options: Any) -> None:
     """Measure models on machines; one report with a row for each CPU.
 
     Each machine has a worker of its own and a deployment: see deployments/matrix.yaml.
     """
+    from ptdq.matrix.plan import check_input
+
     given = given_options(options) | {
         "benchmark": read_config(config),
         "price": dict(_price(text) for text in price),
     }
     parameters = validated(MatrixParameters, given)
+    check_input(parameters)
     from prefect.client.schemas.objects import State
 
     from ptdq.flows.matrix import benchmark_matrix
+    from ptdq.orchestration.calm import shown
     from ptdq.orchestration.ending import finish
 
-    finish(cast(State[Any], benchmark_matrix(parameters, return_state=True)))
+    with shown(verbose):
+        finish(cast(State[Any], benchmark_matrix(**parameters.model_dump(), return_state=True)))
 
 
 def _price(text: str) -> tuple[str, float]:

@@ -26,6 +26,10 @@ RESULTS_OR_URL = click.option(
     help="Directory of the runs, or an fsspec URL such as s3://bucket/results.",
 )
 
+VERBOSE = click.option(
+    "-v", "--verbose", is_flag=True, help="Show what is logged, in the place of the progress."
+)
+
 
 def takes(
     names: Iterable[str], kind: type[BaseModel] = Parameters

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ptdq.cli.measuring import measure
-from ptdq.cli.options import CONFIG, given_options, takes
+from ptdq.cli.options import CONFIG, VERBOSE, given_options, takes
 from ptdq.errors import UserError
 from ptdq.parameters import make_parameters, names, option_name, read_config
 
@@ -22,7 +22,10 @@ from ptdq.parameters import make_parameters, names, option_name, read_config
     metavar="RUN",
     help="Add rounds to a run that is there: as many in all as --repeats says, or for --target-width.",
 )
-def command(config: Path | None, resume: str | None, extend: str | None, **options: Any) -> None:
+@VERBOSE
+def command(
+    config: Path | None, resume: str | None, extend: str | None, verbose: bool, **options: Any
+) -> None:
     """Measure variants side by side, and write a report.
 
     An option goes before the same parameter in the config file, and that before its default.
@@ -32,7 +35,7 @@ def command(config: Path | None, resume: str | None, extend: str | None, **optio
         raise UserError("--resume, --extend: give one of them")
     if resume is None and extend is None:
         values = read_config(config) if config is not None else {}
-        measure(make_parameters(values | given))
+        measure(make_parameters(values | given), verbose=verbose)
         return
     from ptdq.execution import extended, fixed, resumed
 
@@ -43,4 +46,4 @@ def command(config: Path | None, resume: str | None, extend: str | None, **optio
             f"{unchangeable[0]}: a run continues as it began; leave {option} out, or start a new run"
         )
     parameters = extended(extend, given) if extend is not None else resumed(str(resume), given)
-    measure(parameters, resume=True)
+    measure(parameters, resume=True, verbose=verbose)

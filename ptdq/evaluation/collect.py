@@ -9,6 +9,7 @@ import numpy as np
 
 from ptdq.errors import RunFailed
 from ptdq.evaluation.shards import ShardResult, count_shards, read_result
+from ptdq.host import terminal
 from ptdq.statistics.quality import Quality, measure_counts
 from ptdq.store import evaluation_record
 from ptdq.store.layout import ShardFiles
@@ -34,7 +35,10 @@ def check_scored(files: ShardFiles, futures: Mapping[int, Scoring]) -> None:
         RunFailed: some failed; the others are kept.
     """
     failed: dict[int, Any] = {}
-    for number, future in futures.items():
+    shown = terminal.current()
+    for done, (number, future) in enumerate(futures.items()):
+        if shown is not None:
+            shown.progress("scoring", done, len(futures), f"{done} of {len(futures)} shards")
         outcome = future.result(raise_on_failure=False)
         if not isinstance(outcome, ShardResult):
             failed[number] = outcome

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
+
 from ptdq.errors import UserError
 from ptdq.evaluation.shards import ShardRequest
+from ptdq.host import terminal
 from ptdq.inputs.calibration import CalibrationRequest
 from ptdq.inputs.checkpoint import Checkpoint
 from ptdq.inputs.documents import read_label_map
 from ptdq.inputs.load import open_model
-from ptdq.inputs.stream import split_documents
+from ptdq.inputs.stream import check_beginning, split_documents
 from ptdq.measure.run_request import choose_settings
 from ptdq.parameters import ALL, DEMO, Parameters, Purpose, names
 from ptdq.store import evaluation_record
@@ -39,9 +43,32 @@ def check(parameters: Parameters, shard_documents: int) -> None:
             f"variant {parameters.variant[0]}: those that calibrate are not evaluated in shards, where "
             "it is not checked that they calibrate on other documents; use `ptdq run`"
         )
-    if shard_documents < 1 or shard_documents % parameters.batch_size:
-        # Else batches would be others than without shards, and with them int8 results.
-        raise UserError(f"shard_documents {shard_documents}: must be a multiple of the batch size")
+    if shard_documents < 1:
+        raise UserError(f"shard_documents {shard_documents}: a shard has at least one document")
+
+
+def check_input(parameters: Parameters, shard_documents: int) -> None:
+    """Check all that needs no Prefect server: within seconds, before one is started.
+
+    The flow checks the same again, for those who come by a deployment.
+
+    Raises:
+        UserError: something is wrong; nothing was written but the cache.
+    """
+    check(parameters, shard_documents)
+    choose_settings(parameters)
+    files = ShardFiles(Path(parameters.results_dir) / (parameters.run_id or ".new"))
+    if not files.documents.is_file():
+        check_beginning(parameters)
+    read_model(parameters)
+
+
+def whole_batches(shard_documents: int, batch_size: int) -> int:
+    """The size of a shard, rounded up to whole batches.
+
+    Else batches would be others than without shards, and with them int8 results.
+    """
+    return math.ceil(shard_documents / batch_size) * batch_size
 
 
 def read_model(parameters: Parameters) -> Checkpoint:
@@ -65,6 +92,7 @@ def begin(
     asked = parameters.model_dump(include=ASKED)
     asked |= {"shard_documents": shard_documents, "model_digest": checkpoint.digest}
     evaluation_record.begin(files, asked)
+    terminal.keep(files.log)
 
 
 def prepare(

@@ -20,6 +20,7 @@ from ptdq.variants.measured import measured_artifact
 
 ARTIFACT = "artifact"
 REQUIREMENTS = "requirements.txt"
+FACTS = "classifier.json"
 
 
 def export(files: RunFiles, name: str, out: Path) -> Path:
@@ -54,7 +55,7 @@ def export(files: RunFiles, name: str, out: Path) -> Path:
                 shutil.copyfile(path, new / place)
             needs = requirements(loader.values(), run.get("versions", default={}))
             write_text(new / REQUIREMENTS, "".join(f"{line}\n" for line in needs))
-            write_json(new / "classifier.json", _facts(run, name))
+            write_json(new / FACTS, _facts(run, name))
             # Eager runtimes build the torch module; the others have a graph of their own.
             own = artifact.settings.loader if "eager.py" in variant.exported else None
             write_text(new / "README.md", model_card(run, name, variant.summary, artifact, own))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Generator, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -56,7 +57,22 @@ def split_documents(parameters: Parameters, class_names: list[str], rows: int, t
             raise UserError(f"{parameters.data}: no row; it needs a row for each document")
 
 
-def read_frames(name: str, encoding: str, rows: int, columns: list[str]) -> Iterator[pd.DataFrame]:
+def check_beginning(parameters: Parameters, rows: int = 100) -> None:
+    """Check the first rows of the file: that it can be read, and has the columns asked for.
+
+    Raises:
+        UserError: whatever is wrong with them.
+    """
+    columns = (parameters.text_column, parameters.label_column)
+    frames = read_frames(parameters.data, parameters.encoding, rows, list(columns))
+    for frame in itertools.islice(frames, 1):
+        check_rows(frame, parameters.data, *columns)
+    frames.close()
+
+
+def read_frames(
+    name: str, encoding: str, rows: int, columns: list[str]
+) -> Generator[pd.DataFrame, None, None]:
     """Frames of ``rows`` rows, the last one shorter.
 
     Raises:

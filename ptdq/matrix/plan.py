@@ -51,6 +51,15 @@ def plan_runs(parameters: MatrixParameters, files: MatrixFiles) -> dict[Child, P
     return runs
 
 
+def check_input(parameters: MatrixParameters) -> None:
+    """Check what needs no Prefect server, before one is asked.
+
+    Raises:
+        UserError: the parameters are wrong; nothing was written.
+    """
+    plan_runs(parameters, MatrixFiles(Path(parameters.results_dir) / (parameters.run_id or ".new")))
+
+
 def status(files: RunFiles) -> str | None:
     """How far a run has come, from its record; None where there is none."""
     return record.read(files).status if files.record.is_file() else None

@@ -1,22 +1,41 @@
-"""How far the cells are: documents done over all of them, shown in several places."""
+"""How far the cells are, shown in several places."""
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from tqdm import tqdm
+from ptdq.host import terminal
+
+_MEASURING = "measuring"
+
+
+@dataclass(frozen=True)
+class Done:
+    """How far the cells are.
+
+    Attributes:
+        documents: evaluated, of all cells.
+        of_documents: number of them that the cells are to evaluate.
+        cells: that have ended.
+        of_cells: number of cells.
+    """
+
+    documents: int
+    of_documents: int
+    cells: int
+    of_cells: int
 
 
 class Progress(ABC):
     """A place where progress is shown."""
 
     @abstractmethod
-    def show(self, done: int, total: int) -> None:
-        """Show that ``done`` of ``total`` documents are evaluated."""
+    def show(self, done: Done) -> None:
+        """Show how far the cells are."""
 
     def close(self) -> None:
         """Nothing more will come."""
@@ -24,22 +43,17 @@ class Progress(ABC):
 
 
 class TerminalProgress(Progress):
-    """A bar on standard error; nothing where that is no terminal."""
+    """The display of the run; nothing where it has none."""
 
     def __init__(self) -> None:
-        self._bar: tqdm[None] | None = None
+        # Now: reports come from threads that do not know it.
+        self._terminal = terminal.current()
+        terminal.stage(_MEASURING)
 
-    def show(self, done: int, total: int) -> None:
-        if self._bar is None:
-            self._bar = tqdm(
-                total=total, unit="doc", desc="evaluate", disable=None, file=sys.stderr, leave=True
-            )
-        self._bar.total = total
-        self._bar.update(done - self._bar.n)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
+    def show(self, done: Done) -> None:
+        if self._terminal is not None:
+            what = f"{done.cells} of {done.of_cells} cells"
+            self._terminal.progress(_MEASURING, done.documents, done.of_documents, what)
 
 
 class Board:
@@ -48,18 +62,22 @@ class Board:
     Showing costs processor time on cores that measure; hence the interval.
     """
 
-    def __init__(self, total: int, places: Sequence[Progress], interval: float = 3.0) -> None:
-        self._total = total
+    def __init__(
+        self, documents: Mapping[str, int], places: Sequence[Progress], interval: float = 3.0
+    ) -> None:
+        """Args: documents: cell to the number of documents that it evaluates."""
+        self._documents = dict(documents)
         self._places = places
         self._interval = interval
         self._done: dict[str, int] = {}
+        self._ended: set[str] = set()
         self._shown = 0.0
         self._lock = threading.Lock()
 
-    def expect(self, documents: int) -> None:
-        """So many documents are added to those that will be evaluated."""
+    def expect(self, documents: Mapping[str, int]) -> None:
+        """These cells follow, with their numbers of documents."""
         with self._lock:
-            self._total += documents
+            self._documents |= documents
 
     def reporter(self, cell_id: str) -> Callable[[int], None]:
         """A function for one cell to report its documents to."""
@@ -67,12 +85,16 @@ class Board:
         def report(done: int) -> None:
             with self._lock:
                 self._done[cell_id] = done
-                if time.monotonic() - self._shown < self._interval:
-                    return
-                self._shown = time.monotonic()
-                self._show()
+                self._show_in_time()
 
         return report
+
+    def end(self, cell_id: str) -> None:
+        """A cell has ended; there is nothing more to wait for, however it did."""
+        with self._lock:
+            self._done[cell_id] = self._documents[cell_id]
+            self._ended.add(cell_id)
+            self._show_in_time()
 
     def finish(self) -> None:
         """Show the last state, and close all places."""
@@ -81,7 +103,17 @@ class Board:
             for place in self._places:
                 place.close()
 
+    def _show_in_time(self) -> None:
+        if time.monotonic() - self._shown >= self._interval:
+            self._shown = time.monotonic()
+            self._show()
+
     def _show(self) -> None:
-        done = sum(self._done.values())
+        done = Done(
+            documents=sum(self._done.values()),
+            of_documents=sum(self._documents.values()),
+            cells=len(self._ended),
+            of_cells=len(self._documents),
+        )
         for place in self._places:
-            place.show(done, self._total)
+            place.show(done)

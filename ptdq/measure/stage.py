@@ -62,9 +62,9 @@ class Stage:
             return self.count
         return self.control_documents if cell.in_control else self.timing_count
 
-    def documents_of_all(self, cells: Iterable[Cell]) -> int:
-        """The sum over some cells."""
-        return sum(self.documents_of(cell) for cell in cells)
+    def documents_of_all(self, cells: Iterable[Cell]) -> dict[str, int]:
+        """The same of some cells, by their id."""
+        return {cell.cell_id: self.documents_of(cell) for cell in cells}
 
     def measure(self, cell: Cell, on_progress: Callable[[int], None] = lambda done: None) -> Outcome:
         """Measure one cell in a fresh process on its core, unless its result is there already.

@@ -41,7 +41,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import deployment
 
 from ptdq.analysis import tables
-from ptdq.measure.progress import Progress
+from ptdq.measure.progress import Done, Progress
 from ptdq.store.layout import RunFiles
 from ptdq.store.run import Run, load
 from ptdq.store.schema import SCHEMA_VERSION, schema
@@ -122,7 +122,7 @@ def publish_run(files: RunFiles, markdown: str) -> None:
     create_markdown_artifact(markdown, key=REPORT, description=f"Report of run {files.run_id}")
     common = {"schema_version": SCHEMA_VERSION, "run_id": files.run_id}
     for key, rows, what in (
-        (VERDICT, [_verdict_row(run)], "Verdict"),
+        (VERDICT, [verdict_row(run)], "Verdict"),
         (FIGURES, tables.figures(run), "Latency, quality and size"),
         (COMPARISONS, tables.against_baseline(run), "Comparisons with the baseline"),
     ):
@@ -134,7 +134,8 @@ def publish_run(files: RunFiles, markdown: str) -> None:
     )  # fmt: skip
 
 
-def _verdict_row(run: Run) -> dict[str, Any]:
+def verdict_row(run: Run) -> dict[str, Any]:
+    """The row of :data:`VERDICT`, but for what every row has."""
     record = run.record
     if record.verdict is None:
         raise ValueError(f"run {run.files.run_id} has no verdict")  # it is published when it has one
@@ -182,6 +183,6 @@ class PrefectProgress(Progress):
             UUID, create_progress_artifact(0.0, key=PROGRESS, description="Documents evaluated")
         )
 
-    def show(self, done: int, total: int) -> None:
+    def show(self, done: Done) -> None:
         with contextlib.suppress(HTTPError):
-            update_progress_artifact(self._artifact, 100.0 * done / max(total, 1))
+            update_progress_artifact(self._artifact, 100.0 * done.documents / max(done.of_documents, 1))

@@ -23,7 +23,9 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling
 
 from ptdq.errors import UserError
+from ptdq.host import terminal
 from ptdq.matrix.plan import Child, status
+from ptdq.orchestration.signature import given_values
 from ptdq.parameters import Parameters
 from ptdq.parameters.matrix import MatrixParameters
 from ptdq.store.layout import MatrixFiles, RunFiles
@@ -73,7 +75,7 @@ def _start(client: SyncPrefectClient, files: MatrixFiles, child: Child, values: 
     resume = status(RunFiles(files.runs / child.run_id)) is not None
     flow_run: FlowRun = run_deployment(  # type: ignore[assignment]
         f"{BENCHMARK}/{child.machine}",
-        parameters={"parameters": values.model_dump(), "resume": resume},
+        parameters={**values.model_dump(), "resume": resume},
         flow_run_name=name,
         tags=["matrix"],
         timeout=0,
@@ -92,7 +94,7 @@ def _unfinished(client: SyncPrefectClient, name: str, values: Parameters) -> Flo
         state=FlowRunFilterState(type=FlowRunFilterStateType(not_any_=final)),
     )
     for run in client.read_flow_runs(flow_run_filter=only, limit=PAGE):
-        if run.parameters.get("parameters", {}).get("results_dir") == values.results_dir:
+        if given_values(Parameters, run.parameters).get("results_dir") == values.results_dir:
             return run
     return None
 
@@ -140,7 +142,11 @@ def _wait_for_runs(
     begun = time.monotonic()
     errors: dict[Child, str | None] = {}
     waiting = dict(started)
+    shown = terminal.current()
     while waiting:
+        if shown is not None:
+            ended = len(started) - len(waiting)
+            shown.progress("waiting for the runs", ended, len(started), f"{ended} of {len(started)}")
         try:
             runs = _read_runs(client, list(waiting))
         except httpx.TransportError as error:

@@ -13,6 +13,7 @@ from prefect.states import Cancelled, Completed
 
 from ptdq.analysis.outcome import problem_of
 from ptdq.errors import RunFailed, UserError, disk_full
+from ptdq.host import terminal
 from ptdq.orchestration.cancelling import CancelledByUser
 from ptdq.orchestration.failures import failed
 from ptdq.store import record
@@ -84,11 +85,14 @@ def breaks_recorded(files: RunFiles) -> Iterator[None]:
     Where nobody is left to write, since the process is killed, or nothing can be written, the record
     stays at ``running``: who reads it sees that the directory is no longer in use.
 
+    What is logged is in its directory from now on.
+
     Raises:
         UserError: another process works on the run.
     """
     with in_use(files.directory) as process:
         record.amend(files, process=process)
+        terminal.keep(files.log)
         try:
             yield
         except BaseException as error:
@@ -124,4 +128,11 @@ def finish(state: State[Any]) -> None:
     if isinstance(result, UserError | RunFailed):
         raise result
     if isinstance(result, BaseException):
-        raise RunFailed(f"{type(result).__name__}: {result}") from result
+        raise unexpected(result) from result
+
+
+def unexpected(error: BaseException) -> RunFailed:
+    """The same in a line, which names the log where there is one."""
+    shown = terminal.current()
+    log = f"; log: {shown.kept}" if shown is not None and shown.kept is not None else ""
+    return RunFailed(f"{type(error).__name__}: {error}{log}")

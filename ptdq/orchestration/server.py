@@ -23,6 +23,7 @@ import time
 from collections.abc import Iterator, Mapping
 
 from ptdq.errors import RunFailed
+from ptdq.host.terminal import stage
 from ptdq.text import plain
 
 HOST = "127.0.0.1"
@@ -125,6 +126,7 @@ def spare_loopback_the_proxy() -> None:
 def _temporary_server() -> Iterator[str]:
     from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
+    stage("starting Prefect's temporary server")
     spare_loopback_the_proxy()
     listening = socket.create_server((HOST, 0))
     origin = f"http://{HOST}:{listening.getsockname()[1]}"

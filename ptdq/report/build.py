@@ -1,10 +1,11 @@
-"""From a run's tables to ``report.md`` and its plots."""
+"""From a run's tables to ``report.md`` and its plots, and ``report.html``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from ptdq.report.html import page
 from ptdq.report.markdown import paragraphs
 from ptdq.report.plots import draw
 from ptdq.report.sections import SECTIONS
@@ -32,7 +33,9 @@ class Report:
 
 
 def build_report(files: RunFiles) -> Report:
-    """Draw the plots, write the report. Needs nothing but what the run left on disk.
+    """Draw the plots, write the report, as Markdown and as a page.
+
+    Needs nothing but what the run left on disk.
 
     Raises:
         UserError: there is no ``run.json``, or a file is of a newer schema version.
@@ -41,8 +44,9 @@ def build_report(files: RunFiles) -> Report:
     plots = draw(run)
     texts = []
     for inlined in (False, True):
-        page = Page(run, plots, inlined)
-        texts.append(paragraphs(*(section(page) for section in SECTIONS)) + "\n")
+        shown = Page(run, plots, inlined)
+        texts.append(paragraphs(*(section(shown) for section in SECTIONS)) + "\n")
     markdown, markdown_inlined = texts
     write_text(files.report, markdown)
+    write_text(files.page, page(f"Quantization benchmark {files.run_id}", markdown_inlined))
     return Report(files.report, tuple(plots.values()), markdown, markdown_inlined)

@@ -26,12 +26,14 @@ class Column(Generic[R]):
         text: what it shows of a row, as plain text.
         data: whether the text comes from the user or the data, and must be shown as such.
         words: whether it is text rather than a number.
+        minor: whether a terminal that is too narrow for the table leaves it out.
     """
 
     heading: str
     text: Callable[[R], str]
     data: bool = False
     words: bool = False
+    minor: bool = False
 
 
 def to_markdown(columns: Sequence[Column[T]], rows: Iterable[T]) -> str:
@@ -62,13 +64,13 @@ def figures(run: Run) -> list[Column[FigureRow]]:
     """Columns of :func:`ptdq.analysis.tables.figures`."""
     quality: list[Column[FigureRow]] = [
         Column("weighted F1", lambda r: numbers.score(r["f1_weighted"])),
-        Column("accuracy", lambda r: numbers.score(r["accuracy"])),
+        Column("accuracy", lambda r: numbers.score(r["accuracy"]), minor=True),
     ]
     return [
         VARIANT,
         LENGTH,
-        Column("median ms", lambda r: numbers.ms(r["forward_p50_ms"])),
-        Column("p95 ms", lambda r: numbers.ms(r["forward_p95_ms"])),
+        Column("median ms", lambda r: numbers.ms(r["forward_p50_ms"]), minor=True),
+        Column("p95 ms", lambda r: numbers.ms(r["forward_p95_ms"]), minor=True),
         Column("mean total ms", lambda r: numbers.ms(r["total_mean_ms"])),
         Column("documents/s", lambda r: numbers.rate(r["documents_per_second"])),
         *(quality if run.quality else []),
@@ -81,13 +83,13 @@ def speedups() -> list[Column[ComparisonRow]]:
     return [
         VARIANT,
         LENGTH,
-        Column("rounds", lambda r: str(r["rounds"])),
+        Column("rounds", lambda r: str(r["rounds"]), minor=True),
         Column("speed-up per document", lambda r: numbers.ratio(r["speedup_total"])),
         Column("95 % interval", lambda r: total_interval(r)),
-        Column("of the median", lambda r: numbers.ratio(r["speedup"])),
-        Column("95 % interval", lambda r: speedup_interval(r)),
-        Column("of p95", lambda r: numbers.ratio(r["speedup_p95"])),
-        Column("95 % interval", lambda r: p95_interval(r)),
+        Column("of the median", lambda r: numbers.ratio(r["speedup"]), minor=True),
+        Column("95 % interval", lambda r: speedup_interval(r), minor=True),
+        Column("of p95", lambda r: numbers.ratio(r["speedup_p95"]), minor=True),
+        Column("95 % interval", lambda r: p95_interval(r), minor=True),
         Column("verdict", speed_verdict, words=True),
     ]
 
@@ -97,12 +99,12 @@ def differences() -> list[Column[ComparisonRow]]:
     return [
         VARIANT,
         LENGTH,
-        Column("F1 difference", lambda r: numbers.change(r["f1_weighted_difference"])),
-        Column("95 % interval", lambda r: f1_interval(r)),
+        Column("F1 difference", lambda r: numbers.change(r["f1_weighted_difference"]), minor=True),
+        Column("95 % interval", lambda r: f1_interval(r), minor=True),
         Column("F1 kept", lambda r: numbers.percent(r["f1_ratio"], 2)),
         Column("95 % lower bound", lambda r: numbers.percent(r["f1_ratio_low"], 2)),
-        Column("McNemar p", lambda r: numbers.probability(r["mcnemar_p"])),
-        Column("agreement", lambda r: numbers.percent(r["agreement"], 2)),
+        Column("McNemar p", lambda r: numbers.probability(r["mcnemar_p"]), minor=True),
+        Column("agreement", lambda r: numbers.percent(r["agreement"], 2), minor=True),
         Column("at the margin", quality_verdict, words=True),
     ]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from rich import box
@@ -22,6 +24,10 @@ T = TypeVar("T")
 
 WIDTH = 140
 """Columns where the output is no terminal: rich would take 80, and break the cells of the tables."""
+
+
+_ANY = 10_000
+"""Columns that no table needs: what is measured with them is as wide as it would like to be."""
 
 
 def console() -> Console:
@@ -59,6 +65,20 @@ def _print(console: Console, title: str, shown: Sequence[Column[T]], rows: Itera
     rows = list(rows)
     if not rows:
         return
+    table = _table(title, shown, rows)
+    if console.measure(table, options=console.options.update(max_width=_ANY)).maximum > console.width:
+        table = _table(title, [_short(column) for column in shown if not column.minor], rows)
+    console.print(table)
+
+
+def _short(column: Column[T]) -> Column[T]:
+    """The same without what its words say in addition; the report has it."""
+    if not column.words:
+        return column
+    return replace(column, text=lambda row: re.split(r": | \(", column.text(row))[0])
+
+
+def _table(title: str, shown: Sequence[Column[T]], rows: Sequence[T]) -> Table:
     # Few lines and no padding at the edges: nine columns fit into eighty characters.
     table = Table(
         title=Text(title, style="bold"),
@@ -76,4 +96,4 @@ def _print(console: Console, title: str, shown: Sequence[Column[T]], rows: Itera
     for row in rows:
         # Text, not str: rich would read square brackets in data as markup.
         table.add_row(*(Text(plain(column.text(row))) for column in shown))
-    console.print(table)
+    return table

@@ -36,6 +36,11 @@ class MatrixFiles:
         return self.directory / "report.md"
 
     @property
+    def log(self) -> Path:
+        """As :attr:`RunFiles.log`."""
+        return self.directory / "matrix.log"
+
+    @property
     def runs(self) -> Path:
         """The results directory of the runs, which all machines see."""
         return self.directory / "runs"
@@ -59,6 +64,11 @@ class ShardFiles:
     @property
     def report(self) -> Path:
         return self.directory / "report.md"
+
+    @property
+    def log(self) -> Path:
+        """As :attr:`RunFiles.log`."""
+        return self.directory / "evaluation.log"
 
     @property
     def documents(self) -> Path:
@@ -99,6 +109,11 @@ class RunFiles:
         return self.directory / "report.md"
 
     @property
+    def page(self) -> Path:
+        """The report as one file, to be mailed."""
+        return self.directory / "report.html"
+
+    @property
     def cells(self) -> Path:
         """One file for each finished cell, durable as soon as it is there."""
         return self.directory / "cells"
@@ -115,8 +130,13 @@ class RunFiles:
 
     @property
     def logs(self) -> Path:
-        """What the workers wrote on standard error."""
+        """What the workers and the run wrote on standard error."""
         return self.directory / "logs"
+
+    @property
+    def log(self) -> Path:
+        """What the flow, its libraries and Prefect said; a run of a deployment leaves that to Prefect."""
+        return self.logs / "run.log"
 
     def keep_documents(self, path: Path) -> None:
         """Copy the documents beside the results, so that the run can be read without the cache.

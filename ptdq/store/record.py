@@ -34,7 +34,7 @@ from ptdq.store.record_model import (
 )
 from ptdq.store.schema import SCHEMA_VERSION
 
-_TEMPORARY = re.compile(r"\..+\.(json|parquet|md|png)\.[a-z0-9_]{8}")
+_TEMPORARY = re.compile(r"\..+\.(json|parquet|md|html|png)\.[a-z0-9_]{8}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -126,14 +126,13 @@ def test_without_a_history_nothing_is_slower(alone: Path) -> None:
 def test_runs_of_other_machines_and_other_content_are_no_history(tmp_path: Path) -> None:
     make_run(tmp_path, "old", seed=100)
     new = make_run(tmp_path, "new", seed=3, slower={"int8-dynamic": 1.3})
-    for night, record in enumerate(
-        [
-            {"machine": {"cpu": "Another CPU"}},
-            {"status": "broken off"},
-            *({"versions": {"torch": f"2.{version}"}} for version in range(3)),
-            {},
-        ]
-    ):
+    nights: list[dict[str, Any]] = [
+        {"machine": {"cpu": "Another CPU"}},
+        {"status": "broken off"},
+        *({"versions": {"torch": f"2.{version}"}} for version in range(3)),
+        {},
+    ]
+    for night, record in enumerate(nights):
         make_run(tmp_path, f"night-{night}", lengths=[128], record=record)
     change = rows(compared(run(tmp_path, "old"), new, tmp_path), "int8-dynamic")[0]
     assert (change.runs, change.latency_verdict) == (2, "can't tell")
@@ -223,7 +222,7 @@ def test_confounded_timings_are_no_regression(results: Path, tmp_path: Path, whi
         make_run(tmp_path, "first", **changes[0]),
         make_run(tmp_path, "second", **changes[1], seed=1, slower={"int8-dynamic": 1.3}),
     ]
-    found = compared(*pair, results)
+    found = compared(pair[0], pair[1], results)
     by_length = {c.max_length: c for c in rows(found, "int8-dynamic")}
     assert by_length[128].latency_verdict is None
     assert by_length[256].latency_verdict == "slower"

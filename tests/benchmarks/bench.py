@@ -82,7 +82,7 @@ def run(
             **others,
         }
     )
-    directory: Any = quantization_benchmark(parameters)
+    directory: Any = quantization_benchmark(**parameters.model_dump())
     return RunFiles(Path(str(directory)))
 
 

@@ -110,7 +110,7 @@ def one(request: Path) -> None:
 
     parameters = make_parameters(read_json(request))
     before = peak_rss_bytes()
-    files = RunFiles(Path(str(quantization_benchmark(parameters))))
+    files = RunFiles(Path(str(quantization_benchmark(**parameters.model_dump()))))
     seconds = read_json(files.record)["seconds"]
     cells = read_table(files.table("cells")).to_pylist()
     documents = pq.read_metadata(files.table("documents")).num_rows

@@ -88,8 +88,9 @@ def shape(directory: Path) -> Path:
 
     demo = make_demo(cache_root() / "demo").model
     AutoTokenizer.from_pretrained(demo, model_max_length=512).save_pretrained(directory)
-    sizes = {"hidden_size": 384, "num_hidden_layers": 6, "intermediate_size": 1536}
-    BertConfig(vocab_size=21128, num_labels=16, **sizes).save_pretrained(directory)
+    sizes: dict[str, Any] = {"hidden_size": 384, "num_hidden_layers": 6, "intermediate_size": 1536}
+    sizes |= {"vocab_size": 21128, "num_labels": 16}
+    BertConfig(**sizes).save_pretrained(directory)
     return directory
 
 

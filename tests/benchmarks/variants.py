@@ -21,7 +21,7 @@ from typing import Any
 from ptdq.analysis.tables import against_baseline, limits, side_by_side, sizes
 from ptdq.demo.build import DemoFiles, make_demo
 from ptdq.flows.benchmark import quantization_benchmark
-from ptdq.parameters import ALL, make_parameters
+from ptdq.parameters import ALL
 from ptdq.store.cache import cache_root
 from ptdq.store.disk import read_json, write_json
 from ptdq.store.layout import RunFiles
@@ -59,7 +59,7 @@ def main() -> None:
             "load_wait": 0,
             "results_dir": chosen.results_dir or str(Path(scratch) / "results"),
         }
-        directory: Any = quantization_benchmark(make_parameters(values))
+        directory: Any = quantization_benchmark(**values)
         found = collect(RunFiles(Path(str(directory))))
     write_json(chosen.out, found)
     print(table(found))

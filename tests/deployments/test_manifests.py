@@ -362,7 +362,7 @@ DEPLOYED = [
 
 
 def test_every_deployment_says_where_results_are_stored() -> None:
-    assert len(DEPLOYED) == 7
+    assert len(DEPLOYED) == 9
     for file, deployment in DEPLOYED:
         variables = deployment["work_pool"]["job_variables"]
         assert variables["env"]["PREFECT_RESULTS_PERSIST_BY_DEFAULT"] == "false", deployment["name"]
@@ -381,7 +381,7 @@ def test_every_night_has_the_same_gates() -> None:
         deployment["name"]: {name: given.get(name) for name in ("min_speedup", "max_f1_drop")}
         for _, deployment in DEPLOYED
         if "nightly" in deployment["tags"]
-        for given in [deployment["parameters"]["parameters"]]
+        for given in [deployment["parameters"]]
     }
     assert set(gates) == {"nightly", "nightly-docker", "nightly-kubernetes"}
     assert all(found == {"min_speedup": 1.0, "max_f1_drop": 0.02} for found in gates.values())
@@ -391,8 +391,11 @@ def test_automations_are_of_every_flow() -> None:
     from ptdq.flows.benchmark import quantization_benchmark
     from ptdq.flows.evaluate import sharded_evaluation
     from ptdq.flows.matrix import benchmark_matrix
+    from ptdq.flows.release import release
+    from ptdq.flows.retention import retention
 
-    flows = {flow.name for flow in (quantization_benchmark, benchmark_matrix, sharded_evaluation)}
+    all_of_them = (quantization_benchmark, benchmark_matrix, sharded_evaluation, release, retention)
+    flows = {flow.name for flow in all_of_them}
     for automation in (automations.zombies(30), automations.notice(uuid4())):
         trigger = automation.trigger
         assert isinstance(trigger, EventTrigger)
@@ -416,7 +419,7 @@ def test_deployments_are_those_that_the_flow_takes(file: Path) -> None:
         assert deployment["entrypoint"] == ENTRYPOINT
         assert (ROOT / ENTRYPOINT.partition(":")[0]).is_file()
         assert deployment["concurrency_limit"]["limit"] == 1
-        given = Parameters(**deployment["parameters"]["parameters"])
+        given = Parameters(**deployment["parameters"])
         assert (given.results_dir, given.cell_timeout) == ("results", 3600)
         variables = deployment["work_pool"]["job_variables"]
         if file.parent == KUBERNETES:

@@ -159,7 +159,7 @@ def go(installation: Installation, **values: Any) -> State[Any]:
     """The flow in this process: what it does with its runs does not depend on how it is started."""
     parameters = MatrixParameters(**values, run_id="rent", poll_interval=1)
     with temporary_settings({PREFECT_API_URL: installation.api}):
-        return cast(State[Any], benchmark_matrix(parameters, return_state=True))
+        return cast(State[Any], benchmark_matrix(**parameters.model_dump(), return_state=True))
 
 
 def test_what_is_there_is_not_run_again(

@@ -19,12 +19,14 @@ from ptdq.store.disk import read_json
 from ptdq.store.layout import RunFiles
 from tests.support.deploying import (
     FILE,
+    FLOW,
     PASSWORD,
     Installation,
     artifacts_of,
     deploy_on_schedule,
     deployment,
     ended,
+    events_of,
     parameters,
     read_run,
     run_deployment,
@@ -40,14 +42,15 @@ pytestmark = pytest.mark.slow
 def test_the_form_explains_each_parameter(installation: Installation) -> None:
     schema = deployment(installation, "nightly").parameter_openapi_schema
     assert schema is not None
-    properties = schema["definitions"]["Parameters"]["properties"]
+    properties = schema["properties"]
     assert {"model", "data", "variant", "max_length", "min_speedup"} <= properties.keys()
     assert [name for name, field in properties.items() if not field.get("description")] == []
 
 
 def test_deployments_are_those_of_the_file(installation: Installation) -> None:
     for declared in yaml.safe_load((ROOT / FILE).read_text(encoding="utf-8"))["deployments"]:
-        found = deployment(installation, declared["name"])
+        own = "retention" if declared["name"] == "retention" else FLOW
+        found = deployment(installation, declared["name"], own)
         assert found.parameters == declared["parameters"]
         assert found.tags == declared["tags"]
         assert found.work_pool_name == "bench"
@@ -147,11 +150,18 @@ def test_a_run_completes_and_its_artifacts_are_there(
     (run,) = [
         run
         for run in runs_of(installation, deployment(installation, "demo").id)
-        if run.parameters["parameters"].get("run_id") == "deployed"
+        if run.parameters.get("run_id") == "deployed"
     ]
+    # What the run was not given is the deployment's.
+    declared = deployment(installation, "demo").parameters
+    assert {"limit", "data"} <= declared.keys()
+    assert (run.parameters["limit"], run.parameters["data"]) == (declared["limit"], str(tiny_data))
     assert run.state is not None
     assert run.state.is_completed()
+    (event,) = events_of(installation, run.id)
     artifacts = artifacts_of(installation, run.id)
+    assert [event["payload"]["verdict"]] == json.loads(artifacts["ptdq-verdict"])
+    assert event["payload"]["comparisons"] == json.loads(artifacts["ptdq-comparisons"])
     assert artifacts["ptdq-report"].startswith("# ")
     (verdict,) = json.loads(artifacts["ptdq-verdict"])
     assert (verdict["run_id"], verdict["deployment"]) == ("deployed", "demo")
@@ -218,7 +228,7 @@ def test_a_cancelled_run_leaves_nothing(
     (run,) = [
         run
         for run in runs_of(installation, deployment(installation, "demo").id)
-        if run.parameters["parameters"].get("run_id") == "cancelled"
+        if run.parameters.get("run_id") == "cancelled"
     ]
     installation.prefect("flow-run", "cancel", str(run.id))
     _, alive = psutil.wait_procs(of_run, timeout=120)

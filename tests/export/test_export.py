@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import fsspec
 import pytest
 from click.testing import CliRunner
 
@@ -17,6 +18,7 @@ from ptdq import runtimes
 from ptdq.cli.main import cli
 from ptdq.errors import UserError
 from ptdq.export.build import export
+from ptdq.export.release import release
 from ptdq.inputs.checkpoint import open_checkpoint
 from ptdq.store.cache import cache_root
 from ptdq.store.disk import read_json, write_json
@@ -250,3 +252,34 @@ def test_a_class_with_a_load_of_its_own_does_not_inherit_the_loader() -> None:
 
     assert Renamed.exported == Fp32.exported != {}
     assert Other.exported == {}
+
+
+# A release: what the verdict says to ship.
+
+
+def test_what_a_run_says_to_ship_is_released(run: RunFiles, cached: Path, tmp_path: Path) -> None:
+    say(run, "ship")
+    for place in (tmp_path / "releases", "memory://releases"):
+        where = release(run, str(place))
+        assert where == f"{place}/run-{VARIANT}"
+    system = fsspec.filesystem("memory")
+    copied = sorted(path.removeprefix(f"/releases/run-{VARIANT}/") for path in system.find("/releases"))
+    local = tmp_path / "releases" / f"run-{VARIANT}"
+    assert copied == sorted(str(p.relative_to(local)) for p in local.rglob("*") if p.is_file())
+    assert {"README.md", "classifier.json", "load.py"} <= set(copied)
+    with pytest.raises(UserError, match=f"there is run-{VARIANT} already"):
+        release(run, str(tmp_path / "releases"))
+
+
+@pytest.mark.parametrize("decision", ["don't ship", "can't tell"])
+def test_nothing_else_is_released(decision: str, run: RunFiles, cached: Path, tmp_path: Path) -> None:
+    say(run, decision)
+    with pytest.raises(UserError, match=f"it says {decision}; only what it says to ship"):
+        release(run, str(tmp_path / "releases"))
+    assert not (tmp_path / "releases").exists()
+
+
+def say(run: RunFiles, decision: str) -> None:
+    """Give a run this verdict."""
+    verdict = {"decision": decision, "variant": VARIANT, "headline": "so it is"}
+    write_json(run.record, {**read_json(run.record), "verdict": verdict})

@@ -38,7 +38,6 @@ Evaluate = Callable[..., State[Any]]
 def evaluate(prefect_server: str, tiny_model: Path, tiny_data: Path) -> Evaluate:
     from ptdq.flows.evaluate import sharded_evaluation
     from ptdq.orchestration.runners import make_runner
-    from ptdq.parameters import Parameters
 
     def run(results: Path, workers: int | None = None, **values: Any) -> State[Any]:
         given: dict[str, Any] = {
@@ -50,7 +49,7 @@ def evaluate(prefect_server: str, tiny_model: Path, tiny_data: Path) -> Evaluate
             "run_id": "sharded",
         }
         flow = sharded_evaluation.with_options(task_runner=make_runner(workers))
-        return cast(State[Any], flow(Parameters(**given | values), SHARD, return_state=True))
+        return cast(State[Any], flow(**given | values, shard_documents=SHARD, return_state=True))
 
     return run
 

@@ -41,6 +41,15 @@ def test_quality_is_of_all_documents_and_time_of_some(decoupled: Finished) -> No
     assert pair["baseline_accuracy"] == next(c["accuracy"] for c in cells if c["variant"] == "fp32")
 
 
+def test_the_run_says_before_what_it_cannot_decide(decoupled: Finished) -> None:
+    notes = [
+        note for note in read_json(decoupled.files.record)["notes"] if "before the first cell" in note
+    ]
+    (note,) = notes  # two rounds are not among them: more are added for the width
+    assert "quality: 40 documents cannot show that 0.99 of" in note
+    assert note in decoupled.files.report.read_text(encoding="utf-8").replace("\\", "")
+
+
 def test_the_timed_documents_stand_for_all_lengths(decoupled: Finished) -> None:
     rows = read_table(decoupled.files.table("predictions")).to_pandas()
     rows = rows[~rows["warmup"].astype(bool) & (rows["variant"] == "fp32")]

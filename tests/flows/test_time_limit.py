@@ -17,7 +17,6 @@ from ptdq.host.clock import TimeLimit
 from ptdq.host.futures import run_queues
 from ptdq.host.machine import usable_cores
 from ptdq.host.process import Ended, own_children, run_child
-from ptdq.parameters import Parameters
 from ptdq.store.disk import read_json
 from ptdq.store.layout import RunFiles
 from ptdq.store.tables import read_table
@@ -89,7 +88,7 @@ def test_what_was_finished_is_reported_and_the_run_goes_on(
     assert broken_files(files.directory) == []
 
     monkeypatch.setenv(HOLD, str(tmp_path / "released"))
-    state = cast(State[Any], quantization_benchmark(Parameters(**asked), resume=True, return_state=True))
+    state = cast(State[Any], quantization_benchmark(**asked, resume=True, return_state=True))
     assert state.is_completed(), state.message
     record = read_json(files.record)
     assert (record["status"], record["broken_off"], record["failures"]) == ("completed", None, [])

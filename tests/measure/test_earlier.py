@@ -13,7 +13,7 @@ from ptdq.errors import UserError
 from ptdq.host import machine
 from ptdq.inputs.checkpoint import Checkpoint
 from ptdq.measure.earlier import Earlier, find_earlier, last_good
-from ptdq.parameters import Parameters
+from ptdq.parameters import make_parameters
 from ptdq.store import baseline
 from ptdq.store.disk import write_json
 from ptdq.store.layout import RunFiles
@@ -67,8 +67,8 @@ def find(results: Path) -> Find:
     """What a new run of the made-up model is compared with."""
 
     def look(own: str = "new", resuming: bool = False, **parameters: Any) -> Earlier:
-        asked = Parameters(
-            **{"model": "checkpoint", "data": "test.csv", "max_length": [128]} | parameters
+        asked = make_parameters(
+            {"model": "checkpoint", "data": "test.csv", "max_length": [128]} | parameters
         )
         files = RunFiles(results / "new")
         return find_earlier(asked, files, resuming, prepared(own), CHECKPOINT, lambda text: None)
@@ -120,7 +120,7 @@ def test_code_of_an_old_artifact_runs_only_where_the_new_run_allows_it(
 ) -> None:
     """Whatever the old run's record says: it is a file that others may have written."""
     digest = artifact(cache / "one", "x", replace(SETTINGS, trust_remote_code=True))
-    trusting = {"parameters": {"trust_remote_code": True, "variant": ["fp32", VARIANT]}}
+    trusting: dict[str, Any] = {"parameters": {"trust_remote_code": True, "variant": ["fp32", VARIANT]}}
     old_run(results, digest, **trusting)
     assert find(baseline="old").artifacts == {}
     assert len(find(baseline="old", trust_remote_code=True).artifacts) == 1
@@ -180,7 +180,7 @@ def test_the_last_run_that_was_well(
     for day, record in enumerate(nights):
         started = f"2026-11-{10 + day}T02:00:00+00:00"
         make_run(results, f"night-{day}", lengths=[128], record=record | {"started_at": started})
-    asked = Parameters(model="checkpoint", data="test.csv")
+    asked = make_parameters({"model": "checkpoint", "data": "test.csv"})
     found = last_good(results, asked)
     assert found is not None
     assert found.run_id == "night-0"

@@ -10,7 +10,7 @@ import pytest
 from ptdq.errors import RunFailed
 from ptdq.host.clock import TimeLimit
 from ptdq.measure.design import Cell, Design, make_design
-from ptdq.measure.progress import Board, Progress
+from ptdq.measure.progress import Board, Done, Progress
 from ptdq.measure.stage import Stage
 from ptdq.store.layout import RunFiles
 
@@ -19,11 +19,11 @@ class Shown(Progress):
     """Keeps what it is to show."""
 
     def __init__(self) -> None:
-        self.last: tuple[int, int] = (0, 0)
+        self.last = Done(0, 0, 0, 0)
         self.closed = False
 
-    def show(self, done: int, total: int) -> None:
-        self.last = (done, total)
+    def show(self, done: Done) -> None:
+        self.last = done
 
     def close(self) -> None:
         self.closed = True
@@ -60,8 +60,8 @@ def test_cells_of_a_kind_take_the_documents_for_it(stage: Stage, design: Design)
     assert {stage.documents_of(cell) for cell in design.judged} == {40}
     shown = Shown()
     with pytest.raises(KeyError), stage.progress(design, shown) as board:
-        fail_at(board, 30)
-    assert shown.last == (30, 4 * 10 + 2 * 4 + 2 * 40)
+        fail_at(board, design.control[0], design.cells[0], 30)
+    assert shown.last == Done(30 + 4, 4 * 10 + 2 * 4 + 2 * 40, 1, 8)
     assert shown.closed
 
 
@@ -120,9 +120,10 @@ def end_late(limit: TimeLimit, future: Future[None]) -> None:
     future.set_result(None)
 
 
-def fail_at(board: Board, documents: int) -> None:
-    """Report so many documents, and fail."""
-    board.reporter("a")(documents)
+def fail_at(board: Board, ended: Cell, cell: Cell, documents: int) -> None:
+    """Report the end of a cell and so many documents of another, and fail."""
+    board.end(ended.cell_id)
+    board.reporter(cell.cell_id)(documents)
     raise KeyError
 
 

@@ -344,7 +344,16 @@ def test_terminal_shows_the_figures(factory: Factory) -> None:
         assert word in text
 
 
-def shown(files: RunFiles) -> str:
+def test_a_narrow_terminal_leaves_columns_out_and_breaks_no_word(factory: Factory) -> None:
+    wide, narrow = shown(factory.files), shown(factory.files, width=80)
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert "McNemar" in wide
+    assert "McNemar" not in narrow
+    for word in ("int8-pt2e-static", "onnx-int8-dynamic", "152.6", "undecided"):
+        assert word in narrow
+
+
+def shown(files: RunFiles, width: int = 220) -> str:
     text = StringIO()
-    show(files, Console(file=text, width=200))
+    show(files, Console(file=text, width=width))
     return text.getvalue()

@@ -122,7 +122,9 @@ def pipe_for_a_record(target: Target) -> str:
 
 def options_of_pip(target: Target) -> str:
     return refused(
-        requirements, ALWAYS.values(), dict.fromkeys(("json", "sys", "numpy"), "1\n--index-url http://e")
+        requirements,
+        [ALWAYS["load.py"]],
+        dict.fromkeys(("json", "sys", "numpy"), "1\n--index-url http://e"),
     )
 
 

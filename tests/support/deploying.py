@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import psutil
 import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -169,15 +170,13 @@ def parameters(model: Path, data: Path, results: Path, **values: Any) -> dict[st
 def run_deployment(
     installation: Installation, name: str, values: dict[str, Any], *options: str
 ) -> subprocess.CompletedProcess[str]:
-    return installation.prefect(
-        "deployment", "run", f"{FLOW}/{name}", "--param", f"parameters={json.dumps(values)}", *options,
-        check=False,
-    )  # fmt: skip
+    given = [word for key, value in values.items() for word in ("--param", f"{key}={json.dumps(value)}")]
+    return installation.prefect("deployment", "run", f"{FLOW}/{name}", *given, *options, check=False)
 
 
-def deployment(installation: Installation, name: str) -> DeploymentResponse:
+def deployment(installation: Installation, name: str, flow: str = FLOW) -> DeploymentResponse:
     with installation.client() as client:
-        found: DeploymentResponse = client.read_deployment_by_name(f"{FLOW}/{name}")
+        found: DeploymentResponse = client.read_deployment_by_name(f"{flow}/{name}")
         return found
 
 
@@ -202,7 +201,7 @@ def deploy_on_schedule(
     (copy,) = [d for d in content["deployments"] if d["name"] == "nightly"]
     copy["name"] = name
     copy["schedules"][0] |= {"cron": cron, "timezone": "UTC", "slug": name}
-    copy["parameters"] = {"parameters": values}
+    copy["parameters"] = values
     content["deployments"] = [copy]
     file = scratch / "prefect.yaml"
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
@@ -229,6 +228,22 @@ def ended(installation: Installation, run_id: UUID) -> FlowRun | None:
     """The flow run, once it is in a final state."""
     run = read_run(installation, run_id)
     return run if run.state is not None and run.state.is_final() else None
+
+
+def events_of(installation: Installation, run_id: UUID) -> list[dict[str, Any]]:
+    """The events of ptdq that a flow run of a deployment has emitted."""
+
+    def stored() -> list[dict[str, Any]]:
+        asked = {
+            "event": {"prefix": ["ptdq."]},
+            "related": {"resources_in_roles": [[f"prefect.flow-run.{run_id}", "flow-run"]]},
+        }
+        answer = httpx.post(f"{installation.api}/events/filter", json={"filter": asked}, timeout=30)
+        answer.raise_for_status()
+        found: list[dict[str, Any]] = answer.json()["events"]
+        return found
+
+    return wait_for("events", stored, seconds=60)
 
 
 def artifacts_of(installation: Installation, run_id: UUID) -> dict[str, str]:

@@ -43,9 +43,8 @@ Run = Callable[..., Finished]
 def run_flow(**values: Any) -> State[Any]:
     """Run the flow in this process; its final state."""
     from ptdq.flows.benchmark import quantization_benchmark
-    from ptdq.parameters import Parameters
 
-    return cast(State[Any], quantization_benchmark(Parameters(**values), return_state=True))
+    return cast(State[Any], quantization_benchmark(**values, return_state=True))
 
 
 def start_ptdq(*arguments: object, server: str) -> subprocess.Popen[bytes]:

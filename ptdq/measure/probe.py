@@ -1,0 +1,126 @@
+"""A few probing calls of the baseline: what a call and a process cost here, and how much both vary."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import ArrayLike, NDArray
+
+from ptdq.host.clock import TimeLimit
+from ptdq.host.futures import run_queues
+from ptdq.inputs.tokenizing import token_counts
+from ptdq.measure.design import Design, Isolation, make_design
+from ptdq.measure.selection import choose_timing_documents, write_selection
+from ptdq.measure.stage import Stage
+from ptdq.store.layout import RunFiles
+from ptdq.store.tables import read_table, table_metadata
+
+DOCUMENTS = 16
+_ROUNDS = 2
+"""On each core, of a process each: what differs between them is no matter of the core."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What the calls tell.
+
+    Attributes:
+        start_seconds: start of a process to its first document.
+        tokens: different numbers of tokens that the documents have, ascending [M].
+        seconds: of a document of so many tokens, end to end [M].
+        cell_sd: standard deviation of the log mean time of a process; its core's speed is out.
+        processes: how many there were.
+        accuracy: of the baseline, from these few documents by the rule of succession (P.-S. Laplace,
+            1814): (right + 1) / (documents + 2).
+    """
+
+    start_seconds: float
+    tokens: NDArray[np.int64]
+    seconds: NDArray[np.float64]
+    cell_sd: float
+    processes: int
+    accuracy: float
+
+    def seconds_of(self, tokens: ArrayLike) -> NDArray[np.float64]:
+        """Seconds of documents of so many tokens, between those that were timed by straight lines."""
+        return np.asarray(np.interp(np.asarray(tokens), self.tokens, self.seconds))
+
+
+def probe(
+    stage: Stage, baseline: str, max_length: int, cores: Sequence[int], isolation: str, limit: TimeLimit
+) -> Probe | None:
+    """Time a few documents in fresh processes, on all cores at once; None if none of them finished.
+
+    Args:
+        stage: of the run, whose files stay as they are.
+        baseline: its first variant.
+        max_length: tokens to which documents are cut.
+        cores: those of the run.
+        isolation: of the run; with "same" the processes begin when they are ready.
+        limit: time that the run may take.
+    """
+    way: Isolation = "solo" if isolation == "solo" else "parallel"
+    design = make_design([baseline], [max_length], _ROUNDS * len(cores), cores, 0, way)
+    with tempfile.TemporaryDirectory(prefix="ptdq-probe-") as place:
+        files = RunFiles(Path(place) / "probe")
+        texts = read_table(stage.timing_documents, ["text"])["text"].to_pylist()
+        tokens = token_counts(stage.artifacts[baseline].tokenizer(), texts, max_length)
+        chosen = choose_timing_documents(tokens, DOCUMENTS, 0)
+        write_selection(stage.timing_documents, chosen, files.timing_documents)
+        own = replace(
+            stage,
+            files=files,
+            timing_documents=files.timing_documents,
+            timing_count=len(chosen),
+            together=1,
+        )
+        with ThreadPoolExecutor(len(cores)) as pool:
+            run_queues(
+                design.queues, lambda cell: pool.submit(copy_context().run, own.measure, cell), limit
+            )
+        return _read(files, design)
+
+
+def _read(files: RunFiles, design: Design) -> Probe | None:
+    starts: list[float] = []
+    right: dict[str, bool] = {}
+    tokens: list[int] = []
+    seconds: list[float] = []
+    means: dict[int, list[float]] = {}
+    for cell in design.cells:
+        path = files.cell(cell.cell_id)
+        if not path.is_file():
+            continue
+        table = read_table(path)
+        starts.append(table_metadata(table)["facts"]["start_seconds"])
+        table = table.filter(pc.invert(table["warmup"]))
+        # The time of a batch is that of each of its documents.
+        batches = table["batch"].to_numpy()
+        size = np.bincount(batches)[batches]
+        total = (table["tokenize_ns"].to_numpy() + table["forward_ns"].to_numpy()) / size / 1e9
+        tokens += table["tokens"].to_pylist()
+        seconds += total.tolist()
+        agrees = table["label"].to_numpy() == table["prediction"].to_numpy()
+        right |= dict(zip(table["doc_id"].to_pylist(), agrees.tolist(), strict=True))
+        means.setdefault(cell.core, []).append(float(np.log(total.mean())))
+    if not starts:
+        return None
+    different, which = np.unique(tokens, return_inverse=True)
+    by_core = [np.array(logs) for logs in means.values()]
+    df = len(starts) - len(by_core)
+    left = sum(float(((logs - logs.mean()) ** 2).sum()) for logs in by_core)
+    return Probe(
+        start_seconds=float(np.median(starts)),
+        tokens=different,
+        seconds=np.bincount(which, seconds) / np.bincount(which),
+        cell_sd=float(np.sqrt(left / df)) if df else float("nan"),
+        processes=len(starts),
+        accuracy=(sum(right.values()) + 1) / (len(right) + 2),
+    )
