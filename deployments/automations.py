@@ -20,7 +20,7 @@ from prefect.events.schemas.events import ResourceSpecification
 from prefect.settings import get_current_settings
 from prefect.types import SecretDict
 
-FLOWS = ["quantization-benchmark", "benchmark-matrix", "sharded-evaluation", "release"]
+FLOWS = ["quantization-benchmark", "benchmark-matrix", "sharded-evaluation", "release", "retention"]
 ZOMBIES = "ptdq: runs that died are Crashed"
 NOTICE = "ptdq: a failed run is told"
 WEBHOOK = "ptdq-webhook"

@@ -18,6 +18,7 @@ from ptdq.parameters import Parameters
 from ptdq.store import baseline, record
 from ptdq.store.cache import mark_used
 from ptdq.store.layout import RunFiles
+from ptdq.store.results import as_data
 from ptdq.store.run import Run, load
 from ptdq.variant_names import earlier_name
 from ptdq.variants import registry
@@ -80,18 +81,30 @@ def find_earlier(
     if old is None:
         return NOTHING
     inside = old.directory.resolve().parent == results.resolve()
-    run = load(old)
+    name_of_old = old.run_id if inside else str(old.directory.resolve())
+    try:
+        with as_data(old):
+            run = load(old)
+            known = run.measured_variants
+    except UserError as error:
+        if wanted is not None and not resuming:
+            raise
+        say(str(error))
+        return Earlier(name_of_old)
     artifacts: dict[str, PreparedVariant] = {}
     not_again: dict[str, str] = {}
     for name in list(prepared)[1:] or list(prepared):
-        if name not in run.measured_variants:
+        if name not in known:
             continue
         try:
-            artifacts[earlier_name(name)] = _artifact(run, name, parameters, prepared[name], checkpoint)
+            with as_data(old):
+                artifacts[earlier_name(name)] = _artifact(
+                    run, name, parameters, prepared[name], checkpoint
+                )
         except UserError as error:
             not_again[name] = str(error).removesuffix(f"; {AGAIN}")
             say(f"{name} of {old.run_id} is not measured again: {not_again[name]}")
-    return Earlier(old.run_id if inside else str(old.directory.resolve()), artifacts, not_again)
+    return Earlier(name_of_old, artifacts, not_again)
 
 
 def _artifact(

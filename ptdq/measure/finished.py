@@ -56,10 +56,11 @@ def _damage(files: RunFiles, path: Path) -> str | None:
 def _documents(files: RunFiles, cell: dict[str, Any]) -> int | None:
     """How many documents a cell evaluates, from the file that it reads; None where that is not there.
 
-    By name: the run's directory may have been moved.
+    By its name: the run's directory may have been moved.
     """
+    known = {path.name: path for path in (files.table("documents"), files.timing_documents)}
     try:
-        there = pq.ParquetFile(files.directory / Path(cell["documents"]).name).metadata.num_rows
+        there = pq.ParquetFile(known[Path(cell["documents"]).name]).metadata.num_rows
     except (OSError, pa.ArrowException):
         return None
     return int(there if cell["limit"] is None else min(there, cell["limit"]))

@@ -146,7 +146,7 @@ def as_data(*runs: RunFiles | ShardFiles) -> Iterator[None]:
 
 
 def all_runs(results: Path) -> tuple[list[Run], list[str]]:
-    """Runs with figures, oldest first, and why others were left out."""
+    """Runs with figures, oldest first, and why others were left out; the small tables are read."""
     runs: list[Run] = []
     left_out: list[str] = []
     for directory in sorted(path.parent for path in results.glob("*/run.json")):
@@ -154,14 +154,15 @@ def all_runs(results: Path) -> tuple[list[Run], list[str]]:
         try:
             with as_data(files):
                 run = load(files)
+                if run.files.table("cells").exists():
+                    run.check_figures()
+                    runs.append(run)
+                    continue
         except UserError as error:
             left_out.append(str(error))
             continue
-        if (directory / "cells.parquet").is_file():
-            runs.append(run)
-        else:
-            status = run.record.status or "no status"
-            left_out.append(f"{directory.name}: it has not come to its figures ({status})")
+        status = run.record.status or "no status"
+        left_out.append(f"{directory.name}: it has not come to its figures ({status})")
     return sorted(runs, key=started), left_out
 
 

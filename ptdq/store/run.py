@@ -167,6 +167,16 @@ class Run:
         """The variant that the others are compared with."""
         return next(iter(self.variants), None)
 
+    def check_figures(self) -> None:
+        """Read what a history needs of the run, so that what is wrong with it is found here.
+
+        Raises:
+            UserError: a table is damaged; what is in it may raise anything.
+        """
+        self.rows(ComparisonRow)
+        self.rows(VariantRow)
+        _ = self._plain, self.good, self.variants, self.lengths, self.baseline
+
     @cached_property
     def measured_variants(self) -> list[str]:
         """Variants with at least one good cell."""

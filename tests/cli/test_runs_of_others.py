@@ -131,6 +131,9 @@ def test_one_bad_run_is_named_and_the_others_are_shown(
     assert "good: " in out
     assert not RunFiles(results / "good").table("predictions").exists()
 
+    # Two sound runs are compared, whatever lies beside them; here a run with itself.
+    status, out, err = ptdq(*run, "compare", "good", "good", "--results-dir", results)
+    assert (status, err) == (0, "")
     for command in (["show", "evil"], ["report", "evil"], ["compare", "good", "evil"]):
         status, out, err = ptdq(*run, *command, "--results-dir", results)
         assert status in (0, 2, 3), err

@@ -362,7 +362,7 @@ DEPLOYED = [
 
 
 def test_every_deployment_says_where_results_are_stored() -> None:
-    assert len(DEPLOYED) == 8
+    assert len(DEPLOYED) == 9
     for file, deployment in DEPLOYED:
         variables = deployment["work_pool"]["job_variables"]
         assert variables["env"]["PREFECT_RESULTS_PERSIST_BY_DEFAULT"] == "false", deployment["name"]
@@ -392,8 +392,9 @@ def test_automations_are_of_every_flow() -> None:
     from ptdq.flows.evaluate import sharded_evaluation
     from ptdq.flows.matrix import benchmark_matrix
     from ptdq.flows.release import release
+    from ptdq.flows.retention import retention
 
-    all_of_them = (quantization_benchmark, benchmark_matrix, sharded_evaluation, release)
+    all_of_them = (quantization_benchmark, benchmark_matrix, sharded_evaluation, release, retention)
     flows = {flow.name for flow in all_of_them}
     for automation in (automations.zombies(30), automations.notice(uuid4())):
         trigger = automation.trigger

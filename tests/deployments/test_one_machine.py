@@ -19,6 +19,7 @@ from ptdq.store.disk import read_json
 from ptdq.store.layout import RunFiles
 from tests.support.deploying import (
     FILE,
+    FLOW,
     PASSWORD,
     Installation,
     artifacts_of,
@@ -48,7 +49,8 @@ def test_the_form_explains_each_parameter(installation: Installation) -> None:
 
 def test_deployments_are_those_of_the_file(installation: Installation) -> None:
     for declared in yaml.safe_load((ROOT / FILE).read_text(encoding="utf-8"))["deployments"]:
-        found = deployment(installation, declared["name"])
+        own = "retention" if declared["name"] == "retention" else FLOW
+        found = deployment(installation, declared["name"], own)
         assert found.parameters == declared["parameters"]
         assert found.tags == declared["tags"]
         assert found.work_pool_name == "bench"

@@ -174,9 +174,9 @@ def run_deployment(
     return installation.prefect("deployment", "run", f"{FLOW}/{name}", *given, *options, check=False)
 
 
-def deployment(installation: Installation, name: str) -> DeploymentResponse:
+def deployment(installation: Installation, name: str, flow: str = FLOW) -> DeploymentResponse:
     with installation.client() as client:
-        found: DeploymentResponse = client.read_deployment_by_name(f"{FLOW}/{name}")
+        found: DeploymentResponse = client.read_deployment_by_name(f"{flow}/{name}")
         return found
 
 
