@@ -47,6 +47,8 @@ from ptdq.tasks.make_demo import make_demo
 from ptdq.tasks.publish import publish
 from ptdq.tasks.quantize import quantize
 from ptdq.tasks.report import report
+from ptdq.tasks.track import track
+from ptdq.tracking import check as check_tracker
 from ptdq.variants.choice import keep_fitting, say_skipped
 from ptdq.variants.preparation import collect_prepared
 
@@ -71,6 +73,7 @@ def quantization_benchmark(parameters: Parameters, resume: bool = False) -> Any:
     # The lock is released last: when no child is alive, and none can start any more.
     with ended(files, kept) as ending, heeded(flow_run), MachineLock() as lock, own_children():
         check_code(parameters, flow_run)
+        check_tracker(parameters.track)
         flow_run_id = None if flow_run is None else str(flow_run.id)
         request = check_request(parameters, files, flow_run_id, resume)
         run_benchmark(parameters, request, files, lock, flow_run_id)
@@ -155,3 +158,5 @@ def run_benchmark(
             raise RunFailed(text, str(files.directory))
         if parameters.publish_to is not None:
             publish.submit(files, parameters.publish_to).result()
+        if parameters.track is not None:
+            track.submit(files, parameters.track).result()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ptdq.execution import Ended
 
 
-def run(model: str | Path, data: str | Path, **parameters: Any) -> Run:
+def run(model: str | Path, data: str | Path | pd.DataFrame | Any, **parameters: Any) -> Run:
     """Measure variants of a text classifier side by side, as ``ptdq run`` does.
 
     A gate that fails, and a verdict that says no, are answers: the run is returned, and
@@ -32,7 +32,8 @@ def run(model: str | Path, data: str | Path, **parameters: Any) -> Run:
 
     Args:
         model: checkpoint directory of a sequence classifier, its id on the model hub, or ``demo``.
-        data: labelled documents: CSV, TSV, JSON lines or Parquet; a path, a URL, or ``demo``.
+        data: labelled documents: CSV, TSV, JSON lines or Parquet; a path, a URL, or ``demo``; a data
+            frame, or a data set of the library ``datasets``.
         **parameters: as below.
 
     Raises:
@@ -40,7 +41,7 @@ def run(model: str | Path, data: str | Path, **parameters: Any) -> Run:
         RunFailed: the run could not be finished, or some of its cells failed. Where there is a report,
             ``error.directory`` is its directory, for :func:`load`.
     """
-    values = {"model": model, "data": data} | parameters
+    values = {"model": model, "data": _data(data)} | parameters
     return _result(make_parameters(_plain(values)))
 
 
@@ -178,6 +179,22 @@ def _result(parameters: Parameters, resume: bool = False) -> Run:
         raise ended.error
     assert ended.directory is not None
     return Run(open_run(ended.directory))
+
+
+def _data(data: Any) -> Any:
+    """What names the documents: of a frame or data set, a file of it in the cache, named by content.
+
+    Raises:
+        UserError: it cannot be written as Parquet.
+    """
+    import pandas as pd
+
+    frame = data.to_pandas() if hasattr(data, "to_pandas") else data
+    if not isinstance(frame, pd.DataFrame):
+        return data
+    from ptdq.inputs.documents import keep_frame
+
+    return str(keep_frame(frame))
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

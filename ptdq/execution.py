@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from ptdq import tracking
 from ptdq.errors import GateFailed, RunFailed, UserError
 from ptdq.parameters import DEMO, Parameters, Purpose, default_values, make_parameters, names
 from ptdq.store import record
@@ -141,6 +142,7 @@ def check_input(parameters: Parameters, resume: bool) -> None:
 
     files = RunFiles(Path(parameters.results_dir) / (parameters.run_id or ".new"))
     check_request(parameters, files, resume=resume)
+    tracking.check(parameters.track)
     if DEMO not in (parameters.model, parameters.data):
         raw = read_data(parameters)
         check_enough(parameters, len(raw.ids))

@@ -22,7 +22,7 @@ from ptdq.parameters import DEMO, Parameters, with_demo
 from ptdq.store import record
 from ptdq.store.cache import private_cache
 from ptdq.store.layout import RunFiles
-from ptdq.variants.choice import choose, keep_long_enough
+from ptdq.variants.choice import choose, keep_fitting
 from ptdq.variants.preparation import preparation_log, prepare_variant
 
 Say = Callable[[str], None]
@@ -50,7 +50,7 @@ def plan_alone(parameters: Parameters, say: Say) -> Plan:
             lock.acquire("plan", say, parameters.max_wait)  # making the demo trains a model
         sources = with_demo(parameters, lambda: make_demo(private_cache() / "demo"))
         loaded = read_model(sources, read_data(sources))
-        kept = keep_long_enough(chosen, max(parameters.max_length), loaded.checkpoint.max_positions)
+        kept = keep_fitting(chosen, max(parameters.max_length), loaded.checkpoint)
         lock.acquire("plan", say, parameters.max_wait)
         limit.start()
         baseline = kept.names[0]

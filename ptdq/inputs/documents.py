@@ -15,8 +15,10 @@ import fsspec
 import numpy as np
 import pandas as pd
 
-from ptdq.errors import UserError
+from ptdq.errors import UserError, line_of
+from ptdq.inputs.hub_data import read_split
 from ptdq.store.cache import cache_entry
+from ptdq.store.disk import replacing
 from ptdq.store.tables import make_table_of_columns, write_table
 
 _READERS = {".csv": ",", ".tsv": "\t", ".jsonl": "json", ".ndjson": "json", ".parquet": "parquet"}
@@ -75,8 +77,9 @@ def read_documents(
     encoding: str,
     limit: int | None,
     seed: int,
+    split: str | None = None,
 ) -> RawDocuments:
-    """Read a labelled file and check every row.
+    """Read a labelled file, or a split of a data set, and check every row.
 
     Args:
         name: local path or any URL that fsspec opens (``hf://``, ``s3://``, …); the type is told
@@ -86,11 +89,15 @@ def read_documents(
         encoding: of a text file.
         limit: size of a stratified sample; None for all.
         seed: of the sample.
+        split: of the data set that ``name`` then names (:mod:`ptdq.inputs.hub_data`).
 
     Raises:
         UserError: whatever is wrong with the file; says where and what to do.
     """
-    frame, file_digest = _read_frame(name, encoding)
+    if split is not None:
+        frame, file_digest = read_split(name, split), ""
+    else:
+        frame, file_digest = _read_frame(name, encoding)
     ids, texts, labels = check_rows(frame, name, text_column, label_column)
     sampled_from = None
     if limit is not None and limit < len(texts):
@@ -98,6 +105,26 @@ def read_documents(
         chosen = stratified_sample(labels, limit, seed)
         ids, texts, labels = ([values[i] for i in chosen] for values in (ids, texts, labels))
     return RawDocuments(name, file_digest, ids, texts, labels, sampled_from)
+
+
+def keep_frame(frame: pd.DataFrame) -> Path:
+    """A file of the cache with the rows of a frame, named by its content.
+
+    Raises:
+        UserError: Parquet has no type for a column of it.
+    """
+    buffer = io.BytesIO()
+    try:
+        frame.to_parquet(buffer, index=False)
+    except (ValueError, TypeError, OSError) as error:
+        raise UserError(
+            f"data: the data frame cannot be written as Parquet ({line_of(error)})"
+        ) from error
+    path = cache_entry("documents", hashlib.sha256(buffer.getvalue()).hexdigest()).with_suffix(".parquet")
+    if not path.is_file():
+        with replacing(path) as temporary:
+            temporary.write_bytes(buffer.getvalue())
+    return path
 
 
 def check_rows(
@@ -149,7 +176,10 @@ def _read_frame(name: str, encoding: str) -> tuple[pd.DataFrame, str]:
     kind = _READERS.get(suffix.lower())
     if kind is None:
         known = ", ".join(_READERS)
-        raise UserError(f"{name}: unknown type of file '{path.suffix}'; known endings are {known}")
+        raise UserError(
+            f"{name}: unknown type of file '{path.suffix}'; known endings are {known}; "
+            "a data set by its name needs --split"
+        )
     try:
         with fsspec.open(name, "rb", compression="infer") as file:
             data: bytes = file.read()

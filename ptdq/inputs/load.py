@@ -36,6 +36,7 @@ def read_data(parameters: Parameters) -> RawDocuments:
         encoding=parameters.encoding,
         limit=parameters.limit,
         seed=parameters.seed,
+        split=parameters.split,
     )
 
 

@@ -23,7 +23,8 @@ class Parameters(BaseModel):
         description="Checkpoint directory of a sequence classifier, its id on the model hub, or `demo`."
     )
     data: Annotated[str, SUBJECT, EVALUATE, SENSITIVITY] = Field(
-        description="Labelled documents: CSV, TSV, JSON lines or Parquet; a path, a URL, or `demo`."
+        description="Labelled documents: CSV, TSV, JSON lines or Parquet; a path, a URL, or `demo`. "
+        "With `split`, a data set by its name on the hub."
     )
     variant: Annotated[list[VariantName], SUBJECT, EVALUATE] = Field(
         ["fp32", "int8-dynamic"],
@@ -63,6 +64,11 @@ class Parameters(BaseModel):
     )
     label_map: Annotated[str | None, DATA, EVALUATE, SENSITIVITY] = Field(
         None, description="JSON file that maps labels of the data to class ids of the model."
+    )
+    split: Annotated[str | None, DATA, SENSITIVITY] = Field(
+        None,
+        description="Split of the data set that `data` names then, read by the package datasets "
+        "(`ag_news`, `glue:sst2`, or a directory of `save_to_disk`).",
     )
     encoding: Annotated[str, DATA, EVALUATE, SENSITIVITY] = Field(
         "utf-8", description="Encoding of a text file (GBK files are common)."
@@ -209,6 +215,11 @@ class Parameters(BaseModel):
         None,
         description="Where report and tables of the finished run are copied to: a path or any URL that "
         "fsspec opens (s3://bucket/results), which `ptdq history` and `ptdq compare` read.",
+    )
+    track: Annotated[str | None, FILES, UNMEASURED] = Field(
+        None,
+        description="Tracker that gets parameters, figures with intervals, report and tables of the "
+        "finished run: `mlflow`, `mlflow:URI`, or one of another package.",
     )
     run_id: Annotated[
         str | None, FILES, UNMEASURED, EVALUATE, SENSITIVITY, STUDY_ONLY, RUN_ONLY, MATRIX

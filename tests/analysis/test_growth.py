@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -62,7 +63,10 @@ class Measured:
                        "tokenize_ns", "forward_ns", "warmup"]  # fmt: skip
             rows = rows.astype({"forward_ns": "int64"})[columns]
             facts = {"facts": {"wall_seconds": SECONDS}}
-            table = make_table("predictions", rows.to_dict(orient="records"), facts)
+            made: list[dict[str, Any]] = [
+                {str(k): v for k, v in row.items()} for row in rows.to_dict(orient="records")
+            ]
+            table = make_table("predictions", made, facts)
             write_table(self.files.cell(cell.cell_id), table)
 
 

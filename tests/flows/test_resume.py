@@ -51,6 +51,7 @@ def test_the_same_and_what_decides_no_result_may_go_on(tmp_path: Path) -> None:
     free = {
         "cell_timeout": 5.0, "run_timeout": 5.0, "max_wait": 0.0, "max_load": 1.0, "load_wait": 0.0,
         "no_cache": True, "results_dir": "elsewhere", "publish_to": "memory://copies",
+        "track": "mlflow",
     }  # fmt: skip
     assert {*free, "run_id"} == set(names(Purpose.UNMEASURED))
     check(files, ASKED.model_copy(update=free))
