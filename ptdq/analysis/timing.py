@@ -8,7 +8,7 @@ methods and their sources.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,27 +91,56 @@ def analyse(
     Raises:
         ValueError: the table is not as described; names the column or row.
     """
+    table = checked(times, baseline)
+    names = list(table["variant"].unique())
+    by_length = {}
+    for length in sorted(table["max_length"].unique()):
+        mine = table[table["max_length"] == length]
+        present = set(mine["variant"].unique())
+        here = [name for name in names if name in present]
+        by_length[int(length)] = length_times(mine, here, int(length))
+    return analyse_lengths(by_length, names, baseline, min_effect=min_effect, level=level, seed=seed)
+
+
+def analyse_lengths(
+    by_length: Mapping[int, LengthTimes],
+    variants: Sequence[str],
+    baseline: str,
+    *,
+    min_effect: float = MIN_EFFECT,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Analysis:
+    """The same from arrays.
+
+    Args:
+        by_length: times of each maximum length, which may have more variants.
+        variants: those that are compared, the baseline among them.
+        baseline, min_effect, level, seed: as for :func:`analyse`.
+
+    Raises:
+        ValueError: an option is out of range.
+    """
     if not 0 < level < 1 or min_effect <= 0:
         raise ValueError("level must lie between 0 and 1, and min_effect above 0")
-    table = checked(times, baseline)
-    names = [baseline, *(name for name in table["variant"].unique() if name != baseline)]
+    names = [baseline, *(name for name in variants if name != baseline)]
     rows: list[dict[str, Any]] = []
     buckets: list[dict[str, Any]] = []
     best: list[dict[str, Any]] = []
     winners: list[dict[str, Any]] = []
     notes: list[str] = []
     estimates: dict[str, list[Estimate | None]] = {name: [] for name in [*MEASURES, "bucket"]}
-    for length in sorted(table["max_length"].unique()):
-        mine = table[table["max_length"] == length]
-        present = set(mine["variant"].unique())
-        here = [name for name in names if name in present]
+    for length, everyone in sorted(by_length.items()):
+        here = [name for name in names if name in everyone.names]
+        if not here:
+            continue
         if here[0] != baseline:
             notes.append(f"{baseline} has no cell at {length} tokens: nothing is compared there")
             continue
-        arrays = length_times(mine, here, int(length))
+        arrays = everyone.of(here)
         notes += arrays.notes
-        data = _Length(here, int(length), arrays, level, seed)
-        new = [{"baseline": baseline, "variant": n, "max_length": int(length)} for n in here[1:]]
+        data = _Length(here, length, arrays, level, seed)
+        new = [{"baseline": baseline, "variant": n, "max_length": length} for n in here[1:]]
         for measure in MEASURES:
             found = data.measure(measure)
             for row, columns in zip(new, found.columns, strict=True):

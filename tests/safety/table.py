@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results.json"
+SOAK = Path(__file__).parent / "soak.json"
+"""What the last soak found."""
 TELL = "PTDQ_SAFETY_ROWS"
 """Environment variable: the file that rows are appended to, one JSON object a line; none by default."""
 

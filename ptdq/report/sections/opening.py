@@ -120,12 +120,18 @@ def _timed_on(page: Page) -> str:
 
 def _truncated(page: Page) -> str:
     """How many documents were cut at each length: above all of them, length says little."""
-    once = page.run.measured.drop_duplicates(["max_length", "doc_id"])
-    shares = once.groupby("max_length")["truncated"].mean()
+    rows = page.run.answered
+    shares: dict[int, float] = {}
+    if rows is None:
+        return ""
+    for cell in rows.cells:
+        if cell.max_length not in shares:  # all cells of a length have the same documents
+            cut = rows.read(cell, ["truncated"])["truncated"].to_numpy()
+            shares[cell.max_length] = float(cut.mean())
     return ", ".join(
-        f"{numbers.percent(float(shares[length]))} of documents at {length}"
+        f"{numbers.percent(shares[length])} of documents at {length}"
         for length in page.run.lengths
-        if length in shares.index
+        if length in shares
     )
 
 
