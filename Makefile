@@ -74,9 +74,10 @@ constraints: ## pin what is installed now
 	} > constraints.txt
 
 lock: install ## the hash of each package's file, for this Python and system
-	@$(PIP) install --dry-run --ignore-installed --report $(VENV)/all.json -c constraints.txt \
-	  torch==2.13.0 -e '.[$(EXTRAS)]'
-	@$(BIN)/python deployments/lock.py write $(VENV)/all.json
+	@grep -v '^#\|^torch==' constraints.txt > $(VENV)/all.txt
+	@$(PIP) install --dry-run --ignore-installed --no-deps --report $(VENV)/all.json -r $(VENV)/all.txt
+	@$(PIP) install --dry-run --ignore-installed --no-deps --report $(VENV)/torch.json -c constraints.txt torch
+	@$(BIN)/python deployments/lock.py write $(VENV)/all.json $(VENV)/torch.json
 
 clean: ## remove .venv and caches of tools (not the results)
 	@rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -4,7 +4,7 @@ Standard library alone, since it runs before anything is installed:
 
     python deployments/lock.py fits              # status 0 where the lock is for this Python and system
     python deployments/lock.py torch REPORT      # says whether torch came from a known file
-    python deployments/lock.py write REPORT      # makes the lock from what pip says that it would install
+    python deployments/lock.py write REPORT...   # makes the lock from what pip says that it would install
 
 A REPORT is what ``pip install --report`` writes. The lock is for one Python on one kind of system, as
 wheels are. torch is not among its requirements: each index has another file of it, and pip's check is for
@@ -50,10 +50,10 @@ def known_torch(lock: Path = LOCK) -> dict[str, str]:
     return {digest: name for _, _, name, digest in (line.split(" ") for line in lines)}
 
 
-def files_of(report: Mapping[str, Any]) -> dict[str, tuple[str, str, str]]:
-    """Version, hash and file of each package that a report of pip has."""
+def files_of(*reports: Mapping[str, Any]) -> dict[str, tuple[str, str, str]]:
+    """Version, hash and file of each package that reports of pip have."""
     found = {}
-    for each in report["install"]:
+    for each in (each for report in reports for each in report["install"]):
         name = re.sub(r"[-_.]+", "-", each["metadata"]["name"]).lower()
         info = each["download_info"]
         digest = info.get("archive_info", {}).get("hashes", {}).get("sha256", "")
@@ -62,13 +62,13 @@ def files_of(report: Mapping[str, Any]) -> dict[str, tuple[str, str, str]]:
     return found
 
 
-def lock_of(report: Mapping[str, Any]) -> str:
+def lock_of(*reports: Mapping[str, Any]) -> str:
     """The text of the lock.
 
     Raises:
         ValueError: a package has no hash.
     """
-    files = files_of(report)
+    files = files_of(*reports)
     lines = [
         "# The file of each package; made by `make lock`, used by `make` where it fits.",
         f"{_FOR}{here()}",
@@ -102,15 +102,16 @@ def main(arguments: list[str]) -> int:
     """Do what the first word says."""
     if arguments == ["fits"]:
         return 0 if fits() else 1
-    if len(arguments) == 2 and arguments[0] in ("torch", "write"):
-        report = json.loads(Path(arguments[1]).read_text(encoding="utf-8"))
-        if arguments[0] == "torch":
-            print(say_torch(report))
-        else:
-            LOCK.write_text(lock_of(report), encoding="utf-8")
-        return 0
-    print(__doc__)
-    return 2
+    word, *paths = arguments or [""]
+    reports = [json.loads(Path(path).read_text(encoding="utf-8")) for path in paths]
+    if word == "torch" and len(reports) == 1:
+        print(say_torch(*reports))
+    elif word == "write" and reports:
+        LOCK.write_text(lock_of(*reports), encoding="utf-8")
+    else:
+        print(__doc__)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":

@@ -238,6 +238,7 @@ MARKERS: dict[str, Callable[[], str]] = {
     "growth": lambda: _figures_alone(growth.table(figures("growth"))),
     "shards": shards,
     "faults": lambda: safety.faults(read_json(safety.RESULTS)),
+    "soak": safety.soak,
     "attacks": lambda: safety.attacks(read_json(safety.RESULTS)),
 }
 

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from ptdq.analysis.arrays import Answers, read_answers
+from ptdq.analysis.document_groups import read_groups
 from ptdq.analysis.question import Question
 from ptdq.statistics.chance import Chance, above_chance
 from ptdq.statistics.confidence import calibration, compare_confidence, largest_difference
-from ptdq.statistics.duplicates import text_groups
 from ptdq.statistics.multiplicity import ALPHA
 from ptdq.statistics.non_inferiority import (
     METRICS,
@@ -37,7 +34,6 @@ from ptdq.store.cell_rows import CellRows
 from ptdq.store.layout import RunFiles
 from ptdq.store.rows import CalibrationRow, PairQuality
 from ptdq.store.schema import merge
-from ptdq.store.tables import read_table
 
 Ints = NDArray[np.int64]
 Place = tuple[str, int]  # variant, maximum length
@@ -67,7 +63,7 @@ class Comparer:
             for length in question.max_lengths
             if (measured := read_answers(rows, variant, length, logits=True)) is not None
         }
-        self._groups = document_groups(read_table(files.table("documents"), GROUPED))
+        self._groups = read_groups(files)
         self._sampling = Sampling(seed=question.seed)
         self._decided: dict[Place, PairQuality] = {}
         self._compared: dict[tuple[str, str, int], PairedQuality] = {}
@@ -173,53 +169,6 @@ class Comparer:
             ]
         except ValueError:
             return None
-
-
-@dataclass(frozen=True)
-class Groups:
-    """Which documents belong together.
-
-    Attributes:
-        doc_ids: ids [D].
-        numbers: group of each [D].
-    """
-
-    doc_ids: pa.Array
-    numbers: Ints
-
-    def of(self, doc_ids: pa.Array) -> Ints:
-        """Group of each of some documents.
-
-        Raises:
-            KeyError: one is not known.
-        """
-        if doc_ids.equals(self.doc_ids):
-            return self.numbers
-        places = pa.compute.index_in(doc_ids, value_set=self.doc_ids)
-        if places.null_count:
-            raise KeyError("a document of no group")
-        found: Ints = self.numbers[places.to_numpy()]
-        return found
-
-
-GROUPED = ("doc_id", "text", "group")
-"""Columns of ``documents`` that decide."""
-
-
-def document_groups(documents: pa.Table) -> Groups:
-    """Group of each document: those with the same text, or the same ``group``, belong together."""
-    groups = text_groups(text.as_py() for text in documents["text"])
-    if "group" in documents.column_names and documents["group"].null_count < len(groups):
-        given = documents["group"].to_pylist()
-        numbers = {name: place for place, name in enumerate(dict.fromkeys(given))}
-        named = [(place, numbers[name]) for place, name in enumerate(given) if name is not None]
-        rows, columns = np.array(named).T
-        size = int(groups.max()) + 1 + len(numbers)
-        edges = coo_array(
-            (np.ones(len(rows)), (groups[rows], int(groups.max()) + 1 + columns)), (size, size)
-        )
-        groups = connected_components(edges, directed=False)[1][groups]
-    return Groups(documents["doc_id"].combine_chunks(), groups.astype(np.int64))
 
 
 def calibration_rows(run_id: str, comparer: Comparer) -> list[CalibrationRow]:

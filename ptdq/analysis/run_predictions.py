@@ -8,13 +8,12 @@ import numpy as np
 import pyarrow as pa
 
 from ptdq.analysis.arrays import Answers, Ints, read_answers
+from ptdq.analysis.document_groups import read_groups
 from ptdq.analysis.nights import Place
-from ptdq.analysis.predictions import GROUPED, Groups, document_groups
 from ptdq.statistics.paired_quality import compare_predictions
 from ptdq.statistics.resampling import Sampling
 from ptdq.store.cell_rows import CellRows
 from ptdq.store.run import Run
-from ptdq.store.tables import read_table
 from ptdq.variant_names import earlier_name
 
 
@@ -24,10 +23,7 @@ class Predictions:
     def __init__(self, old: Run, new: Run, seed: int) -> None:
         self._claimed, self._seed = old.quality and new.quality, seed
         self._old, self._new = _rows(old), _rows(new)
-        documents = new.files.table("documents")
-        self._groups: Groups | None = None
-        if documents.is_file():
-            self._groups = document_groups(read_table(documents, GROUPED))
+        self._groups = read_groups(new.files)
 
     def compare(self, place: Place) -> dict[str, Any]:
         """Fields of :class:`ptdq.analysis.changes.Change`; the p-value is not yet corrected."""
@@ -57,7 +53,7 @@ class Predictions:
 
     def _groups_of(self, answers: Answers) -> Ints | None:
         try:
-            return None if self._groups is None else self._groups.of(answers.doc_ids)
+            return self._groups.of(answers.doc_ids)
         except KeyError:
             return None
 

@@ -19,14 +19,16 @@ from ptdq.store.disk import file_digest
 from ptdq.store.layout import RunFiles
 from tests.safety.table import tell
 from tests.support.held import HELD, HOLD, WAITS
-from tests.support.running import ROOT, log_of, wait_for, worker
+from tests.support.running import PATIENCE, ROOT, log_of, wait_for, worker
 
 HELD_CELL = "tests.support.held-Held-L16-r0"
 DONE_CELL = "fp32-L16-r0"
 SERVER = "ptdq.orchestration.server"
 
-SECONDS = 120
-"""For a run to end, and all that belongs to it."""
+WAIT = 120
+"""Seconds for a run to end, and all that belongs to it, on a machine that is idle."""
+
+SECONDS = WAIT * PATIENCE
 
 LONG = [
     pytest.mark.slow,
@@ -159,7 +161,7 @@ def ended(scene: Scene, fault: str, then: str = "") -> None:
     before, ports, cells = scene.before
     _, left = psutil.wait_procs(scene.processes(), timeout=SECONDS)
     assert scene.processes() == left == []
-    wait_for("closed sockets", lambda: not open_ports(ports), seconds=SECONDS)
+    wait_for("closed sockets", lambda: not open_ports(ports), seconds=WAIT)
     after = scene.cells()
     assert {cell: after.get(cell) for cell in cells} == cells
     tell(

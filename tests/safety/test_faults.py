@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from ptdq.store.disk import file_digest
-from tests.safety.scene import DONE_CELL, HELD_CELL, LONG, SECONDS, SERVER, Scene, ended
+from tests.safety.scene import DONE_CELL, HELD_CELL, LONG, SECONDS, SERVER, WAIT, Scene, ended
 from tests.support.running import wait_for
 from tests.support.small_disk import fill, small_file_system
 
@@ -130,7 +130,7 @@ def test_a_fault_in_the_middle(fault: str, scene: Scene) -> None:
     chosen.inject(scene)
     status = scene.process.wait(timeout=SECONDS * 3)
     assert status in chosen.statuses, scene.output()
-    wait_for("end of all", lambda: not scene.processes(), seconds=SECONDS)
+    wait_for("end of all", lambda: not scene.processes(), seconds=WAIT)
     assert scene.status() == chosen.record, scene.output()
     ended(scene, fault, f"exit status {status}")
 
@@ -177,7 +177,7 @@ def test_files_that_are_damaged_are_mended_when_the_run_goes_on(scene: Scene) ->
     scene.wait_until("middle", scene.in_the_middle)
     scene.process.kill()
     scene.process.wait()
-    wait_for("end of all", lambda: not scene.processes(), seconds=SECONDS)
+    wait_for("end of all", lambda: not scene.processes(), seconds=WAIT)
     scene.resume()
     assert scene.process.wait(timeout=SECONDS * 3) == 0, scene.output()
     sound = file_digest(scene.files.table("documents"))

@@ -18,9 +18,9 @@ from ptdq.store.disk import read_json
 from ptdq.store.layout import ShardFiles
 from ptdq.store.rows import CellRow
 from ptdq.store.run import load
-from tests.safety.scene import DONE_CELL, HELD_CELL, LONG, SECONDS, Scene, ended
+from tests.safety.scene import DONE_CELL, HELD_CELL, LONG, SECONDS, WAIT, Scene, ended
 from tests.support.held import CLOCK, HELD
-from tests.support.running import broken_files, wait_for
+from tests.support.running import PATIENCE, broken_files, wait_for
 
 pytestmark = LONG
 
@@ -59,7 +59,7 @@ def test_a_run_that_is_stopped_for_a_while(scene: Scene) -> None:
     in_the_middle(scene)
     scene.process.send_signal(signal.SIGSTOP)
     scene.hold.unlink()
-    wait_for("cell of the worker, which goes on", lambda: HELD_CELL in scene.cells(), seconds=SECONDS)
+    wait_for("cell of the worker, which goes on", lambda: HELD_CELL in scene.cells(), seconds=WAIT)
     scene.process.send_signal(signal.SIGCONT)
     to_its_end(scene)
     assert any("the run's own process was stopped" in flag for flag in flags_of_held(scene))
@@ -86,7 +86,7 @@ def test_a_clock_that_is_set(scene: Scene) -> None:
 
 
 def test_a_worker_that_hangs(scene: Scene) -> None:
-    in_the_middle(scene, "--cell-timeout", 75)
+    in_the_middle(scene, "--cell-timeout", 75 * PATIENCE)
     scene.worker().suspend()
     assert scene.process.wait(timeout=SECONDS * 3) == 1, scene.output()
     assert scene.status() == "completed"
@@ -168,7 +168,7 @@ def test_a_record_that_is_damaged(scene: Scene) -> None:
     in_the_middle(scene)
     scene.process.kill()
     scene.process.wait()
-    wait_for("end of all", lambda: not scene.processes(), seconds=SECONDS)
+    wait_for("end of all", lambda: not scene.processes(), seconds=WAIT)
     whole = scene.files.record.read_text(encoding="utf-8")
     scene.files.record.write_text(whole[: len(whole) // 2], encoding="utf-8")
     before = scene.before
@@ -222,7 +222,7 @@ def test_a_killed_driver_of_dask_workers(scene: Scene, shards: ShardFiles) -> No
     scene.process.kill()
     scene.process.wait()
     before, kept = scene.before, done(shards)
-    wait_for("end of all", lambda: not scene.processes(), seconds=SECONDS)
+    wait_for("end of all", lambda: not scene.processes(), seconds=WAIT)
     scene.hold.unlink()
     evaluate(scene, shards)
     assert scene.process.wait(timeout=SECONDS * 3) == 0, scene.output()
