@@ -200,14 +200,14 @@ def linear_nodes(plain: Path, optimized: Path, module: nn.Module) -> dict[str, l
     before = onnx.load(plain).graph.node
     after = onnx.load(optimized).graph.node
     present = {node.name for node in after}
-    found = {node.name: _module_of(node.name, linear) for node in before if node.op_type in _PRODUCTS}
-    vanished = [name for node, name in found.items() if name and node not in present]
+    modules = {node.name: _module_of(node.name, linear) for node in before if node.op_type in _PRODUCTS}
+    vanished = [name for node, name in modules.items() if name and node not in present]
     nodes: dict[str, list[str]] = {}
     for node in after:
         if node.op_type == "Attention":
             nodes[node.name], vanished = vanished[:3], vanished[3:]
-        elif found.get(node.name):
-            nodes[node.name] = [cast(str, found[node.name])]
+        elif modules.get(node.name):
+            nodes[node.name] = [cast(str, modules[node.name])]
     return nodes
 
 

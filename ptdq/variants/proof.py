@@ -52,7 +52,7 @@ def prove(
         expected = [
             _called(f"model {type(module).__name__}", torch_predictor(module), one) for one in examples
         ]
-    found = []
+    errors = []
     for inputs, wanted in zip(examples, expected, strict=True):
         logits = _called(f"variant {variant.name}", reloaded, inputs)
         if logits.shape != wanted.shape:
@@ -71,7 +71,7 @@ def prove(
                 f"variant {variant.name}: the reloaded artifact differs from the model in memory by up "
                 f"to {difference:.3g} for {_size(inputs)}; it is not used"
             )
-        found.append(logits)
+        errors.append(logits)
     inexact = expected
     if variant.quantizes:
         with rounded(module, ranges):
@@ -80,17 +80,17 @@ def prove(
     for batched in (False, True):
         places = [n for n, logits in enumerate(expected) if (len(logits) > 1) == batched]
         if places:
-            one, other, third = ([of[n] for n in places] for of in (found, expected, inexact))
+            one, other, third = ([of[n] for n in places] for of in (errors, expected, inexact))
             _check_error(variant, one, other, third)
 
 
 def _check_error(
     variant: Variant,
-    found: Sequence[NDArray[np.float32]],
+    actual: Sequence[NDArray[np.float32]],
     expected: Sequence[NDArray[np.float32]],
     inexact: Sequence[NDArray[np.float32]],
 ) -> None:
-    error, explained = _error(found, expected), _error(inexact, expected)
+    error, explained = _error(actual, expected), _error(inexact, expected)
     largest = max(float(np.abs(logits).max()) for logits in expected)
     if not error <= MARGIN * explained + TOLERANCE * largest:
         why = (
@@ -116,9 +116,9 @@ def _size(inputs: Inputs) -> str:
     return f"{batch} document{'s' if batch > 1 else ''} of {tokens} tokens"
 
 
-def _error(found: Sequence[NDArray[np.float32]], expected: Sequence[NDArray[np.float32]]) -> float:
+def _error(actual: Sequence[NDArray[np.float32]], expected: Sequence[NDArray[np.float32]]) -> float:
     """Root mean square of the differences."""
-    differences = np.concatenate([(a - b).ravel() for a, b in zip(found, expected, strict=True)])
+    differences = np.concatenate([(a - b).ravel() for a, b in zip(actual, expected, strict=True)])
     return float(np.sqrt(np.mean(np.square(differences, dtype=np.float64))))
 
 
