@@ -29,6 +29,7 @@ class Primitive:
         kind: ``matmul``, ``inner_product``, ``convolution``, ``reorder`` and others.
         kernel: name of its implementation.
         numbers: format of its source.
+        result: format of what it gives.
         shape: rows, inner size and columns of a product; None of others.
         seconds: that it took.
     """
@@ -36,6 +37,7 @@ class Primitive:
     kind: str
     kernel: str
     numbers: str
+    result: str
     shape: tuple[int, int, int] | None
     seconds: float
 
@@ -53,10 +55,14 @@ def primitives(lines: Iterable[str]) -> list[Primitive]:
             seconds = float(fields[-1]) / 1e3
         except ValueError:
             continue
-        source = re.search(r"src[:_]([a-z]+\d+)", tensors)
-        numbers = NUMBERS.get(source[1], source[1]) if source else ""
-        found.append(Primitive(kind, kernel, numbers, _shape(fields[-2]), seconds))
+        numbers, result = (_format(tensors, of) for of in ("src", "dst"))
+        found.append(Primitive(kind, kernel, numbers, result, _shape(fields[-2]), seconds))
     return found
+
+
+def _format(tensors: str, of: str) -> str:
+    match = re.search(rf"{of}[:_]([a-z]+\d+)", tensors)
+    return NUMBERS.get(match[1], match[1]) if match else ""
 
 
 def _shape(problem: str) -> tuple[int, int, int] | None:

@@ -247,13 +247,15 @@ def _compiled(made: Sequence[tuple[str, float]], done: Sequence[Primitive]) -> l
         done: products of the same calls, made again.
     """
     products = [name for name, _ in made if _of_shim(name) in PRODUCTS]
+    halves = any("bfloat16" in (one.numbers, one.result) for one in done)
     reported = iter(done) if len(products) == len(done) else None
     found = []
     for name, seconds in made:
         part = _of_shim(name)
         shown = name.removeprefix("aoti_torch_cpu_").removeprefix("cpp_fused_")
         if part not in PRODUCTS:
-            found.append(Operation(shown, part, seconds))
+            numbers = ("bfloat16" if halves else "float32") if part == "attention" else ""
+            found.append(Operation(shown, part, seconds, numbers=numbers))
         elif reported is None:
             numbers = "int8" if part == "int8 products" else "float32"
             found.append(Operation(shown, part, seconds, numbers=numbers))

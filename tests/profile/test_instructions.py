@@ -31,6 +31,7 @@ MKL = (
 def test_lines_of_onednn() -> None:
     first, second, third = primitives(LINES)
     assert (first.kind, first.kernel, first.numbers) == ("matmul", "brg_matmul:avx512_core_vnni", "int8")
+    assert (first.result, second.result, third.result) == ("float32", "bfloat16", "int8")
     assert (first.shape, first.seconds) == ((128, 768, 3072), 0.25e-3)
     assert (second.kernel, second.numbers, second.shape) == (
         "brgemm:avx10_1_512_amx",

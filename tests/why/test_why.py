@@ -45,8 +45,19 @@ ENGINES = {
 
 
 @pytest.fixture(scope="module")
-def source(tiny_model: Path) -> Source:
-    return open_checkpoint(str(tiny_model), labels=CLASSES).source
+def source(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Source:
+    """The tiny model, but so wide that its products take time beside Python's."""
+    import torch
+    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+    wide = {"hidden_size": 256, "num_attention_heads": 4, "intermediate_size": 1024}
+    config = BertConfig.from_pretrained(tiny_model, **wide, initializer_range=0.1)
+    directory = tmp_path_factory.mktemp("wide")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        BertForSequenceClassification(config).eval().save_pretrained(directory)
+    AutoTokenizer.from_pretrained(tiny_model).save_pretrained(directory)
+    return open_checkpoint(str(directory), labels=CLASSES).source
 
 
 @pytest.fixture(scope="module")
