@@ -124,7 +124,9 @@ class TorchRecorder:
         ) as profiler:
             self._marks = True
             with torch.profiler.record_function(CALL):
+                start = perf_counter()
                 yield
+                self._seconds = perf_counter() - start
             self._marks = False
         self._events = list(profiler.events() or [])
 
@@ -143,7 +145,10 @@ class TorchRecorder:
             between = self._seconds - self.overhead - sum(one.seconds for one in found)
             found.append(Operation("between the kernels", "framework", max(0.0, between)))
             return _with_kernels(found, done, mkl_kernel(self._lines))
-        found = [one for event in self._events if (one := _operation(event)) is not None]
+        # To begin and end a range takes time, which is not the calls'.
+        ranges = sum(event.cpu_time_total for event in self._events if event.name == CALL) / 1e6
+        around = max(0.0, ranges - self._seconds)
+        found = [one for event in self._events if (one := _operation(event, around)) is not None]
         return _with_kernels(found, done, mkl_kernel(self._lines))
 
 
@@ -159,17 +164,20 @@ def _label(module: Any) -> str | None:
     return f"ptdq.linear {inner}x{columns}{' quantized' if quantized else ''}"
 
 
-def _operation(event: Any) -> Operation | None:
-    """An event of the profiler as an operation; None of what took no time."""
+def _operation(event: Any, around: float) -> Operation | None:
+    """An event of the profiler as an operation; None of what took no time.
+
+    Args:
+        event: of torch.
+        around: seconds that the range of the calls began too early or ended too late.
+    """
     seconds = event.self_cpu_time_total / 1e6
     if seconds <= 0 or str(event.device_type) != "DeviceType.CPU":
         return None
     name, parents = event.name, _parents(event)
-    if (
-        name == CALL
-        or _LINEAR.match(name)
-        or name.startswith(("ProfilerStep", "[memory]", "Torch-Compiled"))
-    ):
+    if name == CALL:
+        return Operation("between the operators", "framework", max(0.0, seconds - around))
+    if _LINEAR.match(name) or name.startswith(("ProfilerStep", "[memory]")):
         return Operation("between the operators", "framework", seconds)
     layer = next((match for parent in parents if (match := _LINEAR.match(parent))), None)
     if any("scaled_dot_product" in parent for parent in parents):

@@ -101,8 +101,13 @@ def explained(artifact: Artifact, documents: Path, batch: int = 1) -> Case:
     )
 
 
+def engines(*quick: str) -> list[Any]:
+    """All engines; those that are not named take minutes in all."""
+    return [pytest.param(name, marks=[] if name in quick else [pytest.mark.long]) for name in ENGINES]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", engines("eager", "onnx"))
 def test_a_float_layer_left_in_and_padding(engine: str, make: Make, documents: Path) -> None:
     artifact = make(ENGINES[engine][0], LEFT_IN)
     case = explained(artifact, documents, BATCH)
@@ -113,7 +118,7 @@ def test_a_float_layer_left_in_and_padding(engine: str, make: Make, documents: P
     assert "padding" in found
     assert case.spent.padding == pytest.approx(1 - case.spent.profile["tokens"] / (8 * 24), abs=0.3)
     # Everything is accounted for, and the products are where the time of products is.
-    assert 0.9 < case.spent.explained < 1.1
+    assert 0.85 < case.spent.explained < 1.15
     for part in ("int8 products", "float products", "normalization and activation", "attention"):
         assert case.spent.ms_by_part[part] > 0, part
     said = case.spent.profile["instruction_set"] or ""
@@ -123,7 +128,7 @@ def test_a_float_layer_left_in_and_padding(engine: str, make: Make, documents: P
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", engines("eager"))
 def test_a_dequantized_product(engine: str, make: Make, documents: Path) -> None:
     case = explained(make(ENGINES[engine][1]), documents)
     found = names_of(case)
@@ -136,7 +141,7 @@ def test_a_dequantized_product(engine: str, make: Make, documents: Path) -> None
 def test_a_compiled_package(make: Make, documents: Path) -> None:
     case = explained(make("int8-pt2e-static", LEFT_IN), documents, BATCH)
     assert {"float layer left in", "padding"} <= set(names_of(case))
-    assert 0.9 < case.spent.explained < 1.1
+    assert 0.85 < case.spent.explained < 1.15
     assert "oneDNN" in (case.spent.profile["instruction_set"] or "")
 
 
