@@ -37,6 +37,7 @@ from ptdq.store.tables import (
     write_table,
     writing,
 )
+from ptdq.variants.artifact import INSTRUCTIONS
 from ptdq.variants.preparation import PreparedVariant
 
 # A core that others used for more than this share of a cell was not the cell's own.
@@ -176,6 +177,7 @@ def write_variants(files: RunFiles, prepared: dict[str, PreparedVariant]) -> Non
             "engine": entry.artifact.settings.engine,
             "prepare_seconds": entry.artifact.prepare_seconds,
             "cached": entry.cached,
+            "instruction_set": entry.artifact.details.get(INSTRUCTIONS),
             "details": json.dumps(entry.artifact.details, ensure_ascii=False, sort_keys=True),
         }
         for name, entry in prepared.items()

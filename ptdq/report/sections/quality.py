@@ -27,13 +27,13 @@ def reports(page: Page) -> str:
     parts = []
     for length in run.lengths:
         for variant in run.measured_variants:
-            found = _reports(run, variant, length)
-            if len(found) > 1:
+            texts = _reports(run, variant, length)
+            if len(texts) > 1:
                 parts.append(
                     f"**{code(variant)} is not deterministic at {length} tokens**: its repeats "
                     "predict different classes for the same documents, so each has its own report."
                 )
-            for repeats, text in found:
+            for repeats, text in texts:
                 rounds = f", repeat {repeats}" if repeats else ""
                 parts.append(f"{code(variant)}, at most {length} tokens{rounds}:")
                 parts.append(block(text))
@@ -59,10 +59,10 @@ def _reports(run: Run, variant: str, length: int) -> list[tuple[str, str]]:
 
 def classification_text(run: Run, labels: Ints, predictions: Ints) -> str:
     """scikit-learn's own text with four digits, of classes [D] of one cell."""
-    found = np.union1d(labels, predictions)
-    names = [plain(run.class_name(int(c))) for c in found]
+    classes = np.union1d(labels, predictions)
+    names = [plain(run.class_name(int(c))) for c in classes]
     text = classification_report(
-        labels, predictions, labels=found, target_names=names, digits=4, zero_division=0
+        labels, predictions, labels=classes, target_names=names, digits=4, zero_division=0
     )
     return str(text)
 
