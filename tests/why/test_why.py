@@ -50,7 +50,7 @@ def source(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Source
     import torch
     from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
-    wide = {"hidden_size": 256, "num_attention_heads": 4, "intermediate_size": 1024}
+    wide: dict[str, Any] = {"hidden_size": 256, "num_attention_heads": 4, "intermediate_size": 1024}
     config = BertConfig.from_pretrained(tiny_model, **wide, initializer_range=0.1)
     directory = tmp_path_factory.mktemp("wide")
     with torch.random.fork_rng(devices=[]):
