@@ -40,7 +40,7 @@ safety: install ## every fault and every attack; writes the tables of the docs (
 	@$(BIN)/python -m tests.safety
 
 soak: install ## NIGHTS nights in a row with a real server and faults (200, HOURS at most: 8)
-	@$(BIN)/python -m tests.safety.soak $(if $(NIGHTS),--nights $(NIGHTS)) $(if $(HOURS),--hours $(HOURS))
+	@$(BIN)/python -m tests.safety.soak $(if $(NIGHTS),--nights $(NIGHTS)) $(if $(HOURS),--hours $(HOURS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 check: install ## formatting, lint, types, layers, lengths of functions, docs
 	@$(BIN)/ruff format --check .
