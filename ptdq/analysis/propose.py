@@ -218,7 +218,7 @@ def _too_few(data: str, asked: Reach, least: Reach | None) -> str:
 
     def wanted(reach: Reach | None) -> str:
         needed = None if reach is None else reach.documents_needed
-        return "more than there can be" if needed is None else f"about {numbers.count(needed)}"
+        return "more than any file has" if needed is None else f"about {numbers.count(needed)}"
 
     return (
         f"data {data}: {numbers.count(asked.documents)} documents cannot decide whether a variant keeps "

@@ -91,13 +91,13 @@ def cache_key(model_digest: str, variant: Variant, settings: Settings, calibrati
 
 def versions() -> dict[str, str]:
     """Versions of the packages that have a say in an artifact, those that are installed."""
-    found = {}
+    installed = {}
     for name in _VERSIONED:
         try:
-            found[name] = importlib.metadata.version(name)
+            installed[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def make_artifact(
@@ -211,8 +211,8 @@ def open_artifact(directory: Path, settings: Settings, digest: str | None = None
     if manifest.get("format") != FORMAT:
         raise UserError(f"{directory}: artifact of format {manifest.get('format')}, expected {FORMAT}")
     try:
-        there = content_digest(directory, manifest)
-        same = there == manifest["digest"] and digest in (None, there)
+        actual = content_digest(directory, manifest)
+        same = actual == manifest["digest"] and digest in (None, actual)
         if not same or Settings.from_json(manifest["settings"]) != settings:
             raise UserError(f"{directory}: the artifact is not the one that was prepared")
         kept = (

@@ -55,7 +55,7 @@ def test_the_command(run: RunFiles, cached: Path, tmp_path: Path) -> None:
     assert done.output == f"{out}\n"
     assert whole(out / "artifact")
     assert {path.name for path in out.iterdir()} == {
-        "README.md", "artifact", "classifier.json", "eager.py", "load.py", "rebuild.py",
+        "README.md", "artifact", "classifier.json", "eager.py", "load.py", "padding.py", "rebuild.py",
         "requirements.txt", "runtime.py",
     }  # fmt: skip
     assert (out / "requirements.txt").read_text() == "torch==2.13.0\n"

@@ -199,7 +199,14 @@ def waiting_run(results: Path, run_id: str, server: str, model: Path, data: Path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGKILL,
+        pytest.param(signal.SIGINT, marks=pytest.mark.long),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
+    ],
+)
 def test_nothing_is_left_of_a_run_that_was_ended(
     number: signal.Signals, prefect_server: str, tiny_model: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
