@@ -30,7 +30,7 @@ def front_matter(run: Run, name: str) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
     data = run.get("data", "path", default="data")
-    dataset = {
+    dataset: dict[str, Any] = {
         "task_type": TASK,
         "dataset_type": tame(data),
         "dataset_name": tame(PurePosixPath(data).name or data),

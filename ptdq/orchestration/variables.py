@@ -7,6 +7,7 @@ its directory. ``ptdq baseline RUN --variable NAME`` sets it.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from prefect.settings import PREFECT_API_URL
 from prefect.variables import Variable
@@ -30,7 +31,8 @@ def read(name: str) -> str:
         UserError: there is no such variable, it names no run, or no server is set that keeps variables.
     """
     _check(name)
-    found: object = Variable.get(name, _sync=True)  # type: ignore[call-arg]
+    get: Any = Variable.get
+    found: object = get(name, _sync=True)
     if not isinstance(found, str) or not found:
         raise UserError(
             f"variable {name}: the server has none of that name, or it is no text; set it with "

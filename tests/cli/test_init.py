@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import random
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -73,7 +74,12 @@ def test_what_it_writes_can_decide(tiny_model: Path, tmp_path: Path) -> None:
 
 
 def test_whatever_is_in_names_the_file_is_read_back(tmp_path: Path) -> None:
-    values = {"model": "a: b # c", "data": "{x}, [y]\n- z", "text_column": "'\"%&*", "label_column": "1"}
+    values: dict[str, Any] = {
+        "model": "a: b # c",
+        "data": "{x}, [y]\n- z",
+        "text_column": "'\"%&*",
+        "label_column": "1",
+    }
     values |= {"variant": ["fp32", "a.b:C"], "max_length": [128, 256], "margin": 0.985, "no_cache": True}
     reasons = dict.fromkeys(values, "so it is\nmodel: another")
     out = tmp_path / "nightly.yaml"
