@@ -37,10 +37,11 @@ class BlockFileSystem(DirFileSystem):  # type: ignore[misc]
 
     @classmethod
     def _strip_protocol(cls, path: str) -> str:
-        """The path below the block's directory."""
-        if isinstance(path, str) and path.startswith(f"{PROTOCOL}://"):
-            return "/".join(path.removeprefix(f"{PROTOCOL}://").split("/")[2:]).rstrip("/")
-        return str(path).rstrip("/")
+        """The path below the block's directory; of a URL that names no more than the block, a slash."""
+        if path.startswith(f"{PROTOCOL}://"):
+            # Empty, fsspec would take it for that of a chain of file systems.
+            return "/".join(path.removeprefix(f"{PROTOCOL}://").split("/")[2:]).strip("/") or "/"
+        return path.strip("/")
 
     @staticmethod
     def _get_kwargs_from_urls(path: str) -> dict[str, Any]:
