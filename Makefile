@@ -8,7 +8,7 @@ EXTRAS := dev,docs,torchao,onnx,openvino,dask
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS := 300
 
-.PHONY: demo test test-all safety soak check docs bench bench-variants bench-tails bench-growth install schema constraints lock clean help
+.PHONY: demo test test-all safety soak check docs bench bench-variants bench-tails bench-growth bench-pipeline install schema constraints lock clean help
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -65,8 +65,12 @@ bench-tails: install ## documents of many lengths, with and without padding to f
 bench-growth: install ## 100 to 1,000,000 documents: time for each, memory of the parent
 	@$(BIN)/python -m tests.benchmarks.growth
 
-schema: install ## the JSON schema of summary.json, from the code
+bench-pipeline: install ## a pipeline's gate: false alarms and detections over 40 real jobs (hours)
+	@$(BIN)/python -m tests.benchmarks.pipeline
+
+schema: install ## the JSON schemas of summary.json and of configuration files, from the code
 	@$(BIN)/python -m ptdq.report.summary
+	@$(BIN)/python -m ptdq.parameters.json_schema
 
 constraints: ## pin what is installed now
 	@{ echo '# The versions that this project is tested with; made by `make constraints`.'; \

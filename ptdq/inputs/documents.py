@@ -107,6 +107,15 @@ def read_documents(
     return RawDocuments(name, file_digest, ids, texts, labels, sampled_from)
 
 
+def read_frame(name: str, encoding: str, split: str | None = None) -> pd.DataFrame:
+    """All columns of a file, or of a split of a data set, as :func:`read_documents` reads them.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    return read_split(name, split) if split is not None else _read_frame(name, encoding)[0]
+
+
 def keep_frame(frame: pd.DataFrame) -> Path:
     """A file of the cache with the rows of a frame, named by its content.
 
