@@ -20,8 +20,16 @@ from ptdq.variant_names import earlier_name
 class Predictions:
     """Compares what two runs predict for the documents that both have with the same label."""
 
-    def __init__(self, old: Run, new: Run, seed: int) -> None:
-        self._claimed, self._seed = old.quality and new.quality, seed
+    def __init__(self, old: Run, new: Run, seed: int, again: bool) -> None:
+        """Read both.
+
+        Args:
+            old: the earlier run.
+            new: the later one.
+            seed: of the resamples.
+            again: whether artifacts of the old run were measured again in the new one.
+        """
+        self._claimed, self._seed, self._is_again = old.quality and new.quality, seed, again
         self._old, self._new = _predictions(old), _predictions(new)
         documents = new.files.table("documents")
         self._groups = document_groups(read_table(documents)) if documents.is_file() else {}
@@ -54,8 +62,9 @@ class Predictions:
         """Rows of the common documents; those of the old artifact are of the new run where it has any."""
         if self._new is None:
             return None
-        again = _of(self._new, earlier_name(variant), length)
-        name, before = (earlier_name(variant), again) if again.num_rows else (variant, self._old)
+        name, before = variant, self._old
+        if self._is_again and (again := _of(self._new, earlier_name(variant), length)).num_rows:
+            name, before = earlier_name(variant), again
         if before is None:
             return None
         both = [_of(before, name, length), _of(self._new, variant, length)]

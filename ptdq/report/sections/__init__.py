@@ -13,9 +13,11 @@ from ptdq.report.sections import (
     comparison,
     confidence,
     figures,
+    history,
     opening,
     quality,
     speed,
+    uncertainty,
 )
 from ptdq.report.sections.page import Page
 
@@ -24,6 +26,7 @@ SECTIONS: tuple[Callable[[Page], str], ...] = (
     opening.question,
     opening.gates,
     baseline.change,
+    history.history,
     comparison.comparison,
     speed.fastest,
     figures.figures,
@@ -31,7 +34,7 @@ SECTIONS: tuple[Callable[[Page], str], ...] = (
     comparison.buckets,
     speed.first_calls,
     comparison.interference,
-    speed.uncertainty,
+    uncertainty.uncertainty,
     figures.reference,
     figures.sizes,
     quality.reports,
