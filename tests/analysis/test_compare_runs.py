@@ -397,7 +397,7 @@ def test_another_commit_of_ptdq_decides_nothing(results: Path, tmp_path: Path) -
     """Identical code otherwise: how sure one is comes of the nights before, as without it."""
     same, other = (
         make_run(tmp_path, name, seed=8, record=record)
-        for name, record in (("same", {}), ("other", {"git_commit": "cafe" * 10}))
+        for name, record in (("tonight", {}), ("moved", {"git_commit": "cafe" * 10}))
     )
     before, after = (
         rows(compared(run(results, "old"), new, results), "int8-dynamic") for new in (same, other)

@@ -27,7 +27,7 @@ def shipped() -> Iterator[Any]:
     for path in sorted((ROOT / "deployments").rglob("*.yaml")):
         for content in yaml.safe_load_all(path.read_text(encoding="utf-8")):
             for deployment in (content or {}).get("deployments") or []:
-                values = (deployment.get("parameters") or {}).get("parameters") or {}
+                values = deployment.get("parameters") or {}
                 if "benchmark" in values:
                     values = values["benchmark"] | {"model": values["model"][0]}
                 if values.get("data") == DEMO:
