@@ -51,8 +51,8 @@ def command(
     if report is not None:
         document.check(report)
     with readable(results_dir) as directory:
-        found, left_out = all_points(directory)
-        selected = select(found, variant, max_length)
+        points, left_out = all_points(directory)
+        selected = select(points, variant, max_length)
         seen = trend(selected)
         seen = replace(seen, shifts=explained(seen.shifts, directory))
     for reason in left_out:
