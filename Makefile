@@ -8,7 +8,7 @@ EXTRAS := dev,docs,torchao,onnx,openvino,dask
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS := 300
 
-.PHONY: demo test test-all safety soak check docs bench bench-variants bench-tails bench-growth bench-pipeline install schema constraints lock clean help
+.PHONY: demo test test-all safety soak check docs bench bench-nights bench-variants bench-tails bench-growth bench-pipeline install schema constraints lock clean help
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -53,8 +53,12 @@ check: install ## formatting, lint, types, layers, lengths of functions, docs
 docs: install ## the documentation site, into site/; a broken link is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
-bench: install ## the flow's own cost, A/A and A/B for real (the machine must be otherwise idle)
+bench: install ## the flow's own cost, A/A and A/B for real, then the nights (the machine must be otherwise idle)
 	@$(BIN)/python -m tests.benchmarks.bench
+	@$(BIN)/python -m tests.benchmarks.nights $(NIGHTS)
+
+bench-nights: install ## comparisons from night to night, planted slow-downs, power (hours)
+	@$(BIN)/python -m tests.benchmarks.nights $(NIGHTS)
 
 bench-variants: install ## every variant on the bert-base shape
 	@$(BIN)/python -m tests.benchmarks.variants $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA))

@@ -198,6 +198,22 @@ class BaselineChange(Part):
     regressions: list[str] = []
 
 
+class HistoryRecord(Part):
+    """What the runs up to this one say; see :mod:`ptdq.analysis.shifts`.
+
+    Attributes:
+        runs: how many are like this one, itself included.
+        series: how many series were long enough to be looked at.
+        shifts: changes of level, oldest first, fields of :class:`ptdq.analysis.shifts.Shift`.
+        spreads: how much runs differ, fields of :class:`ptdq.analysis.shifts.Spread`.
+    """
+
+    runs: int
+    series: int
+    shifts: list[dict[str, Any]] = []
+    spreads: list[dict[str, Any]] = []
+
+
 class Pruning(Part):
     """When the rows of the documents were dropped, and the bytes that this freed."""
 
@@ -241,6 +257,7 @@ class RunRecord(Record):
         limits: peak rates of one core; None where they could not be measured.
         width: why no more rounds were added, where a width of the intervals was asked for.
         baseline: what changed since an earlier run; None without one.
+        history: what the runs like it say together; None where there are too few.
         pruned: set once the rows of the documents were dropped.
     """
 
@@ -271,6 +288,7 @@ class RunRecord(Record):
     failures: list[FailedCell] = []
     notes: list[str] = []
     baseline: BaselineChange | None = None
+    history: HistoryRecord | None = None
     pruned: Pruning | None = None
 
 
