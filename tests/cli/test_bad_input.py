@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
 import shutil
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,8 @@ from ptdq.errors import UserError
 from ptdq.host.machine import choose_cores
 from ptdq.inputs import load as inputs
 from ptdq.inputs.checkpoint import open_checkpoint
-from ptdq.inputs.documents import RawDocuments, class_ids, read_documents, read_label_map
+from ptdq.inputs.documents import RawDocuments, class_ids, read_documents
+from ptdq.inputs.labels import read_label_map
 from ptdq.parameters import make_parameters, read_config
 from ptdq.store import record
 from ptdq.store.layout import RunFiles
@@ -140,7 +144,100 @@ def test_label_is_not_known_to_the_model(tmp_path: Path, label: str) -> None:
     says(text, path, f"'{label}'", "row 2", *CLASSES, "--label-map")
 
 
-@pytest.mark.parametrize("content", [None, "{", "[]", '{"a": "b"}'])
+@pytest.mark.parametrize(
+    ("name", "content", "parts"),
+    [
+        ("lone.csv", 'text,label\n"a,0\nb,1\n', ["row 1 (line 2)", "quote"]),
+        ("shifted.csv", "text,label\nFirst, we won,sport\n", ["row 1 (line 2)", "3 fields", "quotes"]),
+        ("short.tsv", "text\tlabel\na\t0\nb\n", ["row 2 (line 3)", "1 field", "2"]),
+        ("two.tsv", 'text\tlabel\n"a\t0\nb"\t1\n', ["line 2", "two ways", "JSON lines"]),
+        ("twice.csv", "text,label,label\na,0,1\n", ["2 columns", "'label'", "rename"]),
+        ("array.jsonl", '[{"text": "a", "label": 0}]\n', ["line 1", "list"]),
+        ("many.jsonl", "[\n]\n", ["line 1", "ends in .json"]),
+        ("key.jsonl", '{"text": "a", "text": "b", "label": 0}\n', ["line 1", "'text' is there twice"]),
+        ("deep.jsonl", "[" * 100_000, ["line 1", "not valid JSON"]),
+        ("object.json", '{"text": {"0": "a"}, "label": {"0": 0}}', ["'text'", "objects"]),
+        ("broken.json", '[{"text": "a", "label": 0}', ["not valid JSON"]),
+        (
+            "nested.jsonl",
+            '{"text": "a", "label": {"id": 0}}\n',
+            ["'label'", "objects", "text or a number"],
+        ),
+        ("semicolons.csv", "body;label\na;0\n", ["no column 'text'", "body;label", "--text-column"]),
+    ],
+)
+def test_data_file_is_malformed(tmp_path: Path, name: str, content: str, parts: list[str]) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    says(complaint(read, path), path, *parts)
+
+
+def test_data_file_is_a_pipe(tmp_path: Path) -> None:
+    path = tmp_path / "pipe.csv"
+    os.mkfifo(path)
+    says(complaint(read, path), path, "not a regular file")
+
+
+@pytest.mark.parametrize("name", ["data.csv.zst", "data.csv"])
+def test_data_file_needs_a_package(tmp_path: Path, name: str) -> None:
+    if importlib.util.find_spec("zstandard"):
+        pytest.skip("it is installed")
+    path = tmp_path / name
+    path.write_bytes(b"\x28\xb5\x2f\xfd" + bytes(20))
+    says(complaint(read, path), path, "pip install zstandard")
+
+
+def matched(tmp_path: Path, labels: list[str], classes: Sequence[str]) -> list[int]:
+    path = tmp_path / "labels.csv"
+    path.write_text("text,label\n" + "".join(f"text {label},{label}\n" for label in labels))
+    return class_ids(read(path), classes, None)
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "ids"),
+    [
+        (["0", "1", "2"], ["1", "2", "3"], [0, 1, 2]),
+        (["3", "1", "2"], ["1", "2", "3"], [2, 0, 1]),
+        (["1.0", "0.0", "2.0"], CLASSES, [1, 0, 2]),
+        (["True", "False", "TRUE"], ["neg", "pos"], [1, 0, 1]),
+        (["true", "false"], ["True", "False"], [0, 1]),
+        (["Sport", "cars", " HEALTH"], CLASSES, [0, 2, 1]),
+        (["0", "1"], ["0", "1"], [0, 1]),
+        (["a", "A"], ["a", "A"], [0, 1]),
+    ],
+)
+def test_labels_with_one_reading_are_read(
+    tmp_path: Path, labels: list[str], classes: list[str], ids: list[int]
+) -> None:
+    assert matched(tmp_path, labels, classes) == ids
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "parts"),
+    [
+        (["1", "2"], ["1", "2", "3"], ["label '1' in row 1", "'2'", "--label-map", '{"1": 0, "2": 1}']),
+        (["sport", "1"], CLASSES, ["row 2", "names and ids are not mixed", "--label-map"]),
+        (["True", "False"], CLASSES, ["'True'", "--label-map", '{"True": 0, "False": 1}']),
+        (["1.5"], CLASSES, ["'1.5'", "--label-map"]),
+        (["SPORT"], ["sport", "Sport"], ["'SPORT'", "--label-map"]),
+    ],
+)
+def test_labels_with_two_readings_or_none_are_refused(
+    tmp_path: Path, labels: list[str], classes: list[str], parts: list[str]
+) -> None:
+    says(complaint(matched, tmp_path, labels, classes), *parts)
+
+
+def test_labels_are_those_of_the_file_and_not_of_the_sample(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("text,label\na,1\nb,1\nc,1\nd,1\ne,0\n")
+    found = read(path, limit=1)
+    assert found.labels == ["1"]
+    # 0 is no class name: these are ids.
+    assert class_ids(found, ["1", "2"], None) == [1]
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"a": "b"}', '{"a": 0, "a": 1}'])
 def test_label_map_is_wrong(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "map.json"
     if content is not None:
@@ -195,6 +292,92 @@ def test_model_has_no_configuration(model: Path) -> None:
 def test_model_has_a_broken_configuration(model: Path, content: str) -> None:
     (model / "config.json").write_text(content)
     says(model_complaint(model), "config.json")
+
+
+@pytest.mark.parametrize(
+    ("names", "parts"),
+    [
+        ({"0": "a", "2": "b"}, ["id2label", "no name for class id 1", "0, 2"]),
+        ({"0": "a", "1": "b", "2": "a"}, ["id2label", "0, 2", "'a'"]),
+        ({"0": "a", "one": "b"}, ["id2label", "'one'", "0 to 1"]),
+    ],
+)
+def test_names_of_classes_have_gaps_or_duplicates(
+    model: Path, names: dict[str, str], parts: list[str]
+) -> None:
+    change_config(
+        model, id2label=names, label2id={label: int(n) for n, label in enumerate(names.values())}
+    )
+    says(model_complaint(model), "config.json", *parts)
+
+
+def test_model_has_a_link_out_of_it(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("secret")
+    (model / "added_tokens.json").symlink_to(tmp_path / "secret.txt")
+    says(
+        model_complaint(model), "added_tokens.json", "link out of its directory", tmp_path / "secret.txt"
+    )
+
+
+@pytest.mark.parametrize("file", ["../model.safetensors", "/etc/hostname", "none.safetensors"])
+def test_index_of_weights_names_what_is_not_there(model: Path, file: str) -> None:
+    (model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"bert.a": file}}))
+    says(model_complaint(model), file, "model.safetensors.index.json")
+
+
+def test_model_is_an_adapter(model: Path) -> None:
+    for path in model.glob("*.safetensors"):
+        path.rename(model / "adapter_model.safetensors")
+    (model / "config.json").unlink()
+    (model / "adapter_config.json").write_text('{"base_model_name_or_path": "some/base"}')
+    says(
+        model_complaint(model), "adapter", "some/base", "merge_and_unload", f"'{model}'", "--model merged"
+    )
+
+
+@pytest.mark.parametrize("file", ["spm.model", "spiece.model", "sentencepiece.bpe.model"])
+def test_tokenizer_needs_a_package(model: Path, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (model / "tokenizer.json").rename(model / file)
+    monkeypatch.setitem(sys.modules, "sentencepiece", None)
+    says(model_complaint(model), file, "pip install sentencepiece")
+
+
+def test_vocabulary_has_another_name(model: Path) -> None:
+    (model / "tokenizer.json").rename(model / "vocab.json")
+    says(model_complaint(model), "tokenizer")
+
+
+def test_vocabulary_lacks_a_special_token(model: Path) -> None:
+    words = json.loads((model / "tokenizer.json").read_text())["model"]["vocab"]
+    (model / "tokenizer.json").unlink()
+    kept = [word for word in sorted(words, key=words.__getitem__) if word != "[SEP]"]
+    # As long as the embedding: the token is added, and its id is one too many.
+    (model / "vocab.txt").write_text("\n".join([*kept, "x"]))
+    says(model_complaint(model), f"'[SEP]' the id {len(words)}", f"embeddings for {len(words)}")
+
+
+def test_batch_needs_a_token_to_pad_with(tiny_model: Path, tiny_data: Path, tmp_path: Path) -> None:
+    model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    change_config(model, pad_token_id=None)
+    given = {"model": str(model), "data": str(tiny_data), "max_length": [16]}
+    inputs.read_model(make_parameters(given), read(tiny_data))
+    text = complaint(inputs.read_model, make_parameters(given | {"batch_size": 8}), read(tiny_data))
+    says(
+        text,
+        "batch_size 8",
+        '"pad_token": "[PAD]"',
+        "tokenizer_config.json",
+        '"pad_token_id": 0',
+        "config.json",
+    )
+
+
+def test_tokenizer_is_of_another_model(model: Path) -> None:
+    path = model / "tokenizer.json"
+    content = json.loads(path.read_text())
+    content["model"]["vocab"]["further"] = 5000
+    path.write_text(json.dumps(content))
+    says(model_complaint(model), "'further' the id 5000", "embeddings for")
 
 
 def test_model_has_no_tokenizer(model: Path) -> None:
