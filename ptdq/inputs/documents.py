@@ -158,9 +158,9 @@ def _pick(rows: Rows, chosen: Sequence[int], text_column: str) -> tuple[list[str
     texts: list[str] = []
     first = 0
     for frame in rows.pieces():
-        column = frame[text_column]
+        column: list[str] = frame[text_column].tolist()
         here = chosen[bisect_left(chosen, first) : bisect_left(chosen, first + len(frame))]
-        texts += (found := [column.iat[index - first] for index in here])
+        texts += (found := [column[index - first] for index in here])
         ids += [document_id(index + 1, text) for index, text in zip(here, found, strict=True)]
         first += len(frame)
     if len(ids) < len(chosen) or not all(isinstance(text, str) for text in texts):

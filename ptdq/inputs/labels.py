@@ -48,12 +48,10 @@ def match_labels(
         }
     whole = {words: found for words, found in readings.items() if len(found) == len(labels)}
     if not whole:
-        known = {label for found in readings.values() for label in found}
+        known = {label for reading in readings.values() for label in reading}
         best = max(readings.values(), key=len)
-        unknown = next(
-            label for label in labels if label not in (best if known >= set(labels) else known)
-        )
-        error = _unknown(name, labels, unknown, "the model", class_names, len(class_names))
+        odd = next(label for label in labels if label not in (best if known >= set(labels) else known))
+        error = _unknown(name, labels, odd, "the model", class_names, len(class_names))
         if known >= set(labels):
             raise UserError(f"{error}. Others of its labels are: names and ids are not mixed")
         raise error

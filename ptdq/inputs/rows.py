@@ -244,8 +244,12 @@ def _records(lines: Iterable[str], layout: Layout) -> Iterator[tuple[int, int, l
     """
     if csv.field_size_limit() < _LONGEST_FIELD:
         csv.field_size_limit(_LONGEST_FIELD)  # the default refuses long documents
-    quoting = csv.QUOTE_MINIMAL if layout.quoted else csv.QUOTE_NONE
-    reader = csv.reader(_without_mark(lines), delimiter=layout.separator, quoting=quoting, strict=True)
+    reader = csv.reader(
+        _without_mark(lines),
+        delimiter=layout.separator,
+        quoting=csv.QUOTE_MINIMAL if layout.quoted else csv.QUOTE_NONE,
+        strict=True,
+    )
     width, number, before = 0, 0, 0
     while True:
         try:

@@ -132,8 +132,8 @@ class Source:
         """The most tokens that model and tokenizer take; None where neither names a bound."""
         longest = getattr(self.tokenizer(), "model_max_length", None)
         # transformers says "no bound" with a number of thirty digits; others write infinity, or a text.
-        bounded = isinstance(longest, int | float) and 0 < longest < 10**9
-        bounds = [positions(self.config()), int(longest) if bounded else None]
+        known = int(longest) if isinstance(longest, int | float) and 0 < longest < 10**9 else None
+        bounds = [positions(self.config()), known]
         return min((bound for bound in bounds if bound is not None), default=None)
 
     def pads(self) -> bool:

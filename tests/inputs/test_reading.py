@@ -165,8 +165,12 @@ def test_what_a_program_writes_as_csv(rows: Table, separator: str, end: str, tmp
     path = tmp_path / "written.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         # By itself this writer leaves a lone \r without quotes.
-        bare = csv.QUOTE_ALL if any("\r" in text for text, _ in rows) else csv.QUOTE_MINIMAL
-        writer = csv.writer(file, delimiter=separator, lineterminator=end, quoting=bare)
+        writer = csv.writer(
+            file,
+            delimiter=separator,
+            lineterminator=end,
+            quoting=csv.QUOTE_ALL if any("\r" in text for text, _ in rows) else csv.QUOTE_MINIMAL,
+        )
         writer.writerows([("text", "label"), *rows])
     found = table(path)
     # Tabs are the one case in which a row of several lines may be taken for several.

@@ -9,11 +9,13 @@ that Inductor compiles take longest.
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from torch import nn
 
 from ptdq.errors import UserError, line_of
 from ptdq.host.software import git_commit
@@ -67,17 +69,27 @@ def save(directory: Path, family: str) -> Source:
 def try_pair(source: Source, variant_name: str, target: Path) -> tuple[str, str]:
     """What comes of a variant of a model: ok, refused or failed; and the line that says why."""
     variant = registry.get(variant_name)
-    settings = Settings(choose_engine(None), keep_float_mixed=())
+    settings = Settings(
+        choose_engine(None), keep_float_mixed=(head(source),) if variant.takes_mixed else ()
+    )
     try:
         registry.check_takes(variant_name, source.family())
         asked = CalibrationRequest(None, "", "random text", _LENGTH)
         calibration = read_calibration(source, asked) if variant.calibrates else None
-        make_artifact(variant, source, settings, calibration, target)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # exporters have many, as in the child that prepares
+            make_artifact(variant, source, settings, calibration, target)
     except UserError as error:
         return REFUSED, str(error)
     except Exception as error:  # whatever a library raises: that is what is looked for
         return FAILED, line_of(error)
     return OK, ""
+
+
+def head(source: Source) -> str:
+    """The last linear layer: what the mixed variant keeps in float."""
+    linear = (name for name, module in source.skeleton().named_modules() if isinstance(module, nn.Linear))
+    return list(linear)[-1]
 
 
 def declared(family: str, variant_name: str) -> str | None:
