@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 
 from ptdq.inputs.documents import check_rows, no_row, wanted_columns
@@ -63,6 +65,18 @@ def check_beginning(parameters: Parameters, rows: int = 100) -> None:
         UserError: whatever is wrong with them.
     """
     columns = (parameters.text_column, parameters.label_column)
-    with open_rows(parameters.data, parameters.encoding, wanted_columns(*columns)) as found:
-        for frame in itertools.islice(found.pieces(rows), 1):
-            check_rows(frame, parameters.data, *columns)
+    frames = read_frames(parameters.data, parameters.encoding, rows, wanted_columns(*columns))
+    for frame in itertools.islice(frames, 1):
+        check_rows(frame, parameters.data, *columns)
+
+
+def read_frames(
+    name: str, encoding: str, rows: int, columns: Mapping[str, str]
+) -> Iterator[pd.DataFrame]:
+    """Frames of ``rows`` rows, the last one shorter, with these columns and the options that name them.
+
+    Raises:
+        UserError: the file is missing, unreadable, of an unknown type or malformed, or lacks a column.
+    """
+    with open_rows(name, encoding, columns) as found:
+        yield from found.pieces(rows)

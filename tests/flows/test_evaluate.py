@@ -20,7 +20,7 @@ from sklearn.metrics import f1_score
 from ptdq.errors import RunFailed, UserError
 from ptdq.host.lock import MachineLock
 from ptdq.inputs.documents import read_documents, wanted_columns
-from ptdq.inputs.rows import open_rows
+from ptdq.inputs.stream import read_frames
 from ptdq.store.disk import read_json
 from ptdq.store.layout import ShardFiles
 from ptdq.store.tables import read_table
@@ -200,8 +200,7 @@ def test_a_stream_gives_the_rows_of_the_file(tmp_path: Path, tiny_data: Path, en
         rows.to_json(path, lines=True, orient="records", force_ascii=False)
     else:
         rows.to_csv(path, index=False, sep="\t" if ending == "tsv" else ",")
-    with open_rows(str(path), "utf-8", wanted_columns("text", "label")) as found:
-        frames = list(found.pieces(SHARD))
+    frames = list(read_frames(str(path), "utf-8", SHARD, wanted_columns("text", "label")))
     assert [len(frame) for frame in frames] == [7, 7, 7, 7, 7, 5]
     for column in ("text", "label"):
         assert [value for frame in frames for value in frame[column]] == rows[column].tolist()

@@ -23,18 +23,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ptdq.errors import UserError
-from ptdq.inputs.documents import RawDocuments, read_documents, stratified_sample
+from ptdq.inputs.documents import stratified_sample
 from ptdq.inputs.rows import PIECE
+from tests.support.complaints import read
 
 Table = list[tuple[str, str]]
 QUICK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-def read(path: Path | str, **values: Any) -> RawDocuments:
-    given: dict[str, Any] = {
-        "text_column": "text", "label_column": "label", "encoding": "utf-8", "limit": None, "seed": 0,
-    }  # fmt: skip
-    return read_documents(str(path), **given | values)
 
 
 def table(path: Path, **values: Any) -> Table | None:

@@ -88,8 +88,10 @@ def try_pair(source: Source, variant_name: str, target: Path) -> tuple[str, str]
 
 def head(source: Source) -> str:
     """The last linear layer: what the mixed variant keeps in float."""
-    linear = (name for name, module in source.skeleton().named_modules() if isinstance(module, nn.Linear))
-    return list(linear)[-1]
+    names: list[str] = [
+        name for name, module in source.skeleton().named_modules() if isinstance(module, nn.Linear)
+    ]
+    return names[-1]
 
 
 def declared(family: str, variant_name: str) -> str | None:
