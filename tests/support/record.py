@@ -51,6 +51,7 @@ def record(run: Factory, synthetic: bool) -> dict[str, Any]:
             "synthetic": synthetic,
             "sampled_from": 495,
             "lines": 497,
+            "notes": ["separated by semicolons"],
         },
         "machine": {
             "cpu": "Imaginary CPU @ 2.80GHz",

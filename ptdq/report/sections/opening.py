@@ -101,7 +101,7 @@ def _data(page: Page) -> str:
     parts = [
         code(data.get("path") or page.run.get("parameters", "data", default="unknown"), 120),
         size,
-        *map(code, data.get("notes") or []),
+        *map(prose, data.get("notes") or []),
         "synthetic" if data.get("synthetic") else "",
         f"hash {code(data['digest'][:16])}" if data.get("digest") else "",
         f"classes: {classes}" if classes else "",
