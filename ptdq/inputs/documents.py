@@ -17,7 +17,7 @@ import pandas as pd
 from ptdq.errors import UserError, line_of
 from ptdq.inputs.hub_data import read_split
 from ptdq.inputs.labels import match_labels
-from ptdq.inputs.rows import Rows, check_columns, open_rows
+from ptdq.inputs.rows import Rows, check_columns, column_names, open_rows
 from ptdq.store.cache import cache_entry
 from ptdq.store.disk import replacing
 from ptdq.store.tables import make_table_of_columns, write_table
@@ -186,13 +186,19 @@ def wanted_columns(text_column: str, label_column: str | None) -> dict[str, str]
     return {text_column: "--text-column"} | wanted
 
 
-def read_frame(name: str, encoding: str, split: str | None = None) -> pd.DataFrame:
-    """All columns of a file, or of a split of a data set, as :func:`read_documents` reads them.
+def read_beginning(name: str, encoding: str, rows: int, split: str | None = None) -> pd.DataFrame:
+    """The first rows of a file, or of a split of a data set, with all columns.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: it cannot be read, or has no row.
     """
-    return read_split(name, split) if split is not None else _read_frame(name, encoding)[0]
+    if split is not None:
+        return read_split(name, split).head(rows)
+    columns = dict.fromkeys(column_names(name, encoding), "--data")
+    with open_rows(name, encoding, columns) as opened:
+        for frame in opened.pieces(rows):
+            return frame
+    raise no_row(name, columns)
 
 
 def keep_frame(frame: pd.DataFrame) -> Path:
