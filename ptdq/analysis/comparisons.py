@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ptdq.analysis.arrays import Measured, of_kind, read_measured
+from ptdq.analysis.document_groups import read_groups, with_groups
 from ptdq.analysis.first_calls import first_calls
 from ptdq.analysis.interference import interference
 from ptdq.analysis.predictions import Comparer, calibration_rows
@@ -50,7 +51,7 @@ def write_comparisons(files: RunFiles, question: Question) -> list[str]:
     """
     table = read_table(files.table("predictions"))
     timed = of_kind(table, "timing")
-    timing = _timing(timed, question)
+    timing = _timing(files, timed, question)
     own = timing.get(question.baseline)
     arrays = {
         (variant, length): measured
@@ -89,12 +90,12 @@ def _pairs(question: Question) -> list[tuple[str, str]]:
     return [*combinations(question.variants, 2), *again]
 
 
-def _timing(timed: pa.Table, question: Question) -> dict[str, Analysis]:
+def _timing(files: RunFiles, timed: pa.Table, question: Question) -> dict[str, Analysis]:
     """What the times say, with each variant that has times as the baseline.
 
     What was measured again is no rival of the run's own variants, and left out where these are compared.
     """
-    frame: pd.DataFrame = timed.select(TIMES).to_pandas()
+    frame = with_groups(timed.select(TIMES).to_pandas(), read_groups(files))
     measured = frame.loc[~frame["warmup"].astype(bool), "variant"].unique()
     own = frame[~frame["variant"].isin(list(question.earlier))]
     present = [name for name in question.variants if name in measured]

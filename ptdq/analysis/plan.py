@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from ptdq.analysis.predictions import document_groups
+from ptdq.analysis.document_groups import document_groups
 from ptdq.inputs.tokenizing import token_counts
 from ptdq.measure.design import Cell, Design, block
 from ptdq.measure.probe import Probe

@@ -13,14 +13,12 @@ from dataclasses import asdict
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from ptdq.analysis.arrays import Measured, read_measured
+from ptdq.analysis.document_groups import read_groups
 from ptdq.analysis.question import Question
 from ptdq.statistics.chance import Chance, above_chance
 from ptdq.statistics.confidence import calibration, compare_confidence, largest_difference
-from ptdq.statistics.duplicates import text_groups
 from ptdq.statistics.multiplicity import ALPHA
 from ptdq.statistics.non_inferiority import (
     METRICS,
@@ -36,7 +34,6 @@ from ptdq.statistics.resampling import Sampling
 from ptdq.store.layout import RunFiles
 from ptdq.store.rows import CalibrationRow, PairQuality
 from ptdq.store.schema import merge
-from ptdq.store.tables import read_table
 
 Ints = NDArray[np.int64]
 Place = tuple[str, int]  # variant, maximum length
@@ -65,7 +62,7 @@ class Comparer:
             for length in question.max_lengths
             if (measured := read_measured(predictions, variant, length, "quality")) is not None
         }
-        self._groups = document_groups(read_table(files.table("documents")))
+        self._groups = read_groups(files)
         self._sampling = Sampling(seed=question.seed)
         self._decided: dict[Place, PairQuality] = {}
         self._compared: dict[tuple[str, str, int], PairedQuality] = {}
@@ -171,23 +168,6 @@ class Comparer:
             ]
         except ValueError:
             return None
-
-
-def document_groups(documents: pa.Table) -> dict[str, int]:
-    """Group of each document: those with the same text, or the same ``group``, belong together."""
-    ids, texts = documents["doc_id"].to_pylist(), documents["text"].to_pylist()
-    groups = text_groups(texts)
-    if "group" in documents.column_names and documents["group"].null_count < len(ids):
-        given = documents["group"].to_pylist()
-        numbers = {name: place for place, name in enumerate(dict.fromkeys(given))}
-        named = [(place, numbers[name]) for place, name in enumerate(given) if name is not None]
-        rows, columns = np.array(named).T
-        size = int(groups.max()) + 1 + len(numbers)
-        edges = coo_array(
-            (np.ones(len(rows)), (groups[rows], int(groups.max()) + 1 + columns)), (size, size)
-        )
-        groups = connected_components(edges, directed=False)[1][groups]
-    return dict(zip(ids, groups.tolist(), strict=True))
 
 
 def calibration_rows(run_id: str, comparer: Comparer) -> list[CalibrationRow]:

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from ptdq.analysis.arrays import Measured, of_kind, read_measured
+from ptdq.analysis.document_groups import read_groups
 from ptdq.analysis.nights import Place
-from ptdq.analysis.predictions import document_groups
 from ptdq.statistics.paired_quality import compare_predictions
 from ptdq.statistics.resampling import Sampling
 from ptdq.store.run import Run
@@ -23,8 +23,7 @@ class Predictions:
     def __init__(self, old: Run, new: Run, seed: int) -> None:
         self._claimed, self._seed = old.quality and new.quality, seed
         self._old, self._new = _predictions(old), _predictions(new)
-        documents = new.files.table("documents")
-        self._groups = document_groups(read_table(documents)) if documents.is_file() else {}
+        self._groups = read_groups(new.files)
 
     def compare(self, place: Place) -> dict[str, Any]:
         """Fields of :class:`ptdq.analysis.changes.Change`; the p-value is not yet corrected."""

@@ -11,6 +11,9 @@ import pandas as pd
 from ptdq.statistics.measured import Measured
 
 CELL = ["variant", "max_length", "repeat", "core"]
+Ints = npt.NDArray[np.int64]
+Names = npt.NDArray[np.object_]
+
 KEY = [*CELL, "doc_id"]
 NEEDED = [*KEY, "order", "forward_ns"]
 TIMES = [*NEEDED, "batch", "tokens", "tokenize_ns", "warmup"]
@@ -29,7 +32,7 @@ def checked(times: pd.DataFrame, baseline: str) -> pd.DataFrame:
     table = times
     if "warmup" in table.columns:
         table = table[~table["warmup"].astype(bool)]
-    for name in [n for n in (*NEEDED, "tokenize_ns", "tokens") if n in table.columns]:
+    for name in [n for n in (*NEEDED, "tokenize_ns", "tokens", "group") if n in table.columns]:
         empty = table[name].isna()
         if empty.any():
             raise ValueError(f"times: column {name!r} has no value in row {table.index[empty][0]}")
@@ -64,7 +67,7 @@ class LengthTimes:
 
     forward: Measured
     total: Measured
-    tokens: npt.NDArray[np.int64] | None
+    tokens: Ints | None
     notes: tuple[str, ...]
 
 
@@ -97,11 +100,31 @@ def length_times(table: pd.DataFrame, names: list[str], max_length: int) -> Leng
     if "tokens" in table.columns:
         tokens = np.zeros(len(documents), dtype=np.int64)
         tokens[where[3]] = table["tokens"].to_numpy(dtype=np.int64)
+    groups = _groups(table, where[3], documents)
     notes = tuple(
         f"{names[v]} has no complete round {rounds[r]} at {max_length} tokens"
         for v, r in np.argwhere(~whole)
     )
-    return LengthTimes(Measured(forward, cores), Measured(total, cores), tokens, notes)
+    return LengthTimes(Measured(forward, cores, groups), Measured(total, cores, groups), tokens, notes)
+
+
+def _groups(table: pd.DataFrame, where: Ints, documents: Names) -> Ints | None:
+    """Group of each document [N]; None where the table names none.
+
+    Args:
+        table: rows of one maximum length.
+        where: which of the documents each row is of.
+        documents: their ids [N].
+    """
+    if "group" not in table.columns:
+        return None
+    codes = pd.factorize(table["group"])[0].astype(np.int64)
+    groups = np.zeros(len(documents), dtype=np.int64)
+    groups[where] = codes
+    other = groups[where] != codes
+    if other.any():
+        raise ValueError(f"times: document {documents[where[other][0]]} is in more than one group")
+    return groups
 
 
 def _check_documents(table: pd.DataFrame, documents: int) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ptdq.errors import UserError, line_of
+from ptdq.inputs.grouping import Counts, count_groups, worth
 from ptdq.inputs.hub_data import read_split
 from ptdq.store.cache import cache_entry
 from ptdq.store.disk import replacing
@@ -36,6 +37,7 @@ class RawDocuments:
         texts: the documents.
         labels: label of each, as text.
         sampled_from: number of documents in the file where a sample was taken, else None.
+        groups: name of the group of each, where the data names any.
     """
 
     name: str
@@ -44,6 +46,7 @@ class RawDocuments:
     texts: list[str]
     labels: list[str]
     sampled_from: int | None
+    groups: list[str] | None = None
 
     @property
     def digest(self) -> str:
@@ -54,6 +57,11 @@ class RawDocuments:
                 data = part.encode("utf-8", "surrogatepass")
                 digest.update(len(data).to_bytes(8, "little") + data)
         return digest.hexdigest()
+
+    @property
+    def worth(self) -> float:
+        """How many documents that stand alone they are worth: copies and groups count as fewer."""
+        return worth(self.texts, self.groups)
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,8 @@ class Documents:
     classes: dict[str, int]
     """Name of each class to its number of documents."""
     sampled_from: int | None
+    counts: Counts
+    """How many there are, if those that belong together count as one."""
 
 
 def read_documents(
@@ -322,8 +332,13 @@ def store_documents(raw: RawDocuments, ids: Sequence[int], class_names: Sequence
     """Write documents with class ids to the cache, by content."""
     counts = np.bincount(np.asarray(ids), minlength=len(class_names))
     digest = hashlib.sha256(f"{raw.digest} {list(class_names)}".encode()).hexdigest()
-    path = cache_entry("documents", digest).with_suffix(".parquet")
-    columns = {"doc_id": raw.ids, "text": raw.texts, "label": np.asarray(ids)}
+    grouped = count_groups(raw.texts, raw.groups)
+    # Groups make no other documents, so that runs with and without them compare; but another file.
+    content = digest
+    if grouped.digest is not None:
+        content = hashlib.sha256(f"{digest} {grouped.digest}".encode()).hexdigest()
+    path = cache_entry("documents", content).with_suffix(".parquet")
+    columns = {"doc_id": raw.ids, "text": raw.texts, "label": np.asarray(ids), "group": raw.groups}
     write_table(path, make_table_of_columns("documents", columns))
     return Documents(
         name=raw.name,
@@ -332,4 +347,5 @@ def store_documents(raw: RawDocuments, ids: Sequence[int], class_names: Sequence
         count=len(ids),
         classes={name: int(count) for name, count in zip(class_names, counts, strict=True)},
         sampled_from=raw.sampled_from,
+        counts=grouped,
     )

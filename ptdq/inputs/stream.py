@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from ptdq.errors import UserError
 from ptdq.inputs.documents import RawDocuments, check_rows, class_ids, read_label_map
+from ptdq.inputs.grouping import group_names
 from ptdq.parameters import Parameters
 from ptdq.store.disk import replacing
 from ptdq.store.schema import schema
@@ -31,7 +32,7 @@ def split_documents(parameters: Parameters, class_names: list[str], rows: int, t
     Ids are those that :func:`ptdq.inputs.documents.read_documents` gives.
 
     Args:
-        parameters: data, text_column, label_column, label_map and encoding, as for a run.
+        parameters: data, text_column, label_column, label_map, group_column and encoding, as for a run.
         class_names: of the model, by id.
         rows: documents of a row group.
         target: the file; it is there whole or not at all.
@@ -43,13 +44,15 @@ def split_documents(parameters: Parameters, class_names: list[str], rows: int, t
     columns = (parameters.text_column, parameters.label_column)
     first = 1
     with replacing(target) as temporary, pq.ParquetWriter(temporary, schema("documents")) as writer:
-        for frame in read_frames(parameters.data, parameters.encoding, rows, list(columns)):
+        for frame in read_frames(parameters.data, parameters.encoding, rows, _columns(parameters)):
             found = RawDocuments(
                 parameters.data, "", *check_rows(frame, parameters.data, *columns, first), None
             )
             labels = np.asarray(class_ids(found, class_names, label_map))
+            groups = _groups(frame, parameters, first)
             table = make_table_of_columns(
-                "documents", {"doc_id": found.ids, "text": found.texts, "label": labels}
+                "documents",
+                {"doc_id": found.ids, "text": found.texts, "label": labels, "group": groups},
             )
             writer.write_table(table, row_group_size=rows)
             first += len(found.ids)
@@ -64,10 +67,23 @@ def check_beginning(parameters: Parameters, rows: int = 100) -> None:
         UserError: whatever is wrong with them.
     """
     columns = (parameters.text_column, parameters.label_column)
-    frames = read_frames(parameters.data, parameters.encoding, rows, list(columns))
+    frames = read_frames(parameters.data, parameters.encoding, rows, _columns(parameters))
     for frame in itertools.islice(frames, 1):
         check_rows(frame, parameters.data, *columns)
+        _groups(frame, parameters, 1)
     frames.close()
+
+
+def _columns(parameters: Parameters) -> list[str]:
+    """Those that are read."""
+    wanted = (parameters.text_column, parameters.label_column, parameters.group_column)
+    return [column for column in wanted if column is not None]
+
+
+def _groups(frame: pd.DataFrame, parameters: Parameters, first: int) -> list[str] | None:
+    if parameters.group_column is None:
+        return None
+    return group_names(frame, parameters.data, parameters.group_column, first)
 
 
 def read_frames(
