@@ -201,6 +201,8 @@ def _time_line(parameters: Parameters, rounds: int, timed: TimePlan | None, prob
 def _quality_line(found: Reach) -> str:
     metric = found.metric.replace("_", " ").replace("f1", "F1")
     documents = f"{count(found.documents)} documents"
+    if found.groups < found.documents:
+        documents += f" ({count(found.groups)}, if copies and those of a group count as one)"
     if found.decides:
         return (
             f"quality: {documents} exclude a loss of {percent(found.smallest_loss)} of {metric} if no "

@@ -27,8 +27,8 @@ from tests.support.running import start_ptdq
 from tests.support.small_models import HARD, label, spoil, texts
 
 TOKENS = 16
-MARGIN = 0.9
-COUNT = 200
+MARGIN = 0.8
+COUNT = 100
 """Documents of a choice, enough to show the margin by the bound where few predictions change."""
 
 
