@@ -3,21 +3,25 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 EXTRAS := dev,docs,torchao,onnx,openvino,dask
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS := 300
 
-.PHONY: demo test test-all safety check docs bench bench-variants bench-tails bench-growth install schema constraints clean help
+.PHONY: demo test test-all safety soak check docs bench bench-variants bench-tails bench-growth install schema constraints lock clean help
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
-# torch first and exact: alone it is the CPU build, and everything after it finds it there.
-$(VENV)/.installed: pyproject.toml constraints.txt
+# By hash where the lock is for this Python and system, all but torch, of which each index has another file:
+# it comes by itself and exact, and it is said whether its hash is known. Elsewhere by version.
+$(VENV)/.installed: pyproject.toml constraints.txt requirements.lock
 	@echo "Installing the pinned dependencies into $(VENV) (some minutes the first time) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	@! $(BIN)/python deployments/lock.py fits || $(PIP) install --no-deps --require-hashes -r requirements.lock
+	@$(PIP) install --report $(VENV)/torch.json -c constraints.txt torch==2.13.0
+	@$(BIN)/python deployments/lock.py torch $(VENV)/torch.json
+	@$(PIP) install -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@
 
 install: $(VENV)/.installed ## make .venv with the pinned dependencies
@@ -27,13 +31,16 @@ demo: install ## the main job on the embedded default
 
 # Three for two cores: much of the time is waiting for servers, schedules and children.
 test: install ## the tests, without those that take minutes each
-	@$(BIN)/python -m pytest -m 'not long' -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -m 'not long' -n 3 --dist loadfile --no-loadscope-reorder --durations=30
 
 test-all: install ## every test: also several machines, faults of the machine, a schedule at its hour
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 safety: install ## every fault and every attack; writes the tables of the docs (half an hour)
 	@$(BIN)/python -m tests.safety
+
+soak: install ## NIGHTS nights in a row with a real server and faults (200, HOURS at most: 8)
+	@$(BIN)/python -m tests.safety.soak $(if $(NIGHTS),--nights $(NIGHTS)) $(if $(HOURS),--hours $(HOURS))
 
 check: install ## formatting, lint, types, layers, lengths of functions, docs
 	@$(BIN)/ruff format --check .
@@ -65,6 +72,12 @@ constraints: ## pin what is installed now
 	@{ echo '# The versions that this project is tested with; made by `make constraints`.'; \
 	  $(BIN)/pip freeze --exclude-editable | grep -vE '^(pip|setuptools|wheel)==' | sed 's/+cpu$$//'; \
 	} > constraints.txt
+
+lock: install ## the hash of each package's file, for this Python and system
+	@grep -v '^#\|^torch==' constraints.txt > $(VENV)/all.txt
+	@$(PIP) install --dry-run --ignore-installed --no-deps --report $(VENV)/all.json -r $(VENV)/all.txt
+	@$(PIP) install --dry-run --ignore-installed --no-deps --report $(VENV)/torch.json -c constraints.txt torch
+	@$(BIN)/python deployments/lock.py write $(VENV)/all.json $(VENV)/torch.json
 
 clean: ## remove .venv and caches of tools (not the results)
 	@rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis

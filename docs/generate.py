@@ -149,7 +149,7 @@ def built_in() -> str:
 
 
 def variant_families() -> str:
-    """What the modules of the variants say of themselves: settings, with the documents they come from."""
+    """What the modules of the variants say about themselves: settings, and where those are documented."""
     modules = dict.fromkeys(place.partition(":")[0] for place in registry.BUILT_IN.values())
     parts = []
     for module in modules:
@@ -238,6 +238,7 @@ MARKERS: dict[str, Callable[[], str]] = {
     "growth": lambda: _figures_alone(growth.table(figures("growth"))),
     "shards": shards,
     "faults": lambda: safety.faults(read_json(safety.RESULTS)),
+    "soak": safety.soak,
     "attacks": lambda: safety.attacks(read_json(safety.RESULTS)),
 }
 

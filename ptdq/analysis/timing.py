@@ -8,7 +8,7 @@ methods and their sources.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,34 +91,63 @@ def analyse(
     Raises:
         ValueError: the table is not as described; names the column or row.
     """
+    table = checked(times, baseline)
+    names = list(table["variant"].unique())
+    by_length = {}
+    for length in sorted(table["max_length"].unique()):
+        of_length = table[table["max_length"] == length]
+        present = set(of_length["variant"].unique())
+        here = [name for name in names if name in present]
+        by_length[int(length)] = length_times(of_length, here, int(length))
+    return analyse_lengths(by_length, names, baseline, min_effect=min_effect, level=level, seed=seed)
+
+
+def analyse_lengths(
+    by_length: Mapping[int, LengthTimes],
+    variants: Sequence[str],
+    baseline: str,
+    *,
+    min_effect: float = MIN_EFFECT,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Analysis:
+    """The same from arrays.
+
+    Args:
+        by_length: times of each maximum length, which may have more variants.
+        variants: those that are compared, the baseline among them.
+        baseline, min_effect, level, seed: as for :func:`analyse`.
+
+    Raises:
+        ValueError: an option is out of range.
+    """
     if not 0 < level < 1 or min_effect <= 0:
         raise ValueError("level must lie between 0 and 1, and min_effect above 0")
-    table = checked(times, baseline)
-    names = [baseline, *(name for name in table["variant"].unique() if name != baseline)]
+    names = [baseline, *(name for name in variants if name != baseline)]
     rows: list[dict[str, Any]] = []
     buckets: list[dict[str, Any]] = []
     best: list[dict[str, Any]] = []
     winners: list[dict[str, Any]] = []
     notes: list[str] = []
     estimates: dict[str, list[Estimate | None]] = {name: [] for name in [*MEASURES, "bucket"]}
-    for length in sorted(table["max_length"].unique()):
-        mine = table[table["max_length"] == length]
-        present = set(mine["variant"].unique())
-        here = [name for name in names if name in present]
+    for length, everyone in sorted(by_length.items()):
+        here = [name for name in names if name in everyone.names]
+        if not here:
+            continue
         if here[0] != baseline:
             notes.append(f"{baseline} has no cell at {length} tokens: nothing is compared there")
             continue
-        arrays = length_times(mine, here, int(length))
+        arrays = everyone.of(here)
         notes += arrays.notes
-        data = _Length(here, int(length), arrays, level, seed)
-        new = [{"baseline": baseline, "variant": n, "max_length": int(length)} for n in here[1:]]
+        data = _Length(here, length, arrays, level, seed)
+        new = [{"baseline": baseline, "variant": n, "max_length": length} for n in here[1:]]
         for measure in MEASURES:
-            found = data.measure(measure)
-            for row, columns in zip(new, found.columns, strict=True):
+            measured = data.measure(measure)
+            for row, columns in zip(new, measured.columns, strict=True):
                 row |= columns
-            estimates[measure] += found.estimates
-            best += found.best
-            winners += found.winner
+            estimates[measure] += measured.estimates
+            best += measured.best
+            winners += measured.winner
         for other, row in enumerate(new, start=1):
             row |= data.tail(other)
         rows += new
@@ -147,9 +176,9 @@ def _judge(
 ) -> None:
     """Add verdicts and adjusted p-values, which are those of all rows together."""
     p_values = [row[f"{measure}_p"] for row in rows]
-    found, adjusted = verdicts(estimates, p_values, min_effect, level)
+    judged, adjusted = verdicts(estimates, p_values, min_effect, level)
     name = f"{prefix}_verdict" if prefix else "verdict"
-    for row, verdict, p_value in zip(rows, found, adjusted, strict=True):
+    for row, verdict, p_value in zip(rows, judged, adjusted, strict=True):
         row[name] = verdict
         row[f"{measure}_p_adjusted"] = float(p_value)
 
@@ -179,19 +208,19 @@ class _Length:
         data = self.times.total if name == "speedup_total" else self.times.forward
         comparer = Comparer(data, MEASURES[name], self.seed)
         others = range(1, len(self.names))
-        found = [None if comparer.refused(0, o) else comparer.compare(0, o) for o in others]
-        columns = [self._columns(comparer, name, o, e) for o, e in zip(others, found, strict=True)]
-        known = [i for i, estimate in enumerate(found) if estimate is not None]
+        compared = [None if comparer.refused(0, o) else comparer.compare(0, o) for o in others]
+        columns = [self._columns(comparer, name, o, e) for o, e in zip(others, compared, strict=True)]
+        known = [i for i, estimate in enumerate(compared) if estimate is not None]
         if not known:
-            return _Found(columns, found, [], [])
-        kept = [estimate for estimate in found if estimate is not None]
+            return _Found(columns, compared, [], [])
+        kept = [estimate for estimate in compared if estimate is not None]
         indices = [i + 1 for i in known]
         first = winner(kept, self._leads(comparer, indices, kept), self.level)
         everyone = [0, *indices]
         best = best_set(self._leads(comparer, everyone, [None, *kept]), self.level)
         tail = (1 - self.level) / 2 / len(known)
         for place, i in enumerate(known):
-            estimate = found[i]
+            estimate = compared[i]
             assert estimate is not None
             columns[i] |= {
                 f"{name}_simultaneous_low": float(np.exp(estimate.low(tail))),
@@ -205,7 +234,7 @@ class _Length:
                 }
         key = {"measure": name, "max_length": self.max_length}
         in_best = [{**key, "variant": self.names[everyone[i]]} for i in best]
-        return _Found(columns, found, in_best, [{**key, **self._winner(first, known)}])
+        return _Found(columns, compared, in_best, [{**key, **self._winner(first, known)}])
 
     def _leads(
         self, comparer: Comparer, variants: list[int], speedups: Sequence[Estimate | None]
@@ -249,11 +278,11 @@ class _Length:
         rounds = measured.times[variant, measured.cores[variant] >= 0]
         if not len(rounds):
             return {"p95_ms": None, "p95_ms_bound": None, "p95_ms_refused": "no round is complete"}
-        found = tail_bound(rounds / NS_PER_MS, measured.groups)
+        bound = tail_bound(rounds / NS_PER_MS, measured.groups)
         return {
-            "p95_ms": found.value,
-            "p95_ms_bound": found.bound,
-            "p95_ms_refused": found.refused,
+            "p95_ms": bound.value,
+            "p95_ms_bound": bound.bound,
+            "p95_ms_refused": bound.refused,
         }
 
     def buckets(self, baseline: str) -> list[tuple[dict[str, Any], Estimate | None]]:
@@ -263,7 +292,7 @@ class _Length:
         edges = bucket_edges(self.times.tokens)
         if not edges:
             return []
-        found = []
+        rows = []
         place = np.searchsorted(np.asarray(edges), self.times.tokens, side="right")
         for bucket in np.unique(place):
             inside = place == bucket
@@ -280,8 +309,8 @@ class _Length:
                     "documents": int(inside.sum()),
                     **_ratio("speedup", comparer, other, estimate, self.level),
                 }
-                found.append((columns, estimate))
-        return found
+                rows.append((columns, estimate))
+        return rows
 
 
 def _ratio(

@@ -44,8 +44,8 @@ def read_examples(source: Source, documents: Path | None, max_length: int | None
     by_length = np.argsort(token_counts(tokenizer, texts, longest), kind="stable")
     places = np.unique(np.linspace(0, len(texts) - 1, COUNT).round().astype(int))
     chosen = [texts[by_length[place]] for place in places]
-    found: list[Inputs] = [tokenizer([text], longest).inputs for text in chosen]
-    return [*found, tokenizer(chosen, longest).inputs] if source.pads() else found
+    inputs: list[Inputs] = [tokenizer([text], longest).inputs for text in chosen]
+    return [*inputs, tokenizer(chosen, longest).inputs] if source.pads() else inputs
 
 
 def made_up_texts(tokenizer: Any, lengths: Sequence[int], seed: int = 0) -> list[str]:

@@ -45,17 +45,17 @@ def split_documents(parameters: Parameters, class_names: list[str], rows: int, t
     first = 1
     with replacing(target) as temporary, pq.ParquetWriter(temporary, schema("documents")) as writer:
         for frame in read_frames(parameters.data, parameters.encoding, rows, _columns(parameters)):
-            found = RawDocuments(
+            documents = RawDocuments(
                 parameters.data, "", *check_rows(frame, parameters.data, *columns, first), None
             )
-            labels = np.asarray(class_ids(found, class_names, label_map))
+            labels = np.asarray(class_ids(documents, class_names, label_map))
             groups = _groups(frame, parameters, first)
             table = make_table_of_columns(
                 "documents",
-                {"doc_id": found.ids, "text": found.texts, "label": labels, "group": groups},
+                {"doc_id": documents.ids, "text": documents.texts, "label": labels, "group": groups},
             )
             writer.write_table(table, row_group_size=rows)
-            first += len(found.ids)
+            first += len(documents.ids)
         if first == 1:
             raise UserError(f"{parameters.data}: no row; it needs a row for each document")
 

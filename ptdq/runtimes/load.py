@@ -57,8 +57,8 @@ class Classifier:
             padding=True,
             return_tensors="np",
         )
-        found: NDArray[np.float32] = self._predict(encoding)
-        return found
+        logits: NDArray[np.float32] = self._predict(encoding)
+        return logits
 
     def classify(self, texts: Sequence[str], max_length: int | None = None) -> list[str]:
         """The name of each document's class."""
@@ -66,5 +66,5 @@ class Classifier:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content

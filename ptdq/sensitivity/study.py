@@ -40,7 +40,7 @@ def study(request: StudyRequest, report: Callable[[int], None]) -> None:
     source = Source.open(Path(request.source), settings)
     documents = read_table(Path(request.documents))
     labels = documents["label"].to_numpy().astype(np.int64)
-    judge = _Judge(labels, np.array([*document_groups(documents).values()], np.int64), request)
+    judge = _Judge(labels, document_groups(documents).numbers, request)
     inputs = _tokenized(source, documents["text"].to_pylist(), request.max_length)
     board = Switchboard(source.module(), settings)
     members = groups(list(board.floats), request.by)
@@ -202,21 +202,21 @@ def _logits(
 ) -> Logits:
     """Logits [N, K]; one document at a time, since the ranges are taken over a batch."""
     board.quantize(quantized)
-    found = []
+    logits = []
     for document in inputs:
-        found.append(board.predict(document)[0])
+        logits.append(board.predict(document)[0])
         tick()
-    return np.stack(found)
+    return np.stack(logits)
 
 
 def _gain(
     board: Switchboard, calls: Mapping[str, Calls], modules: Sequence[str]
 ) -> dict[str, float | int]:
     """Columns of the time of these modules alone; none where the model does not call them."""
-    mine = {name: calls[name] for name in modules if name in calls}
-    if not mine:
+    own_calls = {name: calls[name] for name in modules if name in calls}
+    if not own_calls:
         return {}
-    return asdict(time_pair(lambda: board.run(mine, False), lambda: board.run(mine, True)))
+    return asdict(time_pair(lambda: board.run(own_calls, False), lambda: board.run(own_calls, True)))
 
 
 def _tokenized(source: Source, texts: Sequence[str], max_length: int) -> list[Inputs]:

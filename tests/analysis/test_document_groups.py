@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import ptdq
-from ptdq.analysis.document_groups import document_groups, with_groups
+from ptdq.analysis.document_groups import Groups, document_groups, with_groups
 from ptdq.analysis.width import widths
 from ptdq.measure.design import design_frame, make_design
 from tests.support.predicted import documents_of, quality_of
@@ -42,8 +43,8 @@ def test_copies_are_a_group_without_being_named(tmp_path: Path) -> None:
 def test_texts_and_names_make_one_group_by_a_chain() -> None:
     texts = ["a", "b", "A!", "c", "d", "e"]
     table = documents_of(HUNDRED[:6], texts, ["x", "x", "y", "y", None, None])
-    assert list(document_groups(table).values()) == [0, 0, 0, 0, 1, 2]
-    assert list(document_groups(documents_of(HUNDRED[:3], texts[:3])).values()) == [0, 1, 0]
+    assert document_groups(table).numbers.tolist() == [0, 0, 0, 0, 1, 2]
+    assert document_groups(documents_of(HUNDRED[:3], texts[:3])).numbers.tolist() == [0, 1, 0]
 
 
 def test_times_know_the_groups_too() -> None:
@@ -51,11 +52,12 @@ def test_times_know_the_groups_too() -> None:
     design = design_frame(make_design(["fp32", "int8"], [128], 4, [0, 1], 0))
     rng = np.random.default_rng(6)
     times = simulate(design, CALM, rng, {"fp32": 1.0, "int8": 2.0}, documents=120)
+    times["doc_id"] = times["doc_id"].astype(str).str.zfill(3)
     ids = sorted(times["doc_id"].unique())
     author = {name: place // 8 for place, name in enumerate(ids)}
     gain = np.exp(rng.normal(0, 0.2, 15))[times["doc_id"].map(author)]
     times["forward_ns"] = times["forward_ns"] * np.where(times["variant"] == "int8", gain, 1.0)
-    grouped = with_groups(times, author)
+    grouped = with_groups(times, Groups(pa.array(ids), np.arange(120) // 8))
     alone, together = (ptdq.analyse(frame, "fp32").comparisons.iloc[0] for frame in (times, grouped))
     for measure in ("speedup", "speedup_total"):
         assert together[measure] == alone[measure]
@@ -71,9 +73,11 @@ def test_times_know_the_groups_too() -> None:
 def test_documents_that_stand_alone_are_left_as_they_are() -> None:
     design = design_frame(make_design(["fp32", "int8"], [128], 4, [0, 1], 0))
     times = simulate(design, CALM, np.random.default_rng(6), {"fp32": 1.0, "int8": 2.0}, documents=20)
-    alone = {name: place for place, name in enumerate(times["doc_id"].unique())}
-    assert with_groups(times, alone) is times
-    assert with_groups(times, {}) is times
+    times["doc_id"] = times["doc_id"].astype(str)
+    ids = pa.array(sorted(times["doc_id"].unique()))
+    assert with_groups(times, Groups(ids, np.arange(20))) is times
+    # Of documents that are not known nothing is known.
+    assert with_groups(times, Groups(ids[:10], np.zeros(10, np.int64))) is times
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 
 import ptdq
@@ -16,8 +15,10 @@ from ptdq.analysis.first_calls import first_calls
 from ptdq.analysis.gates import Tables
 from ptdq.analysis.timing import Analysis
 from ptdq.analysis.verdict import Verdict, decide
+from ptdq.store.cell_rows import CellRows
 from ptdq.store.rows import PairQuality
 from ptdq.store.schema import names
+from ptdq.store.tables import make_table, write_table
 from tests.analysis.test_verdict import CALM as CELLS
 from tests.analysis.test_verdict import cell
 from tests.support.predicted import CLAIM, LENGTH, VARIANTS, documents_of, quality_of
@@ -136,7 +137,7 @@ def test_the_same_is_an_answer_of_its_own() -> None:
     assert wide.comparisons.iloc[0]["total_verdict"] == "the same"
 
 
-def test_first_calls_of_a_length_are_told_apart_from_later_ones() -> None:
+def test_first_calls_of_a_length_are_told_apart_from_later_ones(tmp_path: Path) -> None:
     """They turned a ranking over: of 152 lengths each made a kernel, which a server pays once."""
     rows = []
     for repeat in (0, 1):
@@ -149,6 +150,7 @@ def test_first_calls_of_a_length_are_told_apart_from_later_ones() -> None:
             later = {"position": place + 2, "batch": place + 2, "forward_ns": int(10e6)}
             rows.append(key | first | {"warmup": True, "first_of_shape": True})
             rows.append(key | later | {"warmup": False, "first_of_shape": False})
-    (found,) = first_calls("r", pa.Table.from_pylist(rows))
+    write_table(tmp_path / "predictions.parquet", make_table("predictions", rows))
+    (found,) = first_calls("r", CellRows(tmp_path / "predictions.parquet"))
     assert (found["calls"], found["later_ms"], found["extra_ms"]) == (4, 10.0, 40.0)
     assert found["process_ms"] == pytest.approx(80.0)

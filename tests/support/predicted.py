@@ -61,4 +61,4 @@ def quality_of(
     ]
     write_table(files.table("documents"), documents)
     write_table(files.table("predictions"), pa.concat_tables(tables))
-    return Comparer(files, pa.concat_tables(tables), question).columns(*VARIANTS, LENGTH)
+    return Comparer(files, question).columns(*VARIANTS, LENGTH)

@@ -16,6 +16,7 @@ from ptdq.report.sections import (
     opening,
     quality,
     speed,
+    why,
 )
 from ptdq.report.sections.page import Page
 
@@ -37,6 +38,7 @@ SECTIONS: tuple[Callable[[Page], str], ...] = (
     quality.reports,
     quality.agreement,
     closing.limits,
+    why.why,
     figures.pareto,
     closing.flags,
     closing.environment,

@@ -25,15 +25,15 @@ RANDOM = (
 def verdict(page: Page) -> str:
     """Title and verdict: what a reader in a hurry needs."""
     run = page.run
-    found = run.get("verdict", default={})
-    variant = found.get("variant")
+    decided = run.get("verdict", default={})
+    variant = decided.get("variant")
     which = f" {code(variant)}" if variant else ""
-    headline = found.get("headline")
+    headline = decided.get("headline")
     return paragraphs(
         f"# Quantization benchmark {code(run.files.run_id)}",
         f"## Verdict: {prose(run.decision)}{which}",
         f"**{prose(headline)}**" if headline else "",
-        bullets(prose(reason) for reason in found.get("reasons") or []),
+        bullets(prose(reason) for reason in decided.get("reasons") or []),
         SYNTHETIC if run.get("data", "synthetic") else "",
         RANDOM if run.random_weights else "",
         _failures(page),
@@ -149,12 +149,18 @@ def _timed_on(page: Page) -> str:
 
 def _truncated(page: Page) -> str:
     """How many documents were cut at each length: above all of them, length says little."""
-    once = page.run.measured.drop_duplicates(["max_length", "doc_id"])
-    shares = once.groupby("max_length")["truncated"].mean()
+    rows = page.run.answered
+    shares: dict[int, float] = {}
+    if rows is None:
+        return ""
+    for cell in rows.cells:
+        if cell.max_length not in shares:  # all cells of a length have the same documents
+            cut = rows.read(cell, ["truncated"])["truncated"].to_numpy()
+            shares[cell.max_length] = float(cut.mean())
     return ", ".join(
-        f"{numbers.percent(float(shares[length]))} of documents at {length}"
+        f"{numbers.percent(shares[length])} of documents at {length}"
         for length in page.run.lengths
-        if length in shares.index
+        if length in shares
     )
 
 
@@ -171,8 +177,8 @@ def _not_run(page: Page) -> list[str]:
 
 def gates(page: Page) -> str:
     """The gates, decided on the interval's bound; nothing where none was set."""
-    found = page.run.get("gates", default=[])
-    if not found:
+    decided = page.run.get("gates", default=[])
+    if not decided:
         return ""
     results = {True: "passed", False: "**failed**", None: "not decided"}
     rows = [
@@ -185,7 +191,7 @@ def gates(page: Page) -> str:
             results.get(gate.get("passed"), "not decided"),
             prose(gate.get("text") or ""),
         ]
-        for gate in found
+        for gate in decided
     ]
     headings = ["gate", "variant", "threshold", "measured", "bound that decides", "result", "in words"]
     return paragraphs(
