@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from ptdq.analysis.predictions import document_groups
+from ptdq.analysis.document_groups import document_groups
 from ptdq.inputs.tokenizing import token_counts
 from ptdq.measure.design import Cell, Design, block
 from ptdq.measure.probe import Probe
@@ -133,9 +133,8 @@ def plan_quality(documents: Path, margin: float, variants: int, accuracy: float)
     if accuracy <= 0 or margin >= 1:
         return None
     labels = table["label"].to_numpy().astype(np.int64)
-    groups = document_groups(table)
-    places = np.array([groups[doc_id] for doc_id in table["doc_id"].to_pylist()], np.int64)
-    return reach(labels, accuracy, places, margin=margin, variants=variants)
+    groups = document_groups(table).numbers
+    return reach(labels, accuracy, groups, margin=margin, variants=variants)
 
 
 def _duration(

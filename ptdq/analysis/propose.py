@@ -14,8 +14,8 @@ from ptdq.analysis.planning import plan_alone
 from ptdq.demo.build import make_demo
 from ptdq.errors import UserError
 from ptdq.host.lock import MachineLock
-from ptdq.inputs.columns import guess_columns
-from ptdq.inputs.documents import read_frame
+from ptdq.inputs.columns import ROWS, guess_columns
+from ptdq.inputs.documents import read_beginning
 from ptdq.inputs.load import Loaded, read_data, read_model
 from ptdq.inputs.tokenizing import open_tokenizer, token_counts
 from ptdq.parameters import DEMO, Parameters, default_values, make_parameters, names, with_demo
@@ -115,7 +115,7 @@ def _with_demo(asked: Parameters, say: Say) -> Parameters:
 def _choose_columns(
     values: dict[str, Any], reasons: dict[str, str], sources: Parameters, given: Mapping[str, Any]
 ) -> None:
-    frame = read_frame(sources.data, sources.encoding, sources.split)
+    frame = read_beginning(sources.data, sources.encoding, ROWS, sources.split)
     text, label = guess_columns(frame, sources.data, given.get("text_column"), given.get("label_column"))
     for name, column, what in (("text_column", text, "documents"), ("label_column", label, "labels")):
         values[name] = column

@@ -62,6 +62,7 @@ class SizeRow(TypedDict, total=False):
     state_dict_share: float | None
     engine: str | None
     prepare_seconds: float | None
+    instruction_set: str | None
 
 
 class NeighbourRow(Place, total=False):
@@ -227,6 +228,7 @@ def sizes(run: Run) -> list[SizeRow]:
                 "state_dict_share": _share(state_dict, base["state_dict_bytes"] if base else None),
                 "engine": row["engine"],
                 "prepare_seconds": row["prepare_seconds"],
+                "instruction_set": row["instruction_set"],
             }
         )
     return rows

@@ -110,12 +110,15 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def cpu_flags() -> list[str]:
+def cpu_flags(capped: bool = True) -> list[str]:
     """Those of the CPU's flags that matter for quantized inference, and that runtimes may use here.
 
     A CPU that is capped (:data:`ISA_CAP`) is one that has less.
+
+    Args:
+        capped: False for what libraries see that do not know the cap: FBGEMM, MLAS.
     """
-    beyond = _BEYOND.get(os.environ.get(ISA_CAP, "").upper(), ())
+    beyond = _BEYOND.get(os.environ.get(ISA_CAP, "").upper(), ()) if capped else ()
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith(("flags", "Features")):

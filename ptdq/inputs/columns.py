@@ -12,7 +12,8 @@ TEXTS = ("text", "document", "content", "sentence", "review", "body", "message",
 LABELS = ("label", "labels", "class", "category", "target", "sentiment", "intent", "topic")
 """Names that data sets use, the commonest first."""
 
-_ROWS = 1000
+ROWS = 1000
+"""Rows that are looked at."""
 _FEW = 200
 """Most classes that a column of labels is taken to have."""
 
@@ -34,7 +35,7 @@ def guess_columns(
     Raises:
         UserError: nothing looks like it; says how to name it.
     """
-    some = frame.head(_ROWS)
+    some = frame.head(ROWS)
     columns = [str(column) for column in some.columns]
     text = text or _named(columns, TEXTS, [label]) or _longest(some, label)
     label = label or _named(columns, LABELS, [text]) or _fewest(some, text)

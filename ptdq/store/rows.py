@@ -212,6 +212,9 @@ class VariantRow(TypedDict, total=False):
     prepare_seconds: Annotated[Float, "checkpoint to artifact, compilation included, when it was made"]
     cached: Annotated[Bool, "whether the artifact was there already"]
     details: Annotated[Text, "JSON: what else the variant says of its preparation"]
+    instruction_set: Annotated[
+        Text, "instruction sets of its products, as the runtime says; `by the CPU` where it says nothing"
+    ]
 
 
 class PairKey(TypedDict, total=False):
@@ -319,6 +322,8 @@ class PairTiming(TypedDict, total=False):
         Float, "standard error of log speedup_total that the choice of documents causes"
     ]
     rounds_se: Annotated[Float, "standard error of it that the rounds cause"]
+    calls_se: Annotated[Float, "the part of rounds_se that single calls cause"]
+    cores_se: Annotated[Float, "the part of rounds_se that it costs to take the cores' own speed out"]
     cell_sd: Annotated[
         Float, "standard deviation of the log of the mean time per document of a cell of the variant"
     ]

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 MANIFEST = "artifact.json"
 FORMAT = 2
 """Of the manifest; 1 had a digest of files that the manifest itself named."""
-PROOF = 2
-"""Of what an artifact has shown before it is in the cache; 1 was a reload alone."""
+PROOF = 3
+"""Of what an artifact has shown before it is in the cache; 1 was a reload alone, 2 no instruction set."""
+INSTRUCTIONS = "instructions"
+"""Of the details: the instruction set of its products."""
 _VERSIONED = ("torch", "transformers", "torchao", "onnx", "onnxruntime", "openvino", "nncf")
 
 
@@ -123,6 +125,7 @@ def make_artifact(
             variant cannot take this model.
     """
     from ptdq.inputs.examples import read_examples
+    from ptdq.variants.instructions import instructions
     from ptdq.variants.proof import prove
 
     with staging(target) as directory:
@@ -152,7 +155,10 @@ def make_artifact(
             "prepare_seconds": seconds,
             "versions": versions(),
             "calibration": calibration.origin if calibration and variant.calibrates else None,
-            "details": prepared.details,
+            "details": {
+                **prepared.details,
+                INSTRUCTIONS: instructions(variant, prepared, directory, settings, given),
+            },
         }
         manifest |= {
             "digest": content_digest(directory, manifest),

@@ -48,6 +48,25 @@ def test_what_is_shipped_can_decide(values: dict[str, Any]) -> None:
     assert parameters.repeats >= MIN_ROUNDS
 
 
+def nights() -> Iterator[Any]:
+    """Parameters of the deployments that run every night."""
+    for path in sorted((ROOT / "deployments").rglob("*.yaml")):
+        for content in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+            for deployment in (content or {}).get("deployments") or []:
+                if {"benchmark", "nightly"} <= {*deployment.get("tags", [])}:
+                    yield pytest.param(deployment["parameters"], id=name(path, deployment))
+
+
+@pytest.mark.parametrize("values", [*nights()])
+def test_a_regression_fails_a_night(values: dict[str, Any]) -> None:
+    assert make_parameters(values).fail_on_regression
+
+
+def test_every_way_to_run_has_a_night() -> None:
+    names = [str(each.id).partition(": ")[2] for each in nights()]
+    assert sorted(names) == ["nightly", "nightly-docker", "nightly-kubernetes"]
+
+
 def test_there_are_some() -> None:
     names = {str(each.id) for each in shipped()}
     assert {n.partition(": ")[2] for n in names} >= {"nightly", "demo", "matrix"}

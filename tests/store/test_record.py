@@ -90,6 +90,7 @@ def test_a_run_begins_is_broken_off_and_resumed_to_its_end(files: RunFiles) -> N
             failures=[FailedCell(variant="int8", max_length=16, repeat=0, error="killed")],
             notes=["others used the cores", "int8 is not the same twice"],
             baseline=None,
+            history=None,
         ),
     )
     ended = record.end(files, {"evaluate": 5.0})

@@ -95,10 +95,13 @@ def _data(page: Page) -> str:
     size = f"{numbers.count(documents)} documents" if documents is not None else ""
     if whole:
         size += f", a stratified sample of {numbers.count(whole)}"
+    if data.get("lines"):
+        size += f", from a file of {numbers.count(data['lines'])} lines"
     classes = ", ".join(f"{code(name)} {n}" for name, n in (data.get("classes") or {}).items())
     parts = [
         code(data.get("path") or page.run.get("parameters", "data", default="unknown"), 120),
         size,
+        *map(prose, data.get("notes") or []),
         "synthetic" if data.get("synthetic") else "",
         f"hash {code(data['digest'][:16])}" if data.get("digest") else "",
         f"classes: {classes}" if classes else "",
@@ -120,12 +123,18 @@ def _timed_on(page: Page) -> str:
 
 def _truncated(page: Page) -> str:
     """How many documents were cut at each length: above all of them, length says little."""
-    documents = page.run.measured.drop_duplicates(["max_length", "doc_id"])
-    shares = documents.groupby("max_length")["truncated"].mean()
+    rows = page.run.answered
+    shares: dict[int, float] = {}
+    if rows is None:
+        return ""
+    for cell in rows.cells:
+        if cell.max_length not in shares:  # all cells of a length have the same documents
+            cut = rows.read(cell, ["truncated"])["truncated"].to_numpy()
+            shares[cell.max_length] = float(cut.mean())
     return ", ".join(
-        f"{numbers.percent(float(shares[length]))} of documents at {length}"
+        f"{numbers.percent(shares[length])} of documents at {length}"
         for length in page.run.lengths
-        if length in shares.index
+        if length in shares
     )
 
 

@@ -1,0 +1,68 @@
+"""Which documents of a run belong together: copies of a text, and those that the data says so of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from ptdq.statistics.duplicates import text_groups
+from ptdq.store.layout import RunFiles
+from ptdq.store.tables import read_table
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Which documents belong together.
+
+    Attributes:
+        doc_ids: ids [D].
+        numbers: group of each [D].
+    """
+
+    doc_ids: pa.Array
+    numbers: Ints
+
+    def of(self, doc_ids: pa.Array) -> Ints:
+        """Group of each of some documents.
+
+        Raises:
+            KeyError: one is not known.
+        """
+        if doc_ids.equals(self.doc_ids):
+            return self.numbers
+        places = pa.compute.index_in(doc_ids, value_set=self.doc_ids)
+        if places.null_count:
+            raise KeyError("a document of no group")
+        found: Ints = self.numbers[places.to_numpy()]
+        return found
+
+
+def document_groups(documents: pa.Table) -> Groups:
+    """Group of each document: those with the same text, or the same ``group``, belong together."""
+    groups = text_groups(text.as_py() for text in documents["text"])
+    if "group" in documents.column_names and documents["group"].null_count < len(groups):
+        given = documents["group"].to_pylist()
+        numbers = {name: place for place, name in enumerate(dict.fromkeys(given))}
+        named = [(place, numbers[name]) for place, name in enumerate(given) if name is not None]
+        rows, columns = np.array(named).T
+        size = int(groups.max()) + 1 + len(numbers)
+        edges = coo_array(
+            (np.ones(len(rows)), (groups[rows], int(groups.max()) + 1 + columns)), (size, size)
+        )
+        groups = connected_components(edges, directed=False)[1][groups]
+    return Groups(documents["doc_id"].combine_chunks(), groups.astype(np.int64))
+
+
+def read_groups(files: RunFiles) -> Groups:
+    """Groups of the documents of a run; of none where its documents are not there."""
+    path = files.table("documents")
+    if not path.is_file():
+        return Groups(pa.array([], pa.string()), np.empty(0, np.int64))
+    return document_groups(read_table(path, ["doc_id", "text", "group"]))
