@@ -92,9 +92,10 @@ def test_a_job_from_its_inputs_to_its_outputs(
     worse = tmp_path / "worse model"
     shutil.copytree(tiny_model, worse)
     turn_classes(worse)
-    arguments = "--max-length 16 --load-wait 0 --control-documents 0 --run-id job"
+    arguments = "--variant int8-dynamic --max-length 16 --load-wait 0 --control-documents 0 --run-id job"
+    arguments += " --repeats 1"
     given = {"model": str(worse), "old-model": str(tiny_model), "data": str(tiny_data)}
-    given |= {"target-width": "90%", "arguments": arguments}
+    given |= {"max-minutes": "0.01", "arguments": arguments}
     os.environ["PREFECT_API_URL"] = prefect_server
     try:
         done = run_step(1, given, tmp_path)

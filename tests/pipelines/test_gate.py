@@ -79,7 +79,8 @@ def test_a_model_that_became_worse_fails_the_job(
     shutil.copytree(tiny_model, worse)
     turn_classes(worse)
     words = ["--model", worse, "--old-model", tiny_model, "--data", tiny_data, "--max-length", "16"]
-    words += ["--target-width", "90%", "--load-wait", "0", "--control-documents", "0"]
+    words += ["--variant", "int8-dynamic", "--load-wait", "0", "--control-documents", "0"]
+    words += ["--repeats", "1", "--max-minutes", "0.01"]  # one round: answers need no more
     words += ["--results-dir", tmp_path / "results", "--run-id", "job", "--json", verdict, "--page", page]
     done = CliRunner().invoke(cli, ["gate", *map(str, words)])
     assert isinstance(done.exception, GateFailed), done.output
