@@ -28,7 +28,7 @@ from ptdq.measure.conditions import note_conditions, take_machine
 from ptdq.measure.earlier import find_earlier
 from ptdq.measure.finished import drop_damaged
 from ptdq.measure.progress import TerminalProgress
-from ptdq.measure.run_request import Request, check_enough, check_request
+from ptdq.measure.run_request import Request, check_documents, check_request
 from ptdq.measure.stage import make_stage
 from ptdq.orchestration import variables
 from ptdq.orchestration.artifacts import PrefectProgress
@@ -99,7 +99,7 @@ def run_benchmark(
     sources = with_demo(parameters, lambda: make_demo.submit().result())
     laps.lap("demo")
     raw = load_data.submit(sources).result()
-    check_enough(parameters, len(raw.ids))
+    check_documents(parameters, raw)
     # Quoted: Prefect would look for futures in each of the documents.
     loaded = load_model.submit(sources, cast(RawDocuments, quote(raw))).result()
     del raw

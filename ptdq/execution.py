@@ -138,7 +138,7 @@ def check_input(parameters: Parameters, resume: bool) -> None:
         UserError: something is wrong; nothing was written but the cache.
     """
     from ptdq.inputs.load import read_data, read_model
-    from ptdq.measure.run_request import check_enough, check_request
+    from ptdq.measure.run_request import check_documents, check_request
 
     if parameters.baseline is not None and ":" in parameters.baseline:
         from ptdq.orchestration import variables
@@ -149,7 +149,7 @@ def check_input(parameters: Parameters, resume: bool) -> None:
     tracking.check(parameters.track)
     if DEMO not in (parameters.model, parameters.data):
         raw = read_data(parameters)
-        check_enough(parameters, len(raw.ids))
+        check_documents(parameters, raw)
         read_model(parameters, raw)
 
 

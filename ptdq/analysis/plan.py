@@ -207,6 +207,8 @@ def quality_line(reach: Reach) -> str:
     """What documents can decide about quality, or what it takes, in words."""
     metric = reach.metric.replace("_", " ").replace("f1", "F1")
     documents = f"{count(reach.documents)} documents"
+    if reach.groups < reach.documents:
+        documents += f" ({count(reach.groups)}, if copies and those of a group count as one)"
     if reach.decides:
         return (
             f"quality: {documents} exclude a loss of {percent(reach.smallest_loss)} of {metric} if no "

@@ -65,6 +65,11 @@ class Parameters(BaseModel):
     label_map: Annotated[str | None, DATA, EVALUATE, SENSITIVITY] = Field(
         None, description="JSON file that maps labels of the data to class ids of the model."
     )
+    group_column: Annotated[str | None, DATA, EVALUATE, SENSITIVITY] = Field(
+        None,
+        description="Column that says which documents belong together, such as an author or a ticket: "
+        "they count as one in every interval and test. Copies of a text always do.",
+    )
     split: Annotated[str | None, DATA, SENSITIVITY] = Field(
         None,
         description="Split of the data set that `data` names then, read by the package datasets "

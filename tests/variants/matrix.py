@@ -8,6 +8,7 @@ that Inductor compiles take longest.
 
 from __future__ import annotations
 
+import os
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from torch import nn
 from ptdq.errors import UserError, line_of
 from ptdq.host.software import git_commit
 from ptdq.inputs.calibration import CalibrationRequest, read_calibration
+from ptdq.inputs.checkpoint import open_checkpoint
 from ptdq.inputs.source import Source
 from ptdq.store.disk import read_json, write_json
 from ptdq.store.record_file import now
@@ -28,6 +30,7 @@ from ptdq.variants import registry
 from ptdq.variants.artifact import make_artifact
 from ptdq.variants.base import Settings
 from ptdq.variants.engines import choose_engine
+from tests.support.architectures import CLASSES
 from tests.support.zoo import FAMILIES, save_family
 
 RESULTS = Path(__file__).parent / "architectures.json"
@@ -56,14 +59,14 @@ _NAMES = {
 
 
 def save(directory: Path, family: str) -> Source:
-    """The tiny model of a family."""
+    """The tiny model of a family, as a run reads it."""
     if family == BLOCK_SPARSE:
         save_family(
             directory, "big_bird", attention_type="block_sparse", block_size=4, num_random_blocks=1
         )
     else:
         save_family(directory, family)
-    return Source(directory)
+    return open_checkpoint(str(directory), labels=CLASSES).source
 
 
 def try_pair(source: Source, variant_name: str, target: Path) -> tuple[str, str]:
@@ -147,6 +150,7 @@ def main(families: Sequence[str], variants: Sequence[str], missing: bool) -> Non
     rows = read_json(RESULTS)["rows"] if RESULTS.is_file() else []
     found = {(row["family"], row["variant"]): row for row in rows}
     with tempfile.TemporaryDirectory() as scratch:
+        os.environ["PTDQ_CACHE"] = str(Path(scratch) / "cache")
         for family in families or TRIED:
             source = save(Path(scratch) / family, family)
             for variant in variants or BUILT_IN:
