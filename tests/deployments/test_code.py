@@ -28,8 +28,11 @@ ENTRYPOINT = "flows/benchmark.py:quantization_benchmark"
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """The code of this checkout in a repository of its own: its address, and the commit."""
+def repository(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """The code of this checkout in a repository of its own: its address, and the commit.
+
+    Prefect's steps ask an API, and would start a server for it: the shared one is there.
+    """
     # By the ending Prefect knows it for a repository.
     place = tmp_path_factory.mktemp("repository") / "ptdq.git"
     for name in ("ptdq", "flows", "tasks", "deployments"):
