@@ -3,21 +3,25 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 EXTRAS := dev,docs,torchao,onnx,openvino,dask
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS := 300
 
-.PHONY: demo test test-all safety check docs bench bench-variants bench-tails bench-real bench-growth install schema constraints clean help
+.PHONY: demo test test-all safety soak check docs bench bench-nights bench-variants bench-tails bench-growth bench-pipeline bench-real install schema constraints lock clean help
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
-# torch first and exact: alone it is the CPU build, and everything after it finds it there.
-$(VENV)/.installed: pyproject.toml constraints.txt
+# By hash where the lock is for this Python and system, all but torch, of which each index has another file:
+# it comes by itself and exact, and it is said whether its hash is known. Elsewhere by version.
+$(VENV)/.installed: pyproject.toml constraints.txt requirements.lock
 	@echo "Installing the pinned dependencies into $(VENV) (some minutes the first time) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	@! $(BIN)/python deployments/lock.py fits || $(PIP) install --no-deps --require-hashes -r requirements.lock
+	@$(PIP) install --report $(VENV)/torch.json -c constraints.txt torch==2.13.0
+	@$(BIN)/python deployments/lock.py torch $(VENV)/torch.json
+	@$(PIP) install -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@
 
 install: $(VENV)/.installed ## make .venv with the pinned dependencies
@@ -35,6 +39,9 @@ test-all: install ## every test: also several machines, faults of the machine, a
 safety: install ## every fault and every attack; writes the tables of the docs (half an hour)
 	@$(BIN)/python -m tests.safety
 
+soak: install ## NIGHTS nights in a row with a real server and faults (200, HOURS at most: 8)
+	@$(BIN)/python -m tests.safety.soak $(if $(NIGHTS),--nights $(NIGHTS)) $(if $(HOURS),--hours $(HOURS)) $(if $(ROUNDS),--rounds $(ROUNDS))
+
 check: install ## formatting, lint, types, layers, lengths of functions, docs
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -46,8 +53,12 @@ check: install ## formatting, lint, types, layers, lengths of functions, docs
 docs: install ## the documentation site, into site/; a broken link is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
-bench: install ## the flow's own cost, A/A and A/B for real (the machine must be otherwise idle)
+bench: install ## the flow's own cost, A/A and A/B for real, then the nights (the machine must be otherwise idle)
 	@$(BIN)/python -m tests.benchmarks.bench
+	@$(BIN)/python -m tests.benchmarks.nights $(NIGHTS)
+
+bench-nights: install ## comparisons from night to night, planted slow-downs, power (hours)
+	@$(BIN)/python -m tests.benchmarks.nights $(NIGHTS)
 
 bench-variants: install ## every variant on the bert-base shape
 	@$(BIN)/python -m tests.benchmarks.variants $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA))
@@ -61,13 +72,23 @@ bench-real: install ## a real encoder fine-tuned on DATA, on every variant (need
 bench-growth: install ## 100 to 1,000,000 documents: time for each, memory of the parent
 	@$(BIN)/python -m tests.benchmarks.growth
 
-schema: install ## the JSON schema of summary.json, from the code
+bench-pipeline: install ## a pipeline's gate: false alarms and detections over 40 real jobs (hours)
+	@$(BIN)/python -m tests.benchmarks.pipeline
+
+schema: install ## the JSON schemas of summary.json and of configuration files, from the code
 	@$(BIN)/python -m ptdq.report.summary
+	@$(BIN)/python -m ptdq.parameters.json_schema
 
 constraints: ## pin what is installed now
 	@{ echo '# The versions that this project is tested with; made by `make constraints`.'; \
 	  $(BIN)/pip freeze --exclude-editable | grep -vE '^(pip|setuptools|wheel)==' | sed 's/+cpu$$//'; \
 	} > constraints.txt
+
+lock: install ## the hash of each package's file, for this Python and system
+	@grep -v '^#\|^torch==' constraints.txt > $(VENV)/all.txt
+	@$(PIP) install --dry-run --ignore-installed --no-deps --report $(VENV)/all.json -r $(VENV)/all.txt
+	@$(PIP) install --dry-run --ignore-installed --no-deps --report $(VENV)/torch.json -c constraints.txt torch
+	@$(BIN)/python deployments/lock.py write $(VENV)/all.json $(VENV)/torch.json
 
 clean: ## remove .venv and caches of tools (not the results)
 	@rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis

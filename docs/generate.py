@@ -241,6 +241,7 @@ MARKERS: dict[str, Callable[[], str]] = {
     "architectures": lambda: architectures.table(read_json(architectures.RESULTS)),
     "architectures-summary": lambda: architectures.summary(read_json(architectures.RESULTS)),
     "faults": lambda: safety.faults(read_json(safety.RESULTS)),
+    "soak": safety.soak,
     "attacks": lambda: safety.attacks(read_json(safety.RESULTS)),
 }
 

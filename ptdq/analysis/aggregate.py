@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 
+from ptdq.analysis.arrays import first_of_batches
 from ptdq.analysis.question import Question
 from ptdq.measure.cell import read_failure
 from ptdq.measure.design import Cell, Design
@@ -27,13 +29,25 @@ from ptdq.store.rows import (
     VariantRow,
 )
 from ptdq.store.schema import merge, names
-from ptdq.store.tables import make_table, read_table, table_metadata, write_table
+from ptdq.store.tables import (
+    make_table,
+    read_pieces,
+    read_table,
+    table_metadata,
+    write_table,
+    writing,
+)
 from ptdq.variants.artifact import INSTRUCTIONS
 from ptdq.variants.preparation import PreparedVariant
 
 # A core that others used for more than this share of a cell was not the cell's own.
 FOREIGN_SHARE = 0.05
 STEAL_SHARE = 0.02
+
+_USED = [
+    "kind", "core", "batch", "warmup", "tokens", "label", "prediction", "forward_ns", "tokenize_ns",
+]  # fmt: skip
+"""Columns of a cell's rows that its figures are made from."""
 
 
 def write_cell_tables(files: RunFiles, design: Design, question: Question) -> None:
@@ -45,29 +59,36 @@ def write_cell_tables(files: RunFiles, design: Design, question: Question) -> No
         question: what was asked; scores are written where it claims quality, and of the cells that
             it is taken from.
     """
-    predictions: list[pa.Table] = []
     cells: list[CellRow] = []
     classes: list[ClassRow] = []
     judged = design.judged or design.cells
-    for cell in (*design.judged, *design.cells):
-        path = files.cell(cell.cell_id)
-        if not path.is_file():
-            cells.append(_failed_row(files, cell, question))
-            continue
-        table = read_table(path)
-        predictions.append(table)
-        row = _cell_row(_cell_key(files, cell), cell, table, question)
-        if question.claim_quality and cell in judged:
-            scores = _scores(table)
-            row = merge(CellRow, row, _score_columns(scores))
-            classes += _class_rows(_cell_key(files, cell), scores, question.class_names)
-        cells.append(row)
-    write_table(files.table("predictions"), _joined("predictions", predictions))
+    with writing(files.table("predictions"), "predictions") as write:
+        for cell in (*design.judged, *design.cells):
+            path = files.cell(cell.cell_id)
+            if not path.is_file():
+                cells.append(_failed_row(files, cell, question))
+                continue
+            key, table = _cell_key(files, cell), read_table(path, _USED)
+            row = _cell_row(key, cell, table, question)
+            if question.claim_quality and cell in judged:
+                scores = _scores(table)
+                row = merge(CellRow, row, _score_columns(scores))
+                classes += _class_rows(key, scores, question.class_names)
+            cells.append(row)
+            _copy(path, write)
     write_table(files.table("cells"), make_table("cells", cells))
     write_table(files.table("classes"), make_table("classes", classes))
     if design.control:
-        control = _existing(files, design.control)
-        write_table(files.table("control"), _joined("control", control))
+        with writing(files.table("control"), "control") as write:
+            for cell in design.control:
+                if (path := files.cell(cell.cell_id)).is_file():
+                    _copy(path, write)
+
+
+def _copy(path: Path, write: Callable[[pa.Table], None]) -> None:
+    """All rows of a cell, a piece at a time: those of a few cells may be more than fit into memory."""
+    for piece in read_pieces(path):
+        write(piece)
 
 
 def _cell_key(files: RunFiles, cell: Cell) -> CellKey:
@@ -190,15 +211,8 @@ def flags(row: CellRow) -> list[str]:
     return said
 
 
-def batches(table: pa.Table) -> pa.Table:
-    """The first row of each batch: a time is that of a whole batch, and counts once."""
-    numbers = table["batch"].to_numpy()
-    _, first = np.unique(numbers, return_index=True)
-    return table.take(pa.array(np.sort(first)))
-
-
 def _latencies(measured: pa.Table) -> Latencies:
-    first_rows = batches(measured)
+    first_rows = first_of_batches(measured)
     forward = first_rows["forward_ns"].to_numpy().astype(np.float64)
     total = forward + first_rows["tokenize_ns"].to_numpy()
     in_forward, in_total = summary.summarize(forward), summary.summarize(total)
@@ -221,7 +235,7 @@ def _latencies(measured: pa.Table) -> Latencies:
 
 def _course(table: pa.Table) -> Course:
     """How the times went over the cell, warm-up included: first documents, drift, a step."""
-    first_rows = batches(table)
+    first_rows = first_of_batches(table)
     times = first_rows["forward_ns"].to_numpy().astype(np.float64)
     tokens = first_rows["tokens"].to_numpy().astype(np.float64)
     measured = ~first_rows["warmup"].to_numpy(zero_copy_only=False).astype(bool)
@@ -253,15 +267,4 @@ def _score_columns(scores: quality.Quality) -> Scores:
     }
 
 
-def _existing(files: RunFiles, cells: Iterable[Cell]) -> list[pa.Table]:
-    paths = [files.cell(cell.cell_id) for cell in cells]
-    return [read_table(path) for path in paths if path.is_file()]
-
-
-def _joined(name: str, tables: list[pa.Table]) -> pa.Table:
-    empty = make_table(name, [])
-    # The cells' own metadata stays in their files.
-    return pa.concat_tables([empty, *(t.replace_schema_metadata(empty.schema.metadata) for t in tables)])
-
-
-__all__ = ["batches", "flags", "write_cell_tables", "write_variants"]
+__all__ = ["flags", "write_cell_tables", "write_variants"]

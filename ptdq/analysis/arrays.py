@@ -1,4 +1,4 @@
-"""The rows of one variant at one length as arrays."""
+"""The rows of one variant at one length as arrays: its times, and its answers."""
 
 from __future__ import annotations
 
@@ -9,118 +9,141 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ptdq.analysis.aggregate import batches
-from ptdq.store.rows import Kind
+from ptdq.store.cell_rows import CellRows
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One variant at one length, over its rounds; columns of documents are in the order of ids.
+class Times:
+    """Forward times of one variant at one length, over its rounds.
 
     With batches, a time is that of the batch, in the column of the batch's first document.
 
     Attributes:
         rounds: repeat of each row [R].
         cores: core of each row [R].
-        times: forward times in ns [R, N].
-        in_order: the same times in the order in which they were measured [R, N].
-        tokens: tokens of each timed document [N].
-        tokens_in_order: tokens in the order of measurement [R, N].
-        predictions: predicted classes [R, D].
-        labels: true classes [D].
-        doc_ids: ids [D].
-        logits: of the first round [D, classes].
+        times: in ns [R, N], columns in the order of the documents' ids.
+        in_order: the same in the order in which they were measured [R, N].
     """
 
     rounds: list[int]
     cores: Ints
     times: Floats
     in_order: Floats
-    tokens: Ints
-    tokens_in_order: Ints
-    predictions: Ints
-    labels: Ints
-    doc_ids: list[str]
-    logits: NDArray[np.float32]
 
-    def only(self, rounds: Sequence[int]) -> Measured:
+    def only(self, rounds: Sequence[int]) -> Times:
         """The same for some of the rounds."""
         keep = [self.rounds.index(r) for r in rounds]
-        return Measured(
-            list(rounds),
-            self.cores[keep],
-            self.times[keep],
-            self.in_order[keep],
-            self.tokens,
-            self.tokens_in_order[keep],
-            self.predictions[keep],
-            self.labels,
-            self.doc_ids,
-            self.logits,
+        return Times(list(rounds), self.cores[keep], self.times[keep], self.in_order[keep])
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Predictions of one variant at one length, documents in the order of their ids.
+
+    Attributes:
+        predictions: predicted classes [R, D] of each round that was read.
+        labels: true classes [D].
+        doc_ids: ids [D].
+        logits: of the first round [D, classes].
+    """
+
+    predictions: Ints
+    labels: Ints
+    doc_ids: pa.Array
+    logits: NDArray[np.float32]
+
+    def only(self, places: NDArray[np.intp]) -> Answers:
+        """The same for the documents at some places."""
+        return Answers(
+            self.predictions[:, places],
+            self.labels[places],
+            self.doc_ids.take(pa.array(places)),
+            self.logits[places],
         )
 
 
-def read_measured(
-    table: pa.Table, variant: str, max_length: int, kind: Kind = "timing"
-) -> Measured | None:
-    """Rows of a variant and length as arrays; None where no round finished.
+def read_times(
+    rows: CellRows, variant: str, max_length: int, documents: pa.Array | None = None
+) -> Times | None:
+    """Times of a variant at a length; None where no round finished.
+
+    With isolation "same" a round has a cell on each core; it is the first one's.
 
     Args:
-        table: rows of predictions.
+        rows: of the run.
         variant: name.
         max_length: documents were truncated to this many tokens.
-        kind: of the cells, where the table has cells of both.
+        documents: ids of those that are wanted; None for all.
     """
-    table = of_kind(table, kind)
-    equal = pa.compute.equal
-    rows = table.filter(
-        pa.compute.and_(
-            pa.compute.and_(equal(table["variant"], variant), equal(table["max_length"], max_length)),
-            pa.compute.invert(table["warmup"]),
-        )
-    )
-    if rows.num_rows == 0:
+    rounds = rows.rounds(variant, max_length)
+    times, in_order = [], []
+    for cell in rounds:
+        table = rows.read(cell, ["position", "batch", "doc_id", "forward_ns"])
+        if documents is not None:
+            table = table.filter(pa.compute.is_in(table["doc_id"], documents))
+        first_rows = first_of_batches(table.sort_by("position"))
+        measured = _floats(first_rows, "forward_ns")
+        in_order.append(measured)
+        times.append(measured[_by_id(first_rows)])
+    if not rounds or not len(times[0]):
         return None
-    rounds = sorted(pa.compute.unique(rows["repeat"]).to_pylist())
-    cores, times, in_order, tokens, order_tokens, predictions = [], [], [], [], [], []
-    labels: Ints = np.empty(0, np.int64)
-    doc_ids: list[str] = []
-    logits: NDArray[np.float32] = np.empty((0, 0), np.float32)
-    for number in rounds:
-        cell = rows.filter(equal(rows["repeat"], number)).sort_by(
-            [("core", "ascending"), ("position", "ascending")]
-        )
-        # With isolation "same" a round has a cell on each core; they predict the same.
-        cell = cell.filter(equal(cell["core"], cell["core"][0].as_py()))
-        first_rows = batches(cell)
-        in_order.append(_floats(first_rows, "forward_ns"))
-        order_tokens.append(_ints(first_rows, "tokens"))
-        by_id = first_rows.sort_by("doc_id")
-        times.append(_floats(by_id, "forward_ns"))
-        tokens.append(_ints(by_id, "tokens"))
-        documents = cell.sort_by("doc_id")
-        predictions.append(_ints(documents, "prediction"))
-        cores.append(cell["core"][0].as_py())
-        if number == rounds[0]:
-            labels = _ints(documents, "label")
-            doc_ids = documents["doc_id"].to_pylist()
-            flat = documents["logits"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-            logits = flat.reshape(documents.num_rows, -1)
-    return Measured(
-        rounds,
-        np.asarray(cores, np.int64),
-        np.stack(times),
-        np.stack(in_order),
-        tokens[0],
-        np.stack(order_tokens),
+    cores = np.asarray([cell.core for cell in rounds], np.int64)
+    return Times([cell.repeat for cell in rounds], cores, np.stack(times), np.stack(in_order))
+
+
+def read_answers(
+    rows: CellRows,
+    variant: str,
+    max_length: int,
+    *,
+    rounds: int | None = 1,
+    logits: bool = False,
+) -> Answers | None:
+    """Predictions of a variant at a length; None where no round finished.
+
+    Args:
+        rows: of the run.
+        variant: name.
+        max_length: documents were truncated to this many tokens.
+        rounds: how many are read; None for all.
+        logits: whether they are wanted; without, there are no columns of them.
+    """
+    cells = rows.rounds(variant, max_length)[:rounds]
+    if not cells:
+        return None
+    columns = ["doc_id", "label", "prediction", *(["logits"] if logits else [])]
+    table = rows.read(cells[0], columns)
+    order = _by_id(table)
+    predictions = [_ints(table, "prediction")[order]]
+    for cell in cells[1:]:
+        other = rows.read(cell, ["doc_id", "prediction"])
+        predictions.append(_ints(other, "prediction")[_by_id(other)])
+    scores: NDArray[np.float32] = np.empty((len(order), 0), np.float32)
+    if logits and len(order):
+        flat = table["logits"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        scores = flat.reshape(len(order), -1)[order]
+    return Answers(
         np.stack(predictions),
-        labels,
-        doc_ids,
-        logits,
+        _ints(table, "label")[order],
+        table["doc_id"].combine_chunks().take(pa.array(order)),
+        scores,
     )
+
+
+def first_of_batches(table: pa.Table) -> pa.Table:
+    """The first row of each batch: a time is that of a whole batch, and counts once."""
+    numbers = table["batch"].to_numpy()
+    _, first = np.unique(numbers, return_index=True)
+    return table if len(first) == len(numbers) else table.take(pa.array(np.sort(first)))
+
+
+def _by_id(table: pa.Table) -> NDArray[np.intp]:
+    """Places of the rows in the order of the documents' ids."""
+    order: NDArray[np.intp] = pa.compute.sort_indices(table["doc_id"]).to_numpy().astype(np.intp)
+    return order
 
 
 def _floats(table: pa.Table, name: str) -> Floats:
@@ -129,11 +152,3 @@ def _floats(table: pa.Table, name: str) -> Floats:
 
 def _ints(table: pa.Table, name: str) -> Ints:
     return table[name].to_numpy().astype(np.int64)  # type: ignore[no-any-return]
-
-
-def of_kind(table: pa.Table, kind: Kind) -> pa.Table:
-    """Rows of the cells of a kind; all rows where cells are of no kind (schema version 1) or of one."""
-    if "kind" not in table.column_names:
-        return table
-    chosen = table.filter(pa.compute.equal(table["kind"], kind))
-    return chosen if chosen.num_rows else table

@@ -12,26 +12,26 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from ptdq.analysis.arrays import Measured, of_kind, read_measured
+from ptdq.analysis.arrays import Times, read_times
+from ptdq.analysis.document_groups import read_groups
 from ptdq.analysis.first_calls import first_calls
 from ptdq.analysis.interference import interference
 from ptdq.analysis.predictions import Comparer, calibration_rows
 from ptdq.analysis.question import Question
-from ptdq.analysis.timing import Analysis, analyse
-from ptdq.analysis.timing_table import TIMES
+from ptdq.analysis.timing import Analysis, analyse_lengths
+from ptdq.analysis.timing_table import cell_times
 from ptdq.numbers import known
 from ptdq.statistics.confounding import confounded
 from ptdq.statistics.drift import MIN_DOCUMENTS
+from ptdq.store.cell_rows import CellRows
 from ptdq.store.layout import RunFiles
 from ptdq.store.rows import BestRow, BucketRow, CalibrationRow, ComparisonRow, PairKey
 from ptdq.store.schema import merge, names
-from ptdq.store.tables import make_table, read_table, write_table
+from ptdq.store.tables import make_table, write_table
 from ptdq.variant_names import registered
 
 R = TypeVar("R")
-Key = tuple[str, int]  # variant, maximum length
 
 
 def write_comparisons(files: RunFiles, question: Question) -> list[str]:
@@ -48,22 +48,14 @@ def write_comparisons(files: RunFiles, question: Question) -> list[str]:
     Returns:
         What was left out, in words.
     """
-    table = read_table(files.table("predictions"))
-    timed = of_kind(table, "timing")
-    timing = _timing(timed, question)
+    timed = CellRows(files.table("predictions"), "timing")
+    timing = _timing(files, timed, question)
     own = timing.get(question.baseline)
-    arrays = {
-        (variant, length): measured
-        for variant in question.measured
-        for length in question.max_lengths
-        if (measured := read_measured(timed, variant, length)) is not None
-    }
-    comparer = Comparer(files, table, question)
+    comparer = Comparer(files, question)
     comparisons = [
-        _comparison(files.run_id, pair, length, timing, arrays, comparer)
+        row
         for length in question.max_lengths
-        for pair in _pairs(question)
-        if all((name, length) in arrays for name in pair)
+        for row in _comparisons(files.run_id, length, timing, timed, comparer)
     ]
     calibration: list[CalibrationRow] = []
     if question.claim_quality:
@@ -76,7 +68,7 @@ def write_comparisons(files: RunFiles, question: Question) -> list[str]:
         "calibration": calibration,
     }
     if files.table("control").is_file():
-        control = read_table(files.table("control"))
+        control = CellRows(files.table("control"))
         tables["interference"] = interference(control, timed, files.run_id)
     for name, rows in tables.items():
         write_table(files.table(name), make_table(name, rows))
@@ -89,21 +81,40 @@ def _pairs(question: Question) -> list[tuple[str, str]]:
     return [*combinations(question.variants, 2), *again]
 
 
-def _timing(timed: pa.Table, question: Question) -> dict[str, Analysis]:
+def _timing(files: RunFiles, timed: CellRows, question: Question) -> dict[str, Analysis]:
     """What the times say, with each variant that has times as the baseline.
 
     What was measured again is no rival of the run's own variants, and left out where these are compared.
     """
-    frame: pd.DataFrame = timed.select(TIMES).to_pandas()
-    measured = frame.loc[~frame["warmup"].astype(bool), "variant"].unique()
-    own = frame[~frame["variant"].isin(list(question.earlier))]
+    groups = read_groups(files)
+    found = {length: cell_times(timed, length, groups) for length in timed.lengths}
+    by_length = {length: times for length, times in found.items() if times is not None}
+    measured = timed.variants
+    own = [name for name in measured if name not in question.earlier]
     present = [name for name in question.variants if name in measured]
-    frames = dict.fromkeys(present[:-1], own)
-    frames |= {name: frame for name in question.earlier if name in measured}
+    rivals = dict.fromkeys(present[:-1], own)
+    rivals |= {name: measured for name in question.earlier if name in measured}
     return {
-        name: analyse(rows, name, min_effect=question.min_effect, seed=question.seed)
-        for name, rows in frames.items()
+        name: analyse_lengths(by_length, names, name, min_effect=question.min_effect, seed=question.seed)
+        for name, names in rivals.items()
     }
+
+
+def _comparisons(
+    run_id: str, length: int, timing: Mapping[str, Analysis], timed: CellRows, comparer: Comparer
+) -> list[ComparisonRow]:
+    """Rows of ``comparisons`` at a length; the times of that length alone are in memory."""
+    question = comparer.question
+    times = {
+        variant: found
+        for variant in question.measured
+        if (found := read_times(timed, variant, length)) is not None
+    }
+    return [
+        _comparison(run_id, pair, length, timing, times, comparer)
+        for pair in _pairs(question)
+        if all(name in times for name in pair)
+    ]
 
 
 def _comparison(
@@ -111,7 +122,7 @@ def _comparison(
     pair: tuple[str, str],
     length: int,
     timing: Mapping[str, Analysis],
-    arrays: Mapping[Key, Measured],
+    arrays: Mapping[str, Times],
     comparer: Comparer,
 ) -> ComparisonRow:
     """A row of ``comparisons``."""
@@ -125,14 +136,14 @@ def _comparison(
     frame = timing[baseline].comparisons
     same = (frame["variant"] == variant) & (frame["max_length"] == length)
     times = _rows(ComparisonRow, frame[same])[0]
-    course = _course(arrays[baseline, length], arrays[variant, length], comparer.question.seed)
+    course = _course(arrays[baseline], arrays[variant], comparer.question.seed)
     course["timing_documents"] = times["documents"]
     if (judged := comparer.arrays.get((variant, length))) is not None:
         course["documents"] = len(judged.doc_ids)
     return merge(ComparisonRow, key, times, course, comparer.columns(baseline, variant, length))
 
 
-def _course(a: Measured, b: Measured, seed: int) -> ComparisonRow:
+def _course(a: Times, b: Times, seed: int) -> ComparisonRow:
     """The ratio in each round, and whether steps or trends spoil it."""
     shared = [number for number in a.rounds if number in b.rounds]
     a, b = a.only(shared), b.only(shared)

@@ -7,14 +7,14 @@ once for each, so this is no part of the steady times; it is kept apart from the
 from __future__ import annotations
 
 import pandas as pd
-import pyarrow as pa
 
+from ptdq.store.cell_rows import CellPlace, CellRows
 from ptdq.store.rows import FirstCallRow
 
 _CELL = ["variant", "max_length", "repeat", "core"]
 
 
-def first_calls(run_id: str, predictions: pa.Table) -> list[FirstCallRow]:
+def first_calls(run_id: str, predictions: CellRows) -> list[FirstCallRow]:
     """Rows of ``first_calls``; none where no first calls were made.
 
     Args:
@@ -22,16 +22,11 @@ def first_calls(run_id: str, predictions: pa.Table) -> list[FirstCallRow]:
         predictions: rows of the timing cells. The first batch of a shape is called twice: first, as
             part of the warm-up, and later among the others.
     """
-    if "first_of_shape" not in predictions.column_names:
+    if "first_of_shape" not in predictions.columns:
         return []
-    columns = [*_CELL, "doc_id", "position", "batch", "forward_ns", "warmup", "first_of_shape"]
-    frame: pd.DataFrame = predictions.select(columns).to_pandas()
-    # The time of a batch is in the row of its first document.
-    frame = frame.sort_values("position").drop_duplicates([*_CELL, "batch"])
-    first = frame[frame["first_of_shape"].fillna(False).astype(bool)]
-    later = frame[~frame["warmup"].astype(bool)]
-    both = first.merge(later, on=[*_CELL, "doc_id"], suffixes=("", "_later"))
-    both["extra_ms"] = (both["forward_ns"] - both["forward_ns_later"]) / 1e6
+    both = pd.concat([_of_cell(predictions, cell) for cell in predictions.cells] or [pd.DataFrame()])
+    if both.empty:
+        return []
     rows: list[FirstCallRow] = []
     for (variant, length), calls in both.groupby(["variant", "max_length"], sort=True):
         rows.append(
@@ -47,3 +42,16 @@ def first_calls(run_id: str, predictions: pa.Table) -> list[FirstCallRow]:
             }
         )
     return rows
+
+
+def _of_cell(predictions: CellRows, cell: CellPlace) -> pd.DataFrame:
+    """The first calls of a cell, each with the later one of the same batch."""
+    columns = ["doc_id", "position", "batch", "forward_ns", "warmup", "first_of_shape"]
+    frame: pd.DataFrame = predictions.read(cell, columns, warmup=True).to_pandas()
+    # The time of a batch is in the row of its first document.
+    frame = frame.sort_values("position").drop_duplicates("batch")
+    first = frame[frame["first_of_shape"].fillna(False).astype(bool)]
+    later = frame[~frame["warmup"].astype(bool) & frame["doc_id"].isin(first["doc_id"])]
+    both = first.merge(later, on="doc_id", suffixes=("", "_later"))
+    both["extra_ms"] = (both["forward_ns"] - both["forward_ns_later"]) / 1e6
+    return both.assign(**{name: getattr(cell, name) for name in _CELL})

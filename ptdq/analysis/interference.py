@@ -5,22 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from ptdq.analysis.arrays import Measured, read_measured
+from ptdq.analysis.arrays import Times, read_times
+from ptdq.store.cell_rows import CellRows
 from ptdq.store.rows import InterferenceRow
 
 
-def interference(control: pa.Table, predictions: pa.Table, run_id: str) -> list[InterferenceRow]:
+def interference(control: CellRows, predictions: CellRows, run_id: str) -> list[InterferenceRow]:
     """Rows of ``interference``: the control's documents on its core, neighbour idle and neighbour busy.
 
     Nothing of a variant that had no round on that core: the core would be in the ratio.
     """
     rows: list[InterferenceRow] = []
-    for variant, length in _variants_and_lengths(control):
-        alone = read_measured(control, variant, length)
+    for variant, length in sorted({(cell.variant, cell.max_length) for cell in control.cells}):
+        alone = read_times(control, variant, length)
         if alone is None:
             continue
-        on_core = predictions.filter(pa.compute.equal(predictions["core"], int(alone.cores[0])))
-        busy = _same_documents(control, on_core, variant, length)
+        busy = _same_documents(control, predictions.on(int(alone.cores[0])), variant, length)
         if busy is None:
             continue
         solo, parallel = np.median(alone.times), np.median(busy.times)
@@ -38,16 +38,8 @@ def interference(control: pa.Table, predictions: pa.Table, run_id: str) -> list[
     return rows
 
 
-def _same_documents(
-    control: pa.Table, predictions: pa.Table, variant: str, length: int
-) -> Measured | None:
-    at_length = control.filter(pa.compute.equal(control["max_length"], length))
-    ids = pa.compute.unique(at_length["doc_id"])
-    return read_measured(
-        predictions.filter(pa.compute.is_in(predictions["doc_id"], ids)), variant, length
-    )
-
-
-def _variants_and_lengths(table: pa.Table) -> list[tuple[str, int]]:
-    keys = table.select(["variant", "max_length"]).group_by(["variant", "max_length"]).aggregate([])
-    return sorted(zip(keys["variant"].to_pylist(), keys["max_length"].to_pylist(), strict=True))
+def _same_documents(control: CellRows, on_core: CellRows, variant: str, length: int) -> Times | None:
+    cells = [cell for cell in control.cells if cell.max_length == length]
+    ids = [control.read(cell, ["doc_id"], warmup=True)["doc_id"] for cell in cells]
+    wanted = pa.chunked_array([chunk for each in ids for chunk in each.chunks]).unique()
+    return read_times(on_core, variant, length, wanted)

@@ -11,16 +11,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
-from ptdq.analysis.arrays import Measured, read_measured
+from ptdq.analysis.arrays import Answers, read_answers
+from ptdq.analysis.document_groups import read_groups
 from ptdq.analysis.question import Question
 from ptdq.statistics.chance import Chance, above_chance
 from ptdq.statistics.confidence import calibration, compare_confidence, largest_difference
-from ptdq.statistics.duplicates import text_groups
 from ptdq.statistics.multiplicity import ALPHA
 from ptdq.statistics.non_inferiority import (
     METRICS,
@@ -33,10 +30,10 @@ from ptdq.statistics.non_inferiority import (
 from ptdq.statistics.paired_quality import PairedQuality, compare_predictions
 from ptdq.statistics.recall import RecallChange, correct
 from ptdq.statistics.resampling import Sampling
+from ptdq.store.cell_rows import CellRows
 from ptdq.store.layout import RunFiles
 from ptdq.store.rows import CalibrationRow, PairQuality
 from ptdq.store.schema import merge
-from ptdq.store.tables import read_table
 
 Ints = NDArray[np.int64]
 Place = tuple[str, int]  # variant, maximum length
@@ -50,22 +47,23 @@ class Comparer:
         arrays: of each variant and length that has predictions.
     """
 
-    def __init__(self, files: RunFiles, predictions: pa.Table, question: Question) -> None:
+    def __init__(self, files: RunFiles, question: Question) -> None:
         """Read the predictions, and decide all variants against the baseline.
 
         Args:
-            files: of the run, with its documents.
-            predictions: rows of the run; quality is taken from the cells that are for it, if any.
+            files: of the run, with its documents and predictions; quality is taken from the cells that
+                are for it, if any.
             question: what is asked.
         """
         self.question = question
-        self.arrays: dict[Place, Measured] = {
+        rows = CellRows(files.table("predictions"), "quality")
+        self.arrays: dict[Place, Answers] = {
             (variant, length): measured
             for variant in question.measured
             for length in question.max_lengths
-            if (measured := read_measured(predictions, variant, length, "quality")) is not None
+            if (measured := read_answers(rows, variant, length, logits=True)) is not None
         }
-        self._groups = document_groups(read_table(files.table("documents")))
+        self._groups = read_groups(files)
         self._sampling = Sampling(seed=question.seed)
         self._decided: dict[Place, PairQuality] = {}
         self._compared: dict[tuple[str, str, int], PairedQuality] = {}
@@ -107,8 +105,8 @@ class Comparer:
             )
         return self._compared[place]
 
-    def _groups_of(self, measured: Measured) -> Ints:
-        return np.array([self._groups[doc_id] for doc_id in measured.doc_ids], np.int64)
+    def _groups_of(self, measured: Answers) -> Ints:
+        return self._groups.of(measured.doc_ids)
 
     def _decide(self) -> None:
         """Non-inferiority, recall and chance of all variants against the baseline."""
@@ -131,7 +129,7 @@ class Comparer:
                 _chance_columns(chances[place[1]]),
             )
 
-    def _chance(self, measured: Measured) -> Chance:
+    def _chance(self, measured: Answers) -> Chance:
         predictions = measured.predictions[0]
         groups = self._groups_of(measured)
         return above_chance(measured.labels, predictions, groups, seed=self.question.seed)
@@ -173,23 +171,6 @@ class Comparer:
             return None
 
 
-def document_groups(documents: pa.Table) -> dict[str, int]:
-    """Group of each document: those with the same text, or the same ``group``, belong together."""
-    ids, texts = documents["doc_id"].to_pylist(), documents["text"].to_pylist()
-    groups = text_groups(texts)
-    if "group" in documents.column_names and documents["group"].null_count < len(ids):
-        given = documents["group"].to_pylist()
-        numbers = {name: place for place, name in enumerate(dict.fromkeys(given))}
-        named = [(place, numbers[name]) for place, name in enumerate(given) if name is not None]
-        rows, columns = np.array(named).T
-        size = int(groups.max()) + 1 + len(numbers)
-        edges = coo_array(
-            (np.ones(len(rows)), (groups[rows], int(groups.max()) + 1 + columns)), (size, size)
-        )
-        groups = connected_components(edges, directed=False)[1][groups]
-    return dict(zip(ids, groups.tolist(), strict=True))
-
-
 def calibration_rows(run_id: str, comparer: Comparer) -> list[CalibrationRow]:
     """Rows of ``calibration``: points of the reliability plot of each variant at each length."""
     rows: list[CalibrationRow] = []
@@ -213,7 +194,7 @@ def calibration_rows(run_id: str, comparer: Comparer) -> list[CalibrationRow]:
     return rows
 
 
-def _finite(measured: Measured) -> bool:
+def _finite(measured: Answers) -> bool:
     return bool(np.isfinite(measured.logits).all())
 
 
@@ -238,7 +219,7 @@ def _score_columns(compared: PairedQuality, groups: Ints) -> PairQuality:
     }
 
 
-def _confidence_columns(a: Measured, b: Measured, groups: Ints) -> PairQuality:
+def _confidence_columns(a: Answers, b: Answers, groups: Ints) -> PairQuality:
     if not (_finite(a) and _finite(b)):
         return {}
     changes = compare_confidence(a.labels, a.logits, b.logits, groups)

@@ -7,24 +7,31 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ptdq.analysis.arrays import Measured, of_kind, read_measured
+from ptdq.analysis.arrays import Answers, Ints, read_answers
+from ptdq.analysis.document_groups import read_groups
 from ptdq.analysis.nights import Place
-from ptdq.analysis.predictions import document_groups
 from ptdq.statistics.paired_quality import compare_predictions
 from ptdq.statistics.resampling import Sampling
+from ptdq.store.cell_rows import CellRows
 from ptdq.store.run import Run
-from ptdq.store.tables import read_table
 from ptdq.variant_names import earlier_name
 
 
 class Predictions:
     """Compares what two runs predict for the documents that both have with the same label."""
 
-    def __init__(self, old: Run, new: Run, seed: int) -> None:
-        self._claimed, self._seed = old.quality and new.quality, seed
-        self._old, self._new = _predictions(old), _predictions(new)
-        documents = new.files.table("documents")
-        self._groups = document_groups(read_table(documents)) if documents.is_file() else {}
+    def __init__(self, old: Run, new: Run, seed: int, again: bool) -> None:
+        """Read both.
+
+        Args:
+            old: the earlier run.
+            new: the later one.
+            seed: of the resamples.
+            again: whether artifacts of the old run were measured again in the new one.
+        """
+        self._claimed, self._seed, self._is_again = old.quality and new.quality, seed, again
+        self._old, self._new = _rows(old), _rows(new)
+        self._groups = read_groups(new.files)
 
     def compare(self, place: Place) -> dict[str, Any]:
         """Fields of :class:`ptdq.analysis.changes.Change`; the p-value is not yet corrected."""
@@ -35,10 +42,12 @@ class Predictions:
             text = "no common documents: other data, or the rows of the documents were pruned"
             return {"quality_refused": text}
         a, b = pair
-        known = set(a.doc_ids) <= self._groups.keys()
-        groups = np.array([self._groups[name] for name in a.doc_ids], np.int64) if known else None
         compared = compare_predictions(
-            a.labels, a.predictions[0], b.predictions[0], groups, sampling=Sampling(seed=self._seed)
+            a.labels,
+            a.predictions[0],
+            b.predictions[0],
+            self._groups_of(a),
+            sampling=Sampling(seed=self._seed),
         )
         return {
             "documents": compared.documents,
@@ -50,34 +59,36 @@ class Predictions:
             "f1_difference_high": compared.weighted_f1.high,
         }
 
-    def _pair(self, variant: str, length: int) -> tuple[Measured, Measured] | None:
+    def _groups_of(self, answers: Answers) -> Ints | None:
+        try:
+            return self._groups.of(answers.doc_ids)
+        except KeyError:
+            return None
+
+    def _pair(self, variant: str, length: int) -> tuple[Answers, Answers] | None:
         """Rows of the common documents; those of the old artifact are of the new run where it has any."""
         if self._new is None:
             return None
-        again = _of(self._new, earlier_name(variant), length)
-        name, before = (earlier_name(variant), again) if again.num_rows else (variant, self._old)
+        name, before = variant, self._old
+        if self._is_again and self._new.of(earlier_name(variant), length):
+            name, before = earlier_name(variant), self._new
         if before is None:
             return None
-        both = [_of(before, name, length), _of(self._new, variant, length)]
-        labels = [dict(zip(t["doc_id"].to_pylist(), t["label"].to_pylist(), strict=True)) for t in both]
-        shared = [doc_id for doc_id, label in labels[0].items() if labels[1].get(doc_id) == label]
-        if not shared:
-            return None
-        wanted = pa.array(shared, pa.string())
         a, b = (
-            read_measured(table.filter(pa.compute.is_in(table["doc_id"], wanted)), which, length)
-            for table, which in zip(both, (name, variant), strict=True)
+            read_answers(rows, which, length) for rows, which in ((before, name), (self._new, variant))
         )
-        return None if a is None or b is None else (a, b)
+        return None if a is None or b is None else _shared(a, b)
 
 
-def _predictions(run: Run) -> pa.Table | None:
+def _shared(a: Answers, b: Answers) -> tuple[Answers, Answers] | None:
+    """The documents that both have with the same label; None without any."""
+    found = pa.compute.index_in(a.doc_ids, value_set=b.doc_ids)
+    mine = np.flatnonzero(found.is_valid().to_numpy(zero_copy_only=False))
+    theirs = found.drop_null().to_numpy().astype(np.intp)
+    same = a.labels[mine] == b.labels[theirs]
+    return (a.only(mine[same]), b.only(theirs[same])) if same.any() else None
+
+
+def _rows(run: Run) -> CellRows | None:
     path = run.files.table("predictions")
-    return of_kind(read_table(path), "quality") if path.is_file() else None
-
-
-def _of(table: pa.Table, variant: str, length: int) -> pa.Table:
-    equal = pa.compute.equal
-    return table.filter(
-        pa.compute.and_(equal(table["variant"], variant), equal(table["max_length"], length))
-    )
+    return CellRows(path, "quality") if path.is_file() else None

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ptdq.analysis.arrays import read_measured
+from ptdq.analysis.arrays import read_answers
 from ptdq.statistics.quality import nondeterminism
+from ptdq.store.cell_rows import CellRows
 from ptdq.store.layout import RunFiles
-from ptdq.store.tables import read_table
 
 
 def nondeterministic(files: RunFiles, variants: Sequence[str], lengths: Sequence[int]) -> list[str]:
     """Sentences about variants whose predictions are not the same in every repeat."""
-    table = read_table(files.table("predictions"))
+    rows = CellRows(files.table("predictions"))
     said = []
     for variant in variants:
         for length in lengths:
-            measured = read_measured(table, variant, length)
-            if measured is None:
+            answers = None
+            if len(rows.rounds(variant, length)) > 1:
+                answers = read_answers(rows, variant, length, rounds=None)
+            if answers is None:
                 continue
-            changed = nondeterminism(measured.predictions)
+            changed = nondeterminism(answers.predictions)
             if not changed.deterministic:
                 said.append(
                     f"{variant} at {length} tokens is not deterministic: {len(changed.changed)} of "

@@ -8,7 +8,7 @@ methods and their sources.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,8 +49,9 @@ class Analysis:
             at once), ``_df``, and a verdict: ``latency_verdict``, ``p95_verdict``,
             ``total_verdict``. Parts of the uncertainty of ``speedup_total``, on the log
             scale:
-            ``documents_se``, ``rounds_se``, ``cell_sd`` (of a cell of the variant), ``cores_sd``
-            (between cores), ``noisier`` (has a variance of its own). Of the variant alone, in ms:
+            ``documents_se``, ``rounds_se``, of it ``calls_se`` (single calls) and ``cores_se`` (to take
+            the cores out), ``cell_sd`` (of a cell of the variant), ``cores_sd`` (between cores),
+            ``noisier`` (has a variance of its own). Of the variant alone, in ms:
             ``p95_ms`` of the forward pass, ``p95_ms_bound`` and ``p95_ms_refused``
             (:mod:`ptdq.statistics.tail_bound`).
         buckets: a row for each comparison and bucket of token lengths, with verdict; empty without
@@ -81,8 +82,8 @@ def analyse(
 
     Args:
         times: a row for each call: variant, max_length, repeat, core, order, doc_id, forward_ns, and
-            if there are any tokenize_ns, tokens, warmup (such rows are left out) and batch (the time
-            of a batch is that of its first row).
+            if there are any tokenize_ns, tokens, warmup (such rows are left out), batch (the time
+            of a batch is that of its first row) and group (documents of one group count as one).
         baseline: name of the variant to compare with.
         min_effect: smallest difference that matters, as a share.
         level: confidence level; of each interval on its own, but for the fastest variant's.
@@ -91,27 +92,56 @@ def analyse(
     Raises:
         ValueError: the table is not as described; names the column or row.
     """
+    table = checked(times, baseline)
+    names = list(table["variant"].unique())
+    by_length = {}
+    for length in sorted(table["max_length"].unique()):
+        of_length = table[table["max_length"] == length]
+        present = set(of_length["variant"].unique())
+        here = [name for name in names if name in present]
+        by_length[int(length)] = length_times(of_length, here, int(length))
+    return analyse_lengths(by_length, names, baseline, min_effect=min_effect, level=level, seed=seed)
+
+
+def analyse_lengths(
+    by_length: Mapping[int, LengthTimes],
+    variants: Sequence[str],
+    baseline: str,
+    *,
+    min_effect: float = MIN_EFFECT,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Analysis:
+    """The same from arrays.
+
+    Args:
+        by_length: times of each maximum length, which may have more variants.
+        variants: those that are compared, the baseline among them.
+        baseline, min_effect, level, seed: as for :func:`analyse`.
+
+    Raises:
+        ValueError: an option is out of range.
+    """
     if not 0 < level < 1 or min_effect <= 0:
         raise ValueError("level must lie between 0 and 1, and min_effect above 0")
-    table = checked(times, baseline)
-    names = [baseline, *(name for name in table["variant"].unique() if name != baseline)]
+    names = [baseline, *(name for name in variants if name != baseline)]
     rows: list[dict[str, Any]] = []
     buckets: list[dict[str, Any]] = []
     best: list[dict[str, Any]] = []
     winners: list[dict[str, Any]] = []
     notes: list[str] = []
     estimates: dict[str, list[Estimate | None]] = {name: [] for name in [*MEASURES, "bucket"]}
-    for length in sorted(table["max_length"].unique()):
-        of_length = table[table["max_length"] == length]
-        present = set(of_length["variant"].unique())
-        here = [name for name in names if name in present]
+    for length, everyone in sorted(by_length.items()):
+        here = [name for name in names if name in everyone.names]
+        if not here:
+            continue
         if here[0] != baseline:
             notes.append(f"{baseline} has no cell at {length} tokens: nothing is compared there")
             continue
-        arrays = length_times(of_length, here, int(length))
+        arrays = everyone.of(here)
         notes += arrays.notes
-        data = _Length(here, int(length), arrays, level, seed)
-        new = [{"baseline": baseline, "variant": n, "max_length": int(length)} for n in here[1:]]
+        data = _Length(here, length, arrays, level, seed)
+        new = [{"baseline": baseline, "variant": n, "max_length": length} for n in here[1:]]
         for measure in MEASURES:
             measured = data.measure(measure)
             for row, columns in zip(new, measured.columns, strict=True):
@@ -231,11 +261,15 @@ class _Length:
         if name == "speedup_total":
             present = comparer.fit.layout.present
             effects = comparer.fit.core_effects
+            calls, cores = (None, None) if estimate is None else comparer.parts_of_rounds(0, other)
             columns |= {
                 "documents": self.times.forward.documents,
+                "timing_groups": self.times.forward.independent,
                 "rounds": int((present[0] & present[other]).sum()),
                 "documents_se": None if estimate is None else max(0.0, estimate.document_variance) ** 0.5,
                 "rounds_se": None if estimate is None else estimate.round_variance**0.5,
+                "calls_se": calls,
+                "cores_se": cores,
                 "cell_sd": float(np.sqrt(comparer.fit.variances[other])),
                 "cores_sd": float(effects.std(ddof=1)) if len(effects) > 1 else None,
                 "noisier": other in comparer.fit.alone,
@@ -248,7 +282,7 @@ class _Length:
         rounds = measured.times[variant, measured.cores[variant] >= 0]
         if not len(rounds):
             return {"p95_ms": None, "p95_ms_bound": None, "p95_ms_refused": "no round is complete"}
-        bound = tail_bound(rounds / NS_PER_MS)
+        bound = tail_bound(rounds / NS_PER_MS, measured.groups)
         return {
             "p95_ms": bound.value,
             "p95_ms_bound": bound.bound,

@@ -134,7 +134,10 @@ def search_path() -> str:
     """
     root = str(Path(__file__).resolve().parents[2])
     bare = root in sys.path and root not in {*site.getsitepackages(), site.getusersitepackages()}
-    parts = (os.environ.get("PYTHONPATH"), str(Path.cwd()), root if bare else None)
+    here = None
+    with contextlib.suppress(FileNotFoundError):  # removed while a run goes on, which needs it no more
+        here = str(Path.cwd())
+    parts = (os.environ.get("PYTHONPATH"), here, root if bare else None)
     return os.pathsep.join(dict.fromkeys(filter(None, parts)))
 
 

@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from ptdq.errors import UserError, line_of
+from ptdq.inputs.grouping import Counts, count_groups, worth
 from ptdq.inputs.hub_data import read_split
 from ptdq.inputs.labels import match_labels
-from ptdq.inputs.rows import Rows, check_columns, open_rows
+from ptdq.inputs.rows import Rows, check_columns, column_names, open_rows
 from ptdq.store.cache import cache_entry
 from ptdq.store.disk import replacing
 from ptdq.store.tables import make_table_of_columns, write_table
@@ -36,6 +37,7 @@ class RawDocuments:
         lines: of the file; None where it has none (Parquet, a data set).
         notes: what the file was found to be, other than its name says.
         all_labels: each label of the whole file, to the first row that has it.
+        groups: name of the group of each, where the data names any.
     """
 
     name: str
@@ -46,6 +48,7 @@ class RawDocuments:
     lines: int | None = None
     notes: tuple[str, ...] = ()
     all_labels: Mapping[str, int] = field(default_factory=dict)
+    groups: list[str] | None = None
 
     def known_labels(self) -> Mapping[str, int]:
         """Each label to the first row that has it: of the whole file, where that is known."""
@@ -66,6 +69,11 @@ class RawDocuments:
                 digest.update(len(data).to_bytes(8, "little") + data)
         return digest.hexdigest()
 
+    @property
+    def worth(self) -> float:
+        """How many documents that stand alone they are worth: copies and groups count as fewer."""
+        return worth(self.texts, self.groups)
+
 
 @dataclass(frozen=True)
 class Documents:
@@ -78,6 +86,8 @@ class Documents:
     classes: dict[str, int]
     """Name of each class to its number of documents."""
     sampled_from: int | None
+    counts: Counts
+    """How many there are, if those that belong together count as one."""
     lines: int | None = None
     notes: tuple[str, ...] = ()
 
@@ -184,6 +194,21 @@ def wanted_columns(text_column: str, label_column: str | None) -> dict[str, str]
     """The columns that are read, each with the option that names it."""
     wanted = {} if label_column is None else {label_column: "--label-column"}
     return {text_column: "--text-column"} | wanted
+
+
+def read_beginning(name: str, encoding: str, rows: int, split: str | None = None) -> pd.DataFrame:
+    """The first rows of a file, or of a split of a data set, with all columns.
+
+    Raises:
+        UserError: it cannot be read, or has no row.
+    """
+    if split is not None:
+        return read_split(name, split).head(rows)
+    columns = dict.fromkeys(column_names(name, encoding), "--data")
+    with open_rows(name, encoding, columns) as opened:
+        for frame in opened.pieces(rows):
+            return frame
+    raise no_row(name, columns)
 
 
 def keep_frame(frame: pd.DataFrame) -> Path:
@@ -324,8 +349,13 @@ def store_documents(raw: RawDocuments, ids: Sequence[int], class_names: Sequence
     """Write documents with class ids to the cache, by content."""
     counts = np.bincount(np.asarray(ids), minlength=len(class_names))
     digest = hashlib.sha256(f"{raw.digest} {list(class_names)}".encode()).hexdigest()
-    path = cache_entry("documents", digest).with_suffix(".parquet")
-    columns = {"doc_id": raw.ids, "text": raw.texts, "label": np.asarray(ids)}
+    grouped = count_groups(raw.texts, raw.groups)
+    # Groups make no other documents, so that runs with and without them compare; but another file.
+    content = digest
+    if grouped.digest is not None:
+        content = hashlib.sha256(f"{digest} {grouped.digest}".encode()).hexdigest()
+    path = cache_entry("documents", content).with_suffix(".parquet")
+    columns = {"doc_id": raw.ids, "text": raw.texts, "label": np.asarray(ids), "group": raw.groups}
     write_table(path, make_table_of_columns("documents", columns))
     return Documents(
         name=raw.name,
@@ -336,4 +366,5 @@ def store_documents(raw: RawDocuments, ids: Sequence[int], class_names: Sequence
         sampled_from=raw.sampled_from,
         lines=raw.lines,
         notes=raw.notes,
+        counts=grouped,
     )

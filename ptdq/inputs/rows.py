@@ -103,6 +103,30 @@ def open_rows(name: str, encoding: str, columns: Mapping[str, str]) -> Iterator[
         yield Rows(name, columns, notes, values, partial(_told, content, encoding))
 
 
+def column_names(name: str, encoding: str) -> list[str]:
+    """Names of all columns of a data file; of JSON, those of the first objects.
+
+    Args:
+        name: path or URL.
+        encoding: of a text file.
+
+    Raises:
+        UserError: the file is missing, unreadable, of an unknown type or malformed.
+    """
+    with open_content(name) as content, _told(content, encoding):
+        if content.kind == ".parquet":
+            with content.start() as file:
+                return [
+                    str(column) for column in pq.ParquetFile(file, pre_buffer=False).schema_arrow.names
+                ]
+        if content.kind in _OWN:
+            return max((_header(content, encoding, one) for one in _SEPARATORS), key=len)
+        names: dict[str, None] = {}
+        for _, value in itertools.islice(_values(content, encoding), _ENOUGH):
+            names |= dict.fromkeys(value if isinstance(value, dict) else ())
+        return list(names)
+
+
 @contextmanager
 def _told(content: Content, encoding: str) -> Iterator[None]:
     """What goes wrong with the rows, in one line."""
@@ -332,17 +356,31 @@ def _of_objects(values: Iterable[tuple[int, Any]], rows: Rows) -> Iterator[tuple
 
 def _json(content: Content, encoding: str, rows: Rows) -> Iterator[tuple[Any, ...]]:
     """An array of objects; or lines of objects, which are often called so as well."""
-    with open_text(content, encoding) as file:
-        start = next((line for line in _without_mark(file) if line.strip()), "").lstrip()
-    if not start.startswith("["):
+    if _is_array(content, encoding):
+        yield from _of_objects(_values(content, encoding), rows)
+    else:
         yield from _json_lines(content, encoding, rows)
-        return
+
+
+def _is_array(content: Content, encoding: str) -> bool:
+    if content.kind != ".json":
+        return False
     with open_text(content, encoding) as file:
+        start = next((line for line in _without_mark(file) if line.strip()), "")
+    return start.lstrip().startswith("[")
+
+
+def _values(content: Content, encoding: str) -> Iterator[tuple[int, Any]]:
+    """What a JSON file holds, with its line or its place in the array."""
+    with open_text(content, encoding) as file:
+        if not _is_array(content, encoding):
+            yield from _parsed(_without_mark(file))
+            return
         try:
             found = json.loads(file.read().removeprefix("\ufeff"), object_pairs_hook=_once)
         except (ValueError, RecursionError) as error:
             raise Malformed(f"it is not valid JSON ({line_of(error)})") from error
-    yield from _of_objects(enumerate(found, 1), rows)
+    yield from enumerate(found, 1)
 
 
 def _parquet(content: Content, rows: Rows) -> Iterator[tuple[Any, ...]]:

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from ptdq.inputs.documents import check_rows, no_row, wanted_columns
+from ptdq.inputs.grouping import group_names
 from ptdq.inputs.labels import match_labels, read_label_map
 from ptdq.inputs.rows import PIECE, open_rows
 from ptdq.parameters import Parameters
@@ -26,7 +27,7 @@ def split_documents(parameters: Parameters, class_names: list[str], rows: int, t
     label means depends on all of them.
 
     Args:
-        parameters: data, text_column, label_column, label_map and encoding, as for a run.
+        parameters: data, text_column, label_column, label_map, group_column and encoding, as for a run.
         class_names: of the model, by id.
         rows: documents of a row group.
         target: the file; it is there whole or not at all.
@@ -36,7 +37,7 @@ def split_documents(parameters: Parameters, class_names: list[str], rows: int, t
     """
     name, columns = parameters.data, (parameters.text_column, parameters.label_column)
     label_map = read_label_map(parameters.label_map)
-    with open_rows(name, parameters.encoding, wanted_columns(*columns)) as found:
+    with open_rows(name, parameters.encoding, _columns(parameters)) as found:
         labels: dict[str, int] = {}
         first = 1
         for frame in found.pieces(PIECE):
@@ -51,8 +52,9 @@ def split_documents(parameters: Parameters, class_names: list[str], rows: int, t
             for frame in found.pieces(rows):
                 ids, texts, of_rows = check_rows(frame, name, *columns, first)
                 classes = np.asarray([known[label] for label in of_rows])
+                groups = _groups(frame, parameters, first)
                 table = make_table_of_columns(
-                    "documents", {"doc_id": ids, "text": texts, "label": classes}
+                    "documents", {"doc_id": ids, "text": texts, "label": classes, "group": groups}
                 )
                 writer.write_table(table, row_group_size=rows)
                 first += len(frame)
@@ -65,9 +67,24 @@ def check_beginning(parameters: Parameters, rows: int = 100) -> None:
         UserError: whatever is wrong with them.
     """
     columns = (parameters.text_column, parameters.label_column)
-    frames = read_frames(parameters.data, parameters.encoding, rows, wanted_columns(*columns))
+    frames = read_frames(parameters.data, parameters.encoding, rows, _columns(parameters))
     for frame in itertools.islice(frames, 1):
         check_rows(frame, parameters.data, *columns)
+        _groups(frame, parameters, 1)
+
+
+def _columns(parameters: Parameters) -> dict[str, str]:
+    """Those that are read, each with the option that names it."""
+    wanted = wanted_columns(parameters.text_column, parameters.label_column)
+    if parameters.group_column is not None:
+        wanted[parameters.group_column] = "--group-column"
+    return wanted
+
+
+def _groups(frame: pd.DataFrame, parameters: Parameters, first: int) -> list[str] | None:
+    if parameters.group_column is None:
+        return None
+    return group_names(frame, parameters.data, parameters.group_column, first)
 
 
 def read_frames(

@@ -24,6 +24,7 @@ from ptdq.store.record_model import (
     DesignPlan,
     FailedCell,
     GateRecord,
+    HistoryRecord,
     Limits,
     MachineFacts,
     ModelFacts,
@@ -69,6 +70,7 @@ class Conclusion:
     failures: Sequence[FailedCell]
     notes: Sequence[str]
     baseline: BaselineChange | None
+    history: HistoryRecord | None
 
 
 def read(files: RunFiles) -> RunRecord:
@@ -117,6 +119,7 @@ def resume(files: RunFiles, beginning: Beginning) -> RunRecord:
     for what, same in (
         ("model", record.model.digest == beginning.model.digest),
         ("data", record.data.digest == beginning.data.digest),
+        ("group_column", record.data.group_digest == beginning.data.group_digest),
         ("design", beginning.design.begins_with(record.design)),
     ):
         if not same:
@@ -196,6 +199,7 @@ def conclude(files: RunFiles, conclusion: Conclusion) -> RunRecord:
         failures=list(conclusion.failures),
         notes=list(dict.fromkeys([*read(files).notes, *conclusion.notes])),
         baseline=conclusion.baseline,
+        history=conclusion.history,
     )
 
 

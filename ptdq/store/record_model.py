@@ -42,6 +42,17 @@ class ModelFacts(Part):
     multiply_adds_per_length: dict[str, int] = {}
 
 
+class SharedFacts(Part):
+    """Test documents that are among the calibration documents; see ``statistics.duplicates.Shared``."""
+
+    copies: int
+    near: int
+    compared: int
+    test: int
+    compared_with: int
+    calibration: int
+
+
 class DataFacts(Part):
     """The documents that were evaluated.
 
@@ -54,6 +65,11 @@ class DataFacts(Part):
         sampled_from: number of documents that they are a sample of; None where they are all.
         lines: of the file; None where it has none.
         notes: what the file was found to be, other than its name says.
+        texts: number of different texts; copies of one count as one. None in an older version.
+        groups: number of groups of documents that belong together, by their text or the column of
+            groups; None where none was named.
+        group_digest: content hash of the names of the groups.
+        shared: what they have in common with the calibration documents; None where there are none.
     """
 
     path: str | None = None
@@ -64,6 +80,10 @@ class DataFacts(Part):
     sampled_from: int | None = None
     lines: int | None = None
     notes: list[str] = []
+    texts: int | None = None
+    groups: int | None = None
+    group_digest: str | None = None
+    shared: SharedFacts | None = None
 
 
 class MachineFacts(Part):
@@ -202,6 +222,22 @@ class BaselineChange(Part):
     regressions: list[str] = []
 
 
+class HistoryRecord(Part):
+    """What the runs up to this one say; see :mod:`ptdq.analysis.shifts`.
+
+    Attributes:
+        runs: how many are like this one, itself included.
+        series: how many series were long enough to be looked at.
+        shifts: changes of level, oldest first, fields of :class:`ptdq.analysis.shifts.Shift`.
+        spreads: how much runs differ, fields of :class:`ptdq.analysis.shifts.Spread`.
+    """
+
+    runs: int
+    series: int
+    shifts: list[dict[str, Any]] = []
+    spreads: list[dict[str, Any]] = []
+
+
 class Pruning(Part):
     """When the rows of the documents were dropped, and the bytes that this freed."""
 
@@ -245,6 +281,7 @@ class RunRecord(Record):
         limits: peak rates of one core; None where they could not be measured.
         width: why no more rounds were added, where a width of the intervals was asked for.
         baseline: what changed since an earlier run; None without one.
+        history: what the runs like it say together; None where there are too few.
         pruned: set once the rows of the documents were dropped.
     """
 
@@ -275,6 +312,7 @@ class RunRecord(Record):
     failures: list[FailedCell] = []
     notes: list[str] = []
     baseline: BaselineChange | None = None
+    history: HistoryRecord | None = None
     pruned: Pruning | None = None
 
 
@@ -285,6 +323,7 @@ class EvaluationRecord(Record):
         asked: parameters that decide the result, and the content hash of the model.
         documents_digest: SHA-256 of the file with the documents in shards; None until it is written.
         documents: number of documents, as are the other figures None until all shards are done.
+        groups: number of groups of documents, where the data names any.
         classes: names, by class id.
         confusion: documents by label and prediction [classes, classes].
         seconds: loading, tokenizing and predicting, the sum over the shards.
@@ -297,6 +336,7 @@ class EvaluationRecord(Record):
     asked: dict[str, Any] = {}
     documents_digest: str | None = None
     documents: int | None = None
+    groups: int | None = None
     shards: int | None = None
     classes: list[str] = []
     confusion: list[list[int]] = []

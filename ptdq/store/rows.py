@@ -241,6 +241,9 @@ class _PairSize(TypedDict, total=False):
     timing_documents: Annotated[
         Int, "documents that their times are of; null before there were such: all of them"
     ]
+    timing_groups: Annotated[
+        Int, "groups of documents that belong together among these, copies included: each counts as one"
+    ]
 
 
 class PairTiming(TypedDict, total=False):
@@ -322,6 +325,8 @@ class PairTiming(TypedDict, total=False):
         Float, "standard error of log speedup_total that the choice of documents causes"
     ]
     rounds_se: Annotated[Float, "standard error of it that the rounds cause"]
+    calls_se: Annotated[Float, "the part of rounds_se that single calls cause"]
+    cores_se: Annotated[Float, "the part of rounds_se that it costs to take the cores' own speed out"]
     cell_sd: Annotated[
         Float, "standard deviation of the log of the mean time per document of a cell of the variant"
     ]

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
 import pandas as pd
+import pyarrow as pa
 
 from ptdq.store import record
+from ptdq.store.cell_rows import CellPlace, CellRows
 from ptdq.store.layout import RunFiles
 from ptdq.store.record_model import RunRecord
 from ptdq.store.rows import CellRow, ComparisonRow, VariantRow
-from ptdq.store.schema import names, schema, table_of
-from ptdq.store.tables import read_table
+from ptdq.store.schema import names, table_of
+from ptdq.store.tables import read_pieces, read_table
 from ptdq.variant_names import is_earlier
 
 R = TypeVar("R")
 
 _CELL = ["variant", "max_length", "repeat"]
+_CALL = ["tokens", "documents", "position", "forward_ns"]
 _MOST_CALLS = 10_000
 
 
@@ -77,52 +80,54 @@ class Run:
         ]
 
     @cached_property
-    def predictions(self) -> pd.DataFrame:
-        """One row a document and cell, warm-up included; logits stay on disk."""
-        unused = ("logits", "run_id", "order", "core")
-        columns = [name for name in schema("predictions").names if name not in unused]
-        path = self.files.table("predictions")
-        if not path.is_file():
-            empty: pd.DataFrame = schema("predictions").empty_table().select(columns).to_pandas()
-            return empty
-        frame: pd.DataFrame = read_table(path, columns).to_pandas()
-        return frame.sort_values([*_CELL, "position"], ignore_index=True)
-
-    @cached_property
-    def measured(self) -> pd.DataFrame:
-        """Predictions that quality is taken from, without warm-up."""
-        rows = self.predictions[~self.predictions["warmup"].astype(bool)]
-        judged = rows["kind"] == "quality" if "kind" in rows.columns else rows["warmup"]
-        return rows[judged.to_numpy(bool)] if judged.any() else rows
-
-    @cached_property
     def calls(self) -> pd.DataFrame:
         """One row a forward pass (a batch) of variants with figures, warm-up included.
 
         For plots, and the share of the core's limit: of long cells, every second, third, … batch. Cells
         for quality are left out.
         """
-        rows = self.predictions[self.predictions["variant"].isin(self.measured_variants)]
-        rows = rows[rows["repeat"] >= 0]
-        every = -(-int(rows["batch"].max() + 1) // _MOST_CALLS) if len(rows) else 1
-        rows = rows[(rows["batch"] % every == 0) | rows["warmup"].astype(bool)]
-        grouped = rows.groupby([*_CELL, "batch", "warmup"], sort=True)
-        frame = grouped.agg(
-            tokens=("tokens", "max"),
-            documents=("doc_id", "size"),
-            position=("position", "min"),
-            forward_ns=("forward_ns", "first"),
-        ).reset_index()
+        rows = self.timed
+        cells = [
+            cell
+            for cell in (rows.cells if rows is not None else ())
+            if cell.variant in self.measured_variants and cell.repeat >= 0
+        ]
+        if rows is None or not cells:
+            return pd.DataFrame(columns=[*_CELL, "batch", "warmup", *_CALL, "forward_ms"])
+        last = max(
+            pa.compute.max(rows.read(cell, ["batch"], warmup=True)["batch"]).as_py() for cell in cells
+        )
+        every = -(-int(last + 1) // _MOST_CALLS)
+        places: dict[tuple[str, int, int], list[CellPlace]] = {}
+        for cell in cells:
+            places.setdefault((cell.variant, cell.max_length, cell.repeat), []).append(cell)
+        parts = [_calls(rows, places[place], every) for place in sorted(places)]
+        frame: pd.DataFrame = pd.concat(parts, ignore_index=True)
         return frame.assign(forward_ms=frame["forward_ns"] / 1e6)
 
     @cached_property
-    def texts(self) -> dict[str, str]:
-        """Document id to text."""
+    def timed(self) -> CellRows | None:
+        """Rows of the cells whose times count, a cell at a time; None where they are dropped."""
+        path = self.files.table("predictions")
+        return CellRows(path, "timing") if path.is_file() else None
+
+    @cached_property
+    def answered(self) -> CellRows | None:
+        """The same of those that quality is taken from."""
+        path = self.files.table("predictions")
+        return CellRows(path, "quality") if path.is_file() else None
+
+    def texts(self, doc_ids: Sequence[str]) -> dict[str, str]:
+        """Texts of some documents by their id; none where the documents are dropped."""
         path = self.files.table("documents")
         if not path.is_file():
             return {}
-        columns = read_table(path, ["doc_id", "text"]).to_pydict()
-        return dict(zip(columns["doc_id"], columns["text"], strict=True))
+        wanted = pa.array(doc_ids, pa.string())
+        found: dict[str, str] = {}
+        for piece in read_pieces(path):
+            rows = piece.filter(pa.compute.is_in(piece["doc_id"], wanted))
+            found |= dict(zip(rows["doc_id"].to_pylist(), rows["text"].to_pylist(), strict=True))
+        return found
 
     @cached_property
     def finished(self) -> list[CellRow]:
@@ -228,6 +233,23 @@ def load(files: RunFiles) -> Run:
         UserError: there is no ``run.json``, it is damaged, or of a newer schema version.
     """
     return Run(files, record.read(files))
+
+
+def _calls(rows: CellRows, cells: Sequence[CellPlace], every: int) -> pd.DataFrame:
+    """The batches of the cells of one round, each in a row; every second, third, … where asked."""
+    columns = ["batch", "warmup", "tokens", "position", "forward_ns"]
+    table = pa.concat_tables([rows.read(cell, columns, warmup=True) for cell in cells])
+    kept = (table["batch"].to_numpy() % every == 0) | table["warmup"].to_numpy()
+    frame: pd.DataFrame = table.filter(pa.array(kept)).to_pandas().sort_values("position")
+    grouped = frame.groupby(["batch", "warmup"], sort=True)
+    calls: pd.DataFrame = grouped.agg(
+        tokens=("tokens", "max"),
+        documents=("position", "size"),
+        position=("position", "min"),
+        forward_ns=("forward_ns", "first"),
+    ).reset_index()
+    of = cells[0]
+    return calls.assign(variant=of.variant, max_length=of.max_length, repeat=of.repeat)
 
 
 def cell_rows(cells: list[CellRow], variant: str, length: int) -> list[CellRow]:

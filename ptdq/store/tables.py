@@ -6,9 +6,10 @@ those of the schema, or the file is refused in one line.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from ptdq.errors import UserError, line_of
 from ptdq.store.disk import check_regular, replacing
 from ptdq.store.schema import SCHEMA_VERSION, TABLES, schema
 from ptdq.text import plain
+
+PIECE = 100_000
+"""Rows that are in memory at once where a table may have millions."""
 
 
 def make_table(
@@ -94,18 +98,53 @@ def write_table(path: Path, table: pa.Table) -> None:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
 
+@contextlib.contextmanager
+def writing(path: Path, name: str) -> Iterator[Callable[[pa.Table], None]]:
+    """Write a table piece by piece, atomically; gives what takes the pieces.
+
+    Args:
+        path: of the file.
+        name: a table of :mod:`ptdq.store.schema`.
+    """
+    declared = schema(name)
+    with (
+        replacing(path) as temporary,
+        pq.ParquetWriter(temporary, declared, compression="zstd", write_page_checksum=True) as writer,
+    ):
+        # What a piece has of its own as metadata stays where it came from.
+        yield lambda piece: writer.write_table(piece.replace_schema_metadata(declared.metadata))
+
+
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a table of this project.
 
     Raises:
         UserError: missing, damaged, not of this project, or of a newer schema version.
     """
+    with opened(path) as file:
+        return file.read(columns=list(columns) if columns is not None else None)
+
+
+def read_pieces(path: Path, rows: int = PIECE) -> Iterator[pa.Table]:
+    """The same table, so many rows at a time."""
+    with opened(path) as file:
+        for batch in file.iter_batches(rows):
+            yield pa.Table.from_batches([batch])
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """A table of this project, to be read in the block.
+
+    Raises:
+        UserError: as :func:`read_table`, also for what is found in the block.
+    """
     try:
         check_regular(path)
         # A single file: partition inference on the path would add columns.
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             _check_declared(path, file.schema_arrow)
-            return file.read(columns=list(columns) if columns is not None else None)
+            yield file
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; is this a run's directory?") from error
     except (pa.ArrowException, OSError, MemoryError, UnicodeDecodeError) as error:

@@ -87,12 +87,12 @@ def profile_variant(
         RunFailed: the process failed.
     """
     artifact = artifact_of(run, name, asked)
-    lengths = [cell["max_length"] for cell in run.good if cell["variant"] == name]
+    lengths = sorted({cell["max_length"] for cell in run.good if cell["variant"] == name})
     length = asked.max_length or max(lengths)
     if length not in lengths:
         raise UserError(
             f"max_length {length}: run '{run.files.run_id}' measured {name} at "
-            f"{', '.join(map(str, sorted(lengths)))}"
+            f"{', '.join(map(str, lengths))}"
         )
     batch_size = int(run.record.parameters.get("batch_size") or 1)
     with tempfile.TemporaryDirectory(prefix="ptdq-why-") as scratch:

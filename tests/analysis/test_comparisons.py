@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from ptdq.analysis.interference import interference
+from ptdq.store.cell_rows import CellRows
 from ptdq.store.rows import InterferenceRow
-from ptdq.store.tables import make_table
+from ptdq.store.tables import make_table, write_table
 from tests.support.factory import Factory
 
 SLOWER_CORE, BUSY = 3.0, 1.25
@@ -27,7 +28,11 @@ def planted(directory: Path, repeats: int) -> list[InterferenceRow]:
         for row in busy
         if row["repeat"] == 0 and row["doc_id"] in few
     ]
-    return interference(make_table("control", control), make_table("predictions", busy), "r")
+    tables = {"control": control, "predictions": busy}
+    for name, rows in tables.items():
+        write_table(made.files.table(name), make_table(name, rows))
+    in_control, beside = (CellRows(made.files.table(name)) for name in tables)
+    return interference(in_control, beside, "r")
 
 
 def test_interference_is_that_of_the_controls_core_alone(tmp_path: Path) -> None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import queue
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import psutil
@@ -29,34 +26,19 @@ from tests.support.deploying import (
     runs_of,
 )
 from tests.support.held import HELD, WAITS
+from tests.support.receiver import Messages, receiver
 from tests.support.running import ROOT, broken_files, log_of, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 GATED = "failing-gate"
-Messages = queue.Queue[dict[str, str]]
 
 
 @pytest.fixture(scope="module")
 def webhook() -> Iterator[tuple[str, Messages]]:
     """A receiver on loopback: its address, and what it has received."""
-    received: Messages = queue.Queue()
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            received.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
-        threading.Thread(target=server.serve_forever).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/", received
-        finally:
-            server.shutdown()
+    with receiver() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -92,6 +92,25 @@ def test_quality_is_that_of_all_rows(sharded: ShardFiles) -> None:
     assert f"weighted F1 {expected:.4f}" in sharded.report.read_text(encoding="utf-8")
 
 
+def test_groups_go_into_the_shards_and_are_counted(
+    evaluate: Evaluate, tiny_data: Path, tmp_path: Path
+) -> None:
+    path, results = tmp_path / "grouped.csv", tmp_path / "results"
+    rows = pd.read_csv(tiny_data)
+    rows.assign(author=[f"author {n % 13}" for n in range(len(rows))]).to_csv(path, index=False)
+    state = evaluate(results, data=str(path), group_column="author")
+    assert state.is_completed(), state.message
+    files = ShardFiles(results / "sharded")
+    parts = pd.read_parquet(files.shards).sort_values("doc_id")
+    assert parts["group"].tolist() == [f"author {n % 13}" for n in range(40)]
+    assert read_json(files.record)["groups"] == 13
+    assert "13 groups of documents that belong together (`author`)" in files.report.read_text("utf-8")
+    # It is gone on with by the same question alone.
+    error = evaluate(results, data=str(path)).result(raise_on_failure=False)
+    assert isinstance(error, UserError)
+    assert "group_column" in str(error)
+
+
 def test_what_is_missing_or_broken_is_done_again_and_nothing_else(
     sharded: ShardFiles, evaluate: Evaluate
 ) -> None:

@@ -11,16 +11,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import pytest
 
+from ptdq.host.machine import usable_cores
 from ptdq.store import record
 from ptdq.store.disk import file_digest
 from ptdq.store.layout import RunFiles
+from tests.safety.table import tell
 from tests.support.held import HELD, HOLD, WAITS
-from tests.support.running import ROOT, log_of, wait_for, worker
+from tests.support.running import PATIENCE, ROOT, log_of, wait_for, worker
 
 HELD_CELL = "tests.support.held-Held-L16-r0"
 DONE_CELL = "fp32-L16-r0"
 SERVER = "ptdq.orchestration.server"
+
+WAIT = 120
+"""Seconds for a run to end, and all that belongs to it, on a machine that is idle."""
+
+SECONDS = WAIT * PATIENCE
+
+LONG = [
+    pytest.mark.slow,
+    pytest.mark.long,
+    pytest.mark.skipif(len(usable_cores()) < 2, reason="one cell ends while another waits: two cores"),
+]
+"""Marks of the tests that break a run."""
 
 
 @dataclass
@@ -29,6 +44,7 @@ class Scene:
 
     Attributes:
         home: of Prefect, the same for every process of the scene and of no other.
+        directory: what the command is run in.
         before: processes, listening sockets and finished cells at the moment of the fault.
     """
 
@@ -38,6 +54,7 @@ class Scene:
     model: Path
     data: Path
     process: subprocess.Popen[bytes]
+    directory: Path = ROOT
     settings: dict[str, str] = field(default_factory=dict)
     before: tuple[list[psutil.Process], set[int], dict[str, str]] = field(default=([], set(), {}))
 
@@ -45,14 +62,15 @@ class Scene:
     def hold(self) -> Path:
         return self.scratch / "hold"
 
-    def start(self, *arguments: object) -> None:
-        """``ptdq run`` in a session of its own."""
+    def start(self, *arguments: object, command: str = "run") -> None:
+        """``ptdq run``, or another command, in a session of its own."""
         with (self.scratch / "output").open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "ptdq", "run", *map(str, arguments)],
-                cwd=ROOT,
+                [sys.executable, "-m", "ptdq", command, *map(str, arguments)],
+                cwd=self.directory,
                 env=os.environ
                 | {
+                    "PYTHONPATH": str(ROOT),
                     "PREFECT_HOME": str(self.home),
                     "PTDQ_LOCK": str(self.scratch / "lock"),
                     "PREFECT_CLIENT_MAX_RETRIES": "1",
@@ -136,6 +154,25 @@ class Scene:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         self.process.wait()
+
+
+def ended(scene: Scene, fault: str, then: str = "") -> None:
+    """Nothing is left of the run, and nothing is lost; told to the table."""
+    before, ports, cells = scene.before
+    _, left = psutil.wait_procs(scene.processes(), timeout=SECONDS)
+    assert scene.processes() == left == []
+    wait_for("closed sockets", lambda: not open_ports(ports), seconds=WAIT)
+    after = scene.cells()
+    assert {cell: after.get(cell) for cell in cells} == cells
+    tell(
+        "faults",
+        fault=fault,
+        processes=[len(before), 0],
+        sockets=[len(ports), 0],
+        cells=[len(cells), len([cell for cell in cells if cell in after])],
+        record=scene.status(),
+        then=then,
+    )
 
 
 def listening(processes: list[psutil.Process]) -> set[int]:

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results.json"
+NOT_KEPT = "No run of these is kept yet."
+SOAK = Path(__file__).parent / "soak.json"
+"""What the last soak found."""
 TELL = "PTDQ_SAFETY_ROWS"
 """Environment variable: the file that rows are appended to, one JSON object a line; none by default."""
 
@@ -31,6 +34,8 @@ def told(path: Path) -> dict[str, list[dict[str, Any]]]:
 
 def faults(found: Mapping[str, Any]) -> str:
     """The faults in Markdown."""
+    if not found["faults"]:
+        return NOT_KEPT
     heads = ["fault", "processes", "sockets", "finished cells", "record after", "then"]
     rows = [
         [
@@ -49,6 +54,28 @@ def faults(found: Mapping[str, Any]) -> str:
 def attacks(found: Mapping[str, Any]) -> str:
     """The attacks in Markdown."""
     return _table(["attack", "result"], [[row["attack"], row["result"]] for row in found["attacks"]])
+
+
+def soak(path: Path = SOAK) -> str:
+    """What the last soak found, in Markdown."""
+    if not path.is_file():
+        return NOT_KEPT
+    found = json.loads(path.read_text(encoding="utf-8"))
+    states = ", ".join(f"{count} {name.lower()}" for name, count in sorted(found["states"].items()))
+    rows = [
+        ["nights", f"{found['nights']} of {found['asked']}, in {found['hours']:.1f} hours"],
+        ["faults", str(sum(found["events"].values()))],
+        ["ended as", states],
+        ["processes and sockets left", f"{len(found['processes_left'])} and {found['sockets_left']}"],
+        ["nights missing from the history", str(len(found["unaccounted"]))],
+        ["the worse model told", f"{found['worse_told']} time"],
+        ["the slower machine called a regression", "yes" if any(found["slower_regressions"]) else "no"],
+        ["results, MB", f"{found['results_bytes'] / 1e6:.1f}"],
+        ["Prefect's files, MB", f"{found['prefect_bytes'] / 1e6:.1f}"],
+        ["cache, MB", f"{found['cache_bytes'] / 1e6:.1f}"],
+    ]
+    where = f"Commit `{found['git_commit']}`, {found['machine']['cpu']}, {found['ended_at']}:"
+    return f"{where}\n\n{_table(['', ''], rows)}"
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

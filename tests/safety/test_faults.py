@@ -6,30 +6,19 @@ import os
 import signal
 import socket
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 
-from ptdq.host.machine import usable_cores
 from ptdq.store.disk import file_digest
-from ptdq.store.layout import RunFiles
-from tests.safety.scene import DONE_CELL, HELD_CELL, SERVER, Scene, open_ports
-from tests.safety.table import tell
+from tests.safety.scene import DONE_CELL, HELD_CELL, LONG, SECONDS, SERVER, WAIT, Scene, ended
 from tests.support.running import wait_for
 from tests.support.small_disk import fill, small_file_system
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.long,
-    pytest.mark.skipif(len(usable_cores()) < 2, reason="one cell ends while another waits: two cores"),
-]
-
-SECONDS = 120
-"""For a run to end, and all that belongs to it."""
+pytestmark = LONG
 
 
 @dataclass(frozen=True)
@@ -131,44 +120,6 @@ MIDDLE: dict[str, Fault] = {
 }
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of Prefect; its database is made once."""
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture
-def scene(home: Path, tiny_model: Path, tiny_data: Path, tmp_path: Path) -> Iterator[Scene]:
-    results = tmp_path / "results"
-    results.mkdir()
-    idle = subprocess.Popen([sys.executable, "-c", ""])
-    made = Scene(RunFiles(results / "broken"), tmp_path, home, tiny_model, tiny_data, idle)
-    idle.wait()
-    try:
-        yield made
-    finally:
-        made.end()
-
-
-def ended(scene: Scene, fault: str, then: str = "") -> None:
-    """Nothing is left of the run, and nothing is lost; told to the table."""
-    before, ports, cells = scene.before
-    _, left = psutil.wait_procs(scene.processes(), timeout=SECONDS)
-    assert scene.processes() == left == []
-    wait_for("closed sockets", lambda: not open_ports(ports), seconds=SECONDS)
-    after = scene.cells()
-    assert {cell: after.get(cell) for cell in cells} == cells
-    tell(
-        "faults",
-        fault=fault,
-        processes=[len(before), 0],
-        sockets=[len(ports), 0],
-        cells=[len(cells), len([cell for cell in cells if cell in after])],
-        record=scene.status(),
-        then=then,
-    )
-
-
 @pytest.mark.parametrize("fault", MIDDLE, ids=MIDDLE.keys())
 def test_a_fault_in_the_middle(fault: str, scene: Scene) -> None:
     chosen = MIDDLE[fault]
@@ -179,7 +130,7 @@ def test_a_fault_in_the_middle(fault: str, scene: Scene) -> None:
     chosen.inject(scene)
     status = scene.process.wait(timeout=SECONDS * 3)
     assert status in chosen.statuses, scene.output()
-    wait_for("end of all", lambda: not scene.processes(), seconds=SECONDS)
+    wait_for("end of all", lambda: not scene.processes(), seconds=WAIT)
     assert scene.status() == chosen.record, scene.output()
     ended(scene, fault, f"exit status {status}")
 
@@ -226,7 +177,7 @@ def test_files_that_are_damaged_are_mended_when_the_run_goes_on(scene: Scene) ->
     scene.wait_until("middle", scene.in_the_middle)
     scene.process.kill()
     scene.process.wait()
-    wait_for("end of all", lambda: not scene.processes(), seconds=SECONDS)
+    wait_for("end of all", lambda: not scene.processes(), seconds=WAIT)
     scene.resume()
     assert scene.process.wait(timeout=SECONDS * 3) == 0, scene.output()
     sound = file_digest(scene.files.table("documents"))

@@ -72,9 +72,20 @@ class Installation:
             "COLUMNS": "200",
         }
         self._started: dict[str, subprocess.Popen[bytes]] = {}
-        self.start("server", "server", "start", "--host", "127.0.0.1", "--port", str(port))
-        wait_for("healthy server", self._healthy)
+        self.port = port
+        self.start_server()
         self.prefect("work-pool", "create", POOL, "--type", "process")
+
+    def start_server(self) -> None:
+        """Start the server; again after it was killed, on the same port and with its database."""
+        self.start("server", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
+        wait_for("healthy server", self._healthy)
+
+    def kill(self, name: str) -> None:
+        """Kill the server or the worker, with what it has started in its session."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._started[name].pid, signal.SIGKILL)
+        self._started[name].wait()
 
     def start(self, name: str, *arguments: str, **variables: str) -> subprocess.Popen[bytes]:
         """Run a prefect command in the background, in a session of its own."""
@@ -168,10 +179,10 @@ def parameters(model: Path, data: Path, results: Path, **values: Any) -> dict[st
 
 
 def run_deployment(
-    installation: Installation, name: str, values: dict[str, Any], *options: str
+    installation: Installation, name: str, values: dict[str, Any], *options: str, flow: str = FLOW
 ) -> subprocess.CompletedProcess[str]:
     given = [word for key, value in values.items() for word in ("--param", f"{key}={json.dumps(value)}")]
-    return installation.prefect("deployment", "run", f"{FLOW}/{name}", *given, *options, check=False)
+    return installation.prefect("deployment", "run", f"{flow}/{name}", *given, *options, check=False)
 
 
 def deployment(installation: Installation, name: str, flow: str = FLOW) -> DeploymentResponse:

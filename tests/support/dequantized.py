@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from ptdq.inputs.source import WEIGHTS, Source, leaf_modules, torch_predictor
+from ptdq.inputs.source import WEIGHTS, Source, assign_tensors, leaf_modules, torch_predictor
 from ptdq.variants.base import Calibration, Predictor, Prepared, Settings, Variant
 from ptdq.variants.onnx_runtime import GRAPH, OnnxFp32
 from ptdq.variants.openvino_runtime import OpenvinoFp32
@@ -56,9 +56,8 @@ class DequantizedEager(Variant):
 
     def load(self, directory: Path, settings: Settings) -> Predictor:
         module = Source.open(directory, settings).skeleton()
-        module = module.to_empty(device="cpu")
         _replace(module, _linear(module))
-        module.load_state_dict(load_file(directory / WEIGHTS), strict=True)
+        assign_tensors(module, load_file(directory / WEIGHTS), directory / WEIGHTS)
         return torch_predictor(module)
 
 
@@ -73,6 +72,7 @@ class DequantizedOnnx(OnnxFp32):
 
     name = "tests.support.dequantized:DequantizedOnnx"
     quantizes = True
+    uses_torch = True  # this module imports it
 
     def prepare(
         self, source: Source, directory: Path, settings: Settings, calibration: Calibration | None
@@ -111,6 +111,7 @@ class DequantizedOpenvino(OpenvinoFp32):
 
     name = "tests.support.dequantized:DequantizedOpenvino"
     quantizes = True
+    uses_torch = True  # as above
 
     def prepare(
         self, source: Source, directory: Path, settings: Settings, calibration: Calibration | None

@@ -1,6 +1,7 @@
 """A variant for tests, ``tests.support.held:Held``: its worker waits in the middle of the documents.
 
-For ever, or, where ``PTDQ_TEST_HOLD`` names a file, while that file exists.
+For ever, or, where ``PTDQ_TEST_HOLD`` names a file, while that file exists. Where ``PTDQ_TEST_CLOCK``
+has a number of seconds, the clock of its process is set by so many afterwards.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from ptdq.variants.fp32 import Fp32
 HELD = "tests.support.held:Held"
 
 HOLD = "PTDQ_TEST_HOLD"
+
+CLOCK = "PTDQ_TEST_CLOCK"
 
 WAITS = "held: waits"
 """The last line of its log, once it does."""
@@ -38,6 +41,13 @@ class Held(Fp32):
                 print(WAITS, flush=True)
                 while HOLD not in os.environ or Path(os.environ[HOLD]).exists():
                     time.sleep(0.05)
+                set_clock(float(os.environ.get(CLOCK, "0")))
             return predict(inputs)
 
         return wait_halfway
+
+
+def set_clock(seconds: float) -> None:
+    """What this process is told of the time moves by so many seconds; the machine's own clock stays."""
+    real = time.time
+    time.time = lambda: real() + seconds

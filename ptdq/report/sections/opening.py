@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from ptdq import numbers
+from ptdq.inputs.shared import any_shared, shared_words
 from ptdq.numbers import MISSING
 from ptdq.report.markdown import bullets, code, facts, paragraphs, prose, table
 from ptdq.report.sections.page import Page, cell_name
+from ptdq.statistics.duplicates import Shared
 
 SYNTHETIC = (
     "**The corpus is synthetic**: its text was generated for this project. It shows that the "
@@ -58,6 +60,7 @@ def question(page: Page) -> str:
     rows = [
         ("model", _model(page)),
         ("data", _data(page)),
+        ("counted as", _counted_as(page)),
         ("timed on", _timed_on(page)),
         ("variants", _list(get("parameters", "variant"))),
         ("maximum lengths", _list(get("parameters", "max_length"))),
@@ -68,7 +71,7 @@ def question(page: Page) -> str:
         ("isolation", _value(get("design", "isolation") or get("parameters", "isolation"))),
         ("seed", _value(get("parameters", "seed"))),
         ("margin of F1", _value(get("parameters", "margin")) if page.run.quality else ""),
-        ("calibration", prose(get("calibration", default=""))),
+        ("calibration", _calibration(page)),
     ]
     rows += [("not run", text) for text in _not_run(page)]
     rows += [("design", prose(note)) for note in get("design", "notes", default=[])]
@@ -109,6 +112,32 @@ def _data(page: Page) -> str:
     return ", ".join(part for part in parts if part)
 
 
+def _counted_as(page: Page) -> str:
+    """Of how many documents the intervals are, where some belong together."""
+    data, column = page.run.record.data, page.run.get("parameters", "group_column")
+    texts, groups = data.texts, data.groups
+    parts = []
+    if groups is not None:
+        parts.append(
+            f"{numbers.count(groups)} groups of documents that belong together ({code(column)}): each "
+            "counts as one in every interval and test"
+        )
+    if texts is not None and texts < (data.documents or 0):
+        alone = "" if groups is not None else ": copies count as one in every interval and test"
+        parts.append(f"{numbers.count(texts)} different texts{alone}")
+    return "; ".join(parts)
+
+
+def _calibration(page: Page) -> str:
+    """What static variants calibrate on, and what of it is in the test set."""
+    origin, found = prose(page.run.get("calibration", default="")), page.run.record.data.shared
+    if found is None:
+        return origin
+    shared = Shared(**found.model_dump())
+    words = prose(shared_words(shared))
+    return f"{origin}; **{words}**" if any_shared(shared) else f"{origin}; {words}"
+
+
 def _timed_on(page: Page) -> str:
     """On how many documents, where those are not all."""
     few, all_of_them = page.run.get("parameters", "timing_documents"), page.run.record.data.documents
@@ -123,12 +152,18 @@ def _timed_on(page: Page) -> str:
 
 def _truncated(page: Page) -> str:
     """How many documents were cut at each length: above all of them, length says little."""
-    documents = page.run.measured.drop_duplicates(["max_length", "doc_id"])
-    shares = documents.groupby("max_length")["truncated"].mean()
+    rows = page.run.answered
+    shares: dict[int, float] = {}
+    if rows is None:
+        return ""
+    for cell in rows.cells:
+        if cell.max_length not in shares:  # all cells of a length have the same documents
+            cut = rows.read(cell, ["truncated"])["truncated"].to_numpy()
+            shares[cell.max_length] = float(cut.mean())
     return ", ".join(
-        f"{numbers.percent(float(shares[length]))} of documents at {length}"
+        f"{numbers.percent(shares[length])} of documents at {length}"
         for length in page.run.lengths
-        if length in shares.index
+        if length in shares
     )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 from sklearn.metrics import classification_report
 
+from ptdq.analysis.arrays import Answers, Ints, read_answers
 from ptdq.numbers import MISSING, percent
 from ptdq.report.markdown import block, code, paragraphs, prose, table
 from ptdq.report.sections.page import Page
@@ -39,23 +42,27 @@ def reports(page: Page) -> str:
 
 def _reports(run: Run, variant: str, length: int) -> list[tuple[str, str]]:
     """One report where all repeats predict the same, else one a repeat."""
-    rows = _predictions(run, variant, length)
-    if rows.empty:
+    if run.answered is None:
         return []
-    if not _unstable(rows):
-        first = rows[rows["repeat"] == rows["repeat"].min()]
-        return [("", classification_text(run, first))]
-    cells = rows.groupby("repeat")
-    return [(str(repeat), classification_text(run, cell)) for repeat, cell in cells]
+    answers = read_answers(run.answered, variant, length, rounds=None)
+    if answers is None:
+        return []
+    first = answers.predictions[0]
+    if (answers.predictions == first).all():
+        return [("", classification_text(run, answers.labels, first))]
+    cells = run.answered.rounds(variant, length)
+    return [
+        (str(cell.repeat), classification_text(run, answers.labels, predictions))
+        for cell, predictions in zip(cells, answers.predictions, strict=True)
+    ]
 
 
-def classification_text(run: Run, rows: pd.DataFrame) -> str:
-    """scikit-learn's own text with four digits, of the predictions of one cell."""
-    label, prediction = rows["label"].to_numpy(), rows["prediction"].to_numpy()
-    classes = np.unique(np.concatenate([label, prediction]))
+def classification_text(run: Run, labels: Ints, predictions: Ints) -> str:
+    """scikit-learn's own text with four digits, of classes [D] of one cell."""
+    classes = np.union1d(labels, predictions)
     names = [plain(run.class_name(int(c))) for c in classes]
     text = classification_report(
-        label, prediction, labels=classes, target_names=names, digits=4, zero_division=0
+        labels, predictions, labels=classes, target_names=names, digits=4, zero_division=0
     )
     return str(text)
 
@@ -68,71 +75,93 @@ def agreement(page: Page) -> str:
     parts = []
     for length in run.lengths:
         wide = _wide(run, length)
-        if wide.shape[1] > 1 and not wide.empty:
+        if wide is not None:
             parts += [
                 f"### At most {length} tokens",
-                _matrix(wide) if wide.shape[1] > 2 else "",
+                _matrix(wide) if len(wide.names) > 2 else "",
                 _disagreements(page, wide, length),
             ]
     return paragraphs("## Agreement between the variants", *parts) if parts else ""
 
 
-def _matrix(wide: pd.DataFrame) -> str:
-    names = list(wide.columns)
+@dataclass(frozen=True)
+class Wide:
+    """What several variants predict for the documents that all of them have.
+
+    Attributes:
+        names: of the variants.
+        doc_ids: ids [D].
+        labels: true classes [D].
+        predictions: of each variant [V, D], in the first repeat that it has.
+    """
+
+    names: list[str]
+    doc_ids: pa.Array
+    labels: Ints
+    predictions: Ints
+
+
+def _matrix(wide: Wide) -> str:
     rows = []
-    for one in names:
+    for place, one in enumerate(wide.names):
         shares = [
-            percent(float((wide[one] == wide[other]).mean()), 2) if one != other else MISSING
-            for other in names
+            percent(float((wide.predictions[place] == other).mean()), 2)
+            if other_place != place
+            else MISSING
+            for other_place, other in enumerate(wide.predictions)
         ]
         rows.append([code(one), *shares])
-    return table(["same prediction", *(code(name) for name in names)], rows)
+    return table(["same prediction", *(code(name) for name in wide.names)], rows)
 
 
-def _disagreements(page: Page, wide: pd.DataFrame, length: int) -> str:
+def _disagreements(page: Page, wide: Wide, length: int) -> str:
     """Documents that not all variants put in the same class; the text is shown as data only."""
     run = page.run
-    names = list(wide.columns)
-    differ = wide[wide.ne(wide[names[0]], axis=0).any(axis=1)]
-    same = f"{len(wide) - len(differ)} of {len(wide)} documents"
-    if differ.empty:
-        return f"All variants predict the same class for each of the {len(wide)} documents."
-    documents = _predictions(run, names[0], length).drop_duplicates("doc_id")
-    labels = documents.set_index("doc_id")["label"].reindex(differ.index).astype(int)
+    count, first = len(wide.labels), wide.predictions[0]
+    differ = np.flatnonzero((wide.predictions != first).any(axis=0))
+    same = f"{count - len(differ)} of {count} documents"
+    if not len(differ):
+        return f"All variants predict the same class for each of the {count} documents."
     # What the baseline gets right comes first: those are the documents that a change costs.
-    order = (differ[names[0]] != labels).sort_values(kind="stable").index
-    most = max(1, _LISTED // len(run.lengths))
+    order = differ[np.argsort(first[differ] != wide.labels[differ], kind="stable")]
+    listed = order[: max(1, _LISTED // len(run.lengths))]
+    ids = wide.doc_ids.take(pa.array(listed)).to_pylist()
+    texts = run.texts(ids)
     rows = []
-    for doc_id in order[:most]:
-        classes = [labels.loc[doc_id], *(differ.loc[doc_id, name] for name in names)]
-        text = prose(run.texts.get(doc_id, ""), _EXCERPT) or MISSING
+    for doc_id, place in zip(ids, listed, strict=True):
+        classes = [wide.labels[place], *wide.predictions[:, place]]
+        text = prose(texts.get(doc_id, ""), _EXCERPT) or MISSING
         rows.append([code(doc_id, 40), *(code(run.class_name(int(c))) for c in classes), text])
-    headings = ["document", "label", *(code(name) for name in names), "text"]
+    headings = ["document", "label", *(code(name) for name in wide.names), "text"]
     rest = len(differ) - len(rows)
     return paragraphs(
-        f"The variants agree on {same} ({percent(1 - len(differ) / len(wide), 2)}) and differ on "
+        f"The variants agree on {same} ({percent(1 - len(differ) / count, 2)}) and differ on "
         f"{len(differ)}:",
         table(headings, rows, left=range(len(headings))),
         f"and {rest} more, in {page.file(run.files.table('predictions'))}." if rest else "",
     )
 
 
-def _wide(run: Run, length: int) -> pd.DataFrame:
-    """Documents × variants: class predicted in the first repeat that each variant has."""
-    columns = {}
+def _wide(run: Run, length: int) -> Wide | None:
+    """The predictions of all variants at a length; None where fewer than two have any in common."""
+    found: dict[str, Answers] = {}
+    if run.answered is None:
+        return None
     for variant in run.measured_variants:
-        rows = _predictions(run, variant, length)
-        if not rows.empty:
-            first = rows.drop_duplicates("doc_id").set_index("doc_id")["prediction"]
-            columns[variant] = first
-    return pd.DataFrame(columns).dropna().astype(int)
-
-
-def _predictions(run: Run, variant: str, length: int) -> pd.DataFrame:
-    frame = run.measured
-    return frame[(frame["variant"] == variant) & (frame["max_length"] == length)]
-
-
-def _unstable(rows: pd.DataFrame) -> int:
-    """Documents with more than one predicted class."""
-    return int((rows.groupby("doc_id")["prediction"].nunique() > 1).sum())
+        if (answers := read_answers(run.answered, variant, length)) is not None:
+            found[variant] = answers
+    if len(found) < 2:
+        return None
+    first = next(iter(found.values())).doc_ids
+    kept = np.ones(len(first), bool)
+    places = [pa.compute.index_in(first, value_set=answers.doc_ids) for answers in found.values()]
+    for each in places:
+        kept &= each.is_valid().to_numpy(zero_copy_only=False)
+    if not kept.any():
+        return None
+    columns = [
+        answers.predictions[0][each.filter(pa.array(kept)).to_numpy()]
+        for answers, each in zip(found.values(), places, strict=True)
+    ]
+    labels = next(iter(found.values())).labels[kept]
+    return Wide(list(found), first.filter(pa.array(kept)), labels, np.stack(columns))

@@ -1,0 +1,80 @@
+"""Which documents of a run belong together: copies of a text, and those that the data says so of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ptdq.statistics.duplicates import text_groups
+from ptdq.statistics.groups import joined
+from ptdq.store.layout import RunFiles
+from ptdq.store.tables import read_table
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Which documents belong together.
+
+    Attributes:
+        doc_ids: ids [D].
+        numbers: group of each [D].
+    """
+
+    doc_ids: pa.Array
+    numbers: Ints
+
+    def of(self, doc_ids: pa.Array) -> Ints:
+        """Group of each of some documents.
+
+        Raises:
+            KeyError: one is not known.
+        """
+        if doc_ids.equals(self.doc_ids):
+            return self.numbers
+        places = pa.compute.index_in(doc_ids, value_set=self.doc_ids)
+        if places.null_count:
+            raise KeyError("a document of no group")
+        found: Ints = self.numbers[places.to_numpy()]
+        return found
+
+    def shared_by(self, doc_ids: pa.Array) -> Ints | None:
+        """The same; None where each stands alone, or some are not known."""
+        if len(np.unique(self.numbers)) == len(self.numbers):
+            return None
+        try:
+            return self.of(doc_ids)
+        except KeyError:
+            return None
+
+
+def document_groups(documents: pa.Table) -> Groups:
+    """Group of each document: those with the same text, or the same ``group``, belong together."""
+    groups = text_groups(text.as_py() for text in documents["text"])
+    if "group" in documents.column_names:
+        groups = joined(groups, documents["group"].to_pylist())
+    return Groups(documents["doc_id"].combine_chunks(), groups.astype(np.int64))
+
+
+def read_groups(files: RunFiles) -> Groups:
+    """Groups of the documents of a run; of none where its documents are not there."""
+    path = files.table("documents")
+    if not path.is_file():
+        return Groups(pa.array([], pa.string()), np.empty(0, np.int64))
+    return document_groups(read_table(path, ["doc_id", "text", "group"]))
+
+
+def with_groups(times: pd.DataFrame, groups: Groups) -> pd.DataFrame:
+    """Timed calls with the group of each, where documents belong together.
+
+    Args:
+        times: a row for each call, with ``doc_id``, as for :func:`ptdq.analysis.timing.analyse`.
+        groups: of the documents; of all of them, or it is left out.
+    """
+    numbers = groups.shared_by(pa.array(times["doc_id"], pa.string()))
+    return times if numbers is None else times.assign(group=numbers)
