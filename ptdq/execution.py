@@ -140,6 +140,10 @@ def check_input(parameters: Parameters, resume: bool) -> None:
     from ptdq.inputs.load import read_data, read_model
     from ptdq.measure.run_request import check_documents, check_request
 
+    if parameters.baseline is not None and ":" in parameters.baseline:
+        from ptdq.orchestration import variables
+
+        variables.offer()
     files = RunFiles(Path(parameters.results_dir) / (parameters.run_id or ".new"))
     check_request(parameters, files, resume=resume)
     tracking.check(parameters.track)

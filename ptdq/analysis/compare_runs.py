@@ -49,11 +49,11 @@ def compare_runs(old: Run, new: Run, history: Sequence[Run] = (), seed: int = 0)
     """
     refused = refusal(old, new)
     nights = Nights(old, new, history)
-    judged = Predictions(old, new, seed)
+    judged = Predictions(old, new, seed, nights.is_since)
     compared = []
     for place in _shared(old, new):
         change = _figures(old, new, place)
-        timed = _again(new, change) or _between(nights, change, refused)
+        timed = _again(nights, change) or _between(nights, change, refused)
         compared.append((replace(change, **timed.fields, **judged.compare(place)), timed))
     changes = _decided(compared)
     return Comparison(
@@ -110,9 +110,14 @@ def _figures(old: Run, new: Run, place: Place) -> Change:
     )
 
 
-def _again(new: Run, change: Change) -> _Timed | None:
-    """The comparison within the new run; None where the old artifact has no figures in it."""
-    earlier = earlier_name(change.variant)
+def _again(nights: Nights, change: Change) -> _Timed | None:
+    """The comparison within the new run; None where the old artifact has no figures in it.
+
+    What the new run measured again may be of another run than the one that it is compared with here.
+    """
+    if not nights.is_since:
+        return None
+    new, earlier = nights.new, earlier_name(change.variant)
     for row in new.rows(ComparisonRow):
         if (row["baseline"], row["variant"], row["max_length"]) == (
             earlier, change.variant, change.max_length,

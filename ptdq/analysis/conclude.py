@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ptdq.analysis import aggregate
 from ptdq.analysis.comparisons import write_comparisons
 from ptdq.analysis.gates import Tables, judge_gates
+from ptdq.analysis.past import past
 from ptdq.analysis.question import Question
 from ptdq.analysis.since import change_since
 from ptdq.analysis.stability import nondeterministic
@@ -14,7 +15,13 @@ from ptdq.analysis.verdict import decide
 from ptdq.measure.design import Design
 from ptdq.store import record
 from ptdq.store.layout import RunFiles
-from ptdq.store.record_model import BaselineChange, FailedCell, GateRecord, VerdictRecord
+from ptdq.store.record_model import (
+    BaselineChange,
+    FailedCell,
+    GateRecord,
+    HistoryRecord,
+    VerdictRecord,
+)
 from ptdq.store.rows import BestRow, BucketRow, ComparisonRow, VariantRow
 from ptdq.store.run import Run, load
 from ptdq.variants.preparation import PreparedVariant
@@ -53,6 +60,7 @@ def conclude(
         ],
         notes=[*left_out, *unstable],
         baseline=_change_since(files),
+        history=_history(files),
     )
     record.conclude(files, conclusion)
 
@@ -60,6 +68,11 @@ def conclude(
 def _change_since(files: RunFiles) -> BaselineChange | None:
     change = change_since(files)
     return None if change is None else BaselineChange.model_validate(change)
+
+
+def _history(files: RunFiles) -> HistoryRecord | None:
+    found = past(files)
+    return None if found is None else HistoryRecord.model_validate(found)
 
 
 def tables_of(run: Run) -> Tables:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from ptdq.analysis import tables
+from ptdq.analysis import likeness, tables
+from ptdq.analysis.nights import log_speedup
 from ptdq.errors import UserError
 from ptdq.store.results import all_runs, as_data, started
 from ptdq.store.rows import ComparisonRow
@@ -31,10 +33,14 @@ class Point:
         speedup: over the run's baseline; None for the baseline itself.
         speedup_low: lower end of its 95 % interval.
         speedup_high: upper end of its 95 % interval.
+        speedup_total: of the time per document; None also where timings are confounded.
+        speedup_total_error: standard error of its log within the run.
         f1_weighted: mean over the rounds; None where quality is not claimed.
         flagged: cells that were flagged, of those with figures.
         cells: cells with figures.
         decision: the run's verdict.
+        series: what must be the same for figures to be points of one series.
+        content: what must be the same for them to differ by chance alone.
     """
 
     run_id: str
@@ -50,10 +56,14 @@ class Point:
     speedup: float | None
     speedup_low: float | None
     speedup_high: float | None
+    speedup_total: float | None
+    speedup_total_error: float | None
     f1_weighted: float | None
     flagged: int
     cells: int
     decision: str
+    series: str
+    content: str
 
 
 def place(run: Run) -> str:
@@ -83,6 +93,7 @@ def all_points(results: Path) -> tuple[list[Point], list[str]]:
 def _points(run: Run) -> list[Point]:
     compared = {(r["variant"], r["max_length"]): r for r in tables.against_baseline(run)}
     subject = f"{run.get('model', 'digest', default='')} {run.get('data', 'digest', default='')}"
+    alike, same = likeness.series(run), likeness.content(run)
     points = []
     for row in tables.figures(run):
         if is_earlier(row["variant"]):
@@ -94,6 +105,7 @@ def _points(run: Run) -> list[Point]:
         if min(medians) <= 0:
             raise UserError(f"run '{run.files.run_id}': damaged: a latency of {min(medians)} ms")
         ratio: ComparisonRow = compared.get((row["variant"], row["max_length"]), {})
+        log = log_speedup(run, (row["variant"], row["max_length"]), "speedup_total")
         points.append(
             Point(
                 run_id=run.files.run_id,
@@ -109,10 +121,14 @@ def _points(run: Run) -> list[Point]:
                 speedup=ratio.get("speedup"),
                 speedup_low=ratio.get("speedup_low"),
                 speedup_high=ratio.get("speedup_high"),
+                speedup_total=None if log is None else math.exp(log[0]),
+                speedup_total_error=None if log is None else log[1],
                 f1_weighted=row.get("f1_weighted"),
                 flagged=sum(bool(cell["flags"]) for cell in cells),
                 cells=len(cells),
                 decision=str(run.get("verdict", "decision", default="none")),
+                series=alike,
+                content=same,
             )
         )
     return points

@@ -93,3 +93,25 @@ def content(run: Run) -> str:
         ],
         sort_keys=True,
     )
+
+
+def series(run: Run) -> str:
+    """What must be the same in two runs for their figures to be points of one series.
+
+    Versions and commit are not: what they change is what one looks for.
+    """
+    record = run.record
+    machine = record.machine
+    asked = set(names(Purpose.EXPLAINS)) - set(names(Purpose.EXTENDS))
+    return json.dumps(
+        [
+            machine.cpu,
+            *(None if cores is None else len(cores) for cores in (machine.cores_usable, machine.cores)),
+            record.design.isolation,
+            run.baseline,
+            record.model.digest,
+            record.data.digest,
+            {name: record.parameters.get(name) for name in sorted({*asked, "batch_size"})},
+        ],
+        sort_keys=True,
+    )

@@ -67,11 +67,11 @@ class Nights:
         """Speed-ups of a variant at a length; None where either run has none with an interval."""
         place = (variant, max_length)
         for measure in MEASURES:
-            now = _log_speedup(self.new, place, measure)
-            if now is None or _log_speedup(self.old, place, measure) is None:
+            now = log_speedup(self.new, place, measure)
+            if now is None or log_speedup(self.old, place, measure) is None:
                 continue
             groups = [
-                np.array([value[0] for run in runs if (value := _log_speedup(run, place, measure))])
+                np.array([value[0] for run in runs if (value := log_speedup(run, place, measure))])
                 for runs in self._groups.values()
             ]
             return Speedups(groups[0], [group for group in groups[1:] if len(group)], *now)
@@ -86,7 +86,7 @@ class Nights:
         return None
 
 
-def _log_speedup(run: Run, place: Place, measure: str) -> tuple[float, float] | None:
+def log_speedup(run: Run, place: Place, measure: str) -> tuple[float, float] | None:
     """Log of a speed-up over the run's baseline variant, and its standard error; None without either."""
     row = row_of(tables.against_baseline(run), place)
     point, low, high = (row.get(f"{measure}{end}") for end in ("", "_low", "_high"))

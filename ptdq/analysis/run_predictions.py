@@ -20,8 +20,16 @@ from ptdq.variant_names import earlier_name
 class Predictions:
     """Compares what two runs predict for the documents that both have with the same label."""
 
-    def __init__(self, old: Run, new: Run, seed: int) -> None:
-        self._claimed, self._seed = old.quality and new.quality, seed
+    def __init__(self, old: Run, new: Run, seed: int, again: bool) -> None:
+        """Read both.
+
+        Args:
+            old: the earlier run.
+            new: the later one.
+            seed: of the resamples.
+            again: whether artifacts of the old run were measured again in the new one.
+        """
+        self._claimed, self._seed, self._is_again = old.quality and new.quality, seed, again
         self._old, self._new = _rows(old), _rows(new)
         self._groups = read_groups(new.files)
 
@@ -62,7 +70,7 @@ class Predictions:
         if self._new is None:
             return None
         name, before = variant, self._old
-        if self._new.of(earlier_name(variant), length):
+        if self._is_again and self._new.of(earlier_name(variant), length):
             name, before = earlier_name(variant), self._new
         if before is None:
             return None

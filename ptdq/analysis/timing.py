@@ -49,8 +49,9 @@ class Analysis:
             at once), ``_df``, and a verdict: ``latency_verdict``, ``p95_verdict``,
             ``total_verdict``. Parts of the uncertainty of ``speedup_total``, on the log
             scale:
-            ``documents_se``, ``rounds_se``, ``cell_sd`` (of a cell of the variant), ``cores_sd``
-            (between cores), ``noisier`` (has a variance of its own). Of the variant alone, in ms:
+            ``documents_se``, ``rounds_se``, of it ``calls_se`` (single calls) and ``cores_se`` (to take
+            the cores out), ``cell_sd`` (of a cell of the variant), ``cores_sd`` (between cores),
+            ``noisier`` (has a variance of its own). Of the variant alone, in ms:
             ``p95_ms`` of the forward pass, ``p95_ms_bound`` and ``p95_ms_refused``
             (:mod:`ptdq.statistics.tail_bound`).
         buckets: a row for each comparison and bucket of token lengths, with verdict; empty without
@@ -260,12 +261,15 @@ class _Length:
         if name == "speedup_total":
             present = comparer.fit.layout.present
             effects = comparer.fit.core_effects
+            calls, cores = (None, None) if estimate is None else comparer.parts_of_rounds(0, other)
             columns |= {
                 "documents": self.times.forward.documents,
                 "timing_groups": self.times.forward.independent,
                 "rounds": int((present[0] & present[other]).sum()),
                 "documents_se": None if estimate is None else max(0.0, estimate.document_variance) ** 0.5,
                 "rounds_se": None if estimate is None else estimate.round_variance**0.5,
+                "calls_se": calls,
+                "cores_se": cores,
                 "cell_sd": float(np.sqrt(comparer.fit.variances[other])),
                 "cores_sd": float(effects.std(ddof=1)) if len(effects) > 1 else None,
                 "noisier": other in comparer.fit.alone,

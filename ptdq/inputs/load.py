@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -14,6 +15,7 @@ from ptdq.inputs.checkpoint import Checkpoint, open_checkpoint
 from ptdq.inputs.documents import Documents, RawDocuments
 from ptdq.inputs.grouping import group_names
 from ptdq.inputs.hub_data import read_split
+from ptdq.inputs.labels import read_label_map
 from ptdq.inputs.shared import any_shared, shared_documents, shared_words
 from ptdq.inputs.stream import read_frames
 from ptdq.parameters import Parameters
@@ -72,7 +74,7 @@ def _with_groups(parameters: Parameters, raw: RawDocuments) -> RawDocuments:
     if parameters.split is not None:
         frames = iter([read_split(parameters.data, parameters.split)])
     else:
-        frames = read_frames(parameters.data, parameters.encoding, PIECE, [column])
+        frames = read_frames(parameters.data, parameters.encoding, PIECE, {column: "--group-column"})
     for frame in frames:
         names += group_names(frame, raw.name, column, len(names) + 1)
     rows = [int(name.split("-")[0]) for name in raw.ids]
@@ -87,8 +89,8 @@ def read_model(parameters: Parameters, raw: RawDocuments) -> Loaded:
     Raises:
         UserError: the model cannot be used, or does not fit the data or the maximum lengths.
     """
-    label_map = documents.read_label_map(parameters.label_map)
-    labels = raw.labels if label_map is None else [str(i) for i in label_map.values()]
+    label_map = read_label_map(parameters.label_map)
+    labels = list(raw.known_labels()) if label_map is None else [str(i) for i in label_map.values()]
     checkpoint = open_model(parameters, labels)
     ids = documents.class_ids(raw, checkpoint.class_names, label_map)
     stored = documents.store_documents(raw, ids, checkpoint.class_names)
@@ -124,12 +126,29 @@ def open_model(parameters: Parameters, labels: Sequence[str]) -> Checkpoint:
             f"max_length {longest}: model {checkpoint.name} has {checkpoint.max_positions} positions; "
             "take a smaller --max-length"
         )
+    if parameters.batch_size > 1:
+        _check_pads(checkpoint, parameters.batch_size)
     keeps = {name: getattr(parameters, name) for name in ("keep_float", "keep_float_mixed")}
     if any(keeps.values()):
         modules = [name for name, _ in checkpoint.source.skeleton().named_modules() if name]
         for parameter, names in keeps.items():
             check_module_names(parameter, names, modules)
     return checkpoint
+
+
+def _check_pads(checkpoint: Checkpoint, batch_size: int) -> None:
+    """Raises UserError, with what to write where, for a model that has no token to pad a batch with."""
+    if checkpoint.source.pads():
+        return
+    tokenizer = checkpoint.source.tokenizer()
+    token, index = tokenizer.pad_token, tokenizer.pad_token_id
+    if token is None:
+        token, index = tokenizer.eos_token, tokenizer.eos_token_id
+    raise UserError(
+        f"batch_size {batch_size}: the documents of a batch are padded, and model {checkpoint.name} does "
+        f'not say with what; write "pad_token": {json.dumps(token)} into its tokenizer_config.json and '
+        f'"pad_token_id": {json.dumps(index)} into its config.json, or take --batch-size 1'
+    )
 
 
 def check_module_names(parameter: str, names: Sequence[str], modules: Sequence[str]) -> None:

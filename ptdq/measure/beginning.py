@@ -102,6 +102,8 @@ def describe_run(
             classes=documents.classes,
             synthetic=asked.data == DEMO,
             sampled_from=documents.sampled_from,
+            lines=documents.lines,
+            notes=list(documents.notes),
             texts=documents.counts.texts,
             groups=documents.counts.groups,
             group_digest=documents.counts.digest,

@@ -202,9 +202,10 @@ class Parameters(BaseModel):
     )
     baseline: Annotated[str | None, VERDICT, MATRIX] = Field(
         None,
-        description="Earlier run to report the change from: its id, or `none`. Its artifacts are "
-        "measured again beside the new ones, where they differ and are still in the cache. By default "
-        "the run that `ptdq baseline` marked, if any.",
+        description="Earlier run to report the change from: its id, `none`, or `variable:NAME` for the "
+        "one that a variable of Prefect names. Its artifacts are measured again beside the new ones, "
+        "where they differ and are still in the cache. By default the run that `ptdq baseline` marked, "
+        "if any.",
     )
     fail_on_regression: Annotated[bool, VERDICT] = Field(
         False,
@@ -219,7 +220,8 @@ class Parameters(BaseModel):
     publish_to: Annotated[str | None, FILES, UNMEASURED] = Field(
         None,
         description="Where report and tables of the finished run are copied to: a path or any URL that "
-        "fsspec opens (s3://bucket/results), which `ptdq history` and `ptdq compare` read.",
+        "fsspec opens (s3://bucket/results), or a block of Prefect "
+        "(block://remote-file-system/NAME), which `ptdq history` and `ptdq compare` read.",
     )
     track: Annotated[str | None, FILES, UNMEASURED] = Field(
         None,

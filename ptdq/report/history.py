@@ -15,7 +15,9 @@ from rich.text import Text
 
 from ptdq import numbers
 from ptdq.analysis.history import Point, series
-from ptdq.report.plots.style import canvas, label, legend_of, look, plain_numbers
+from ptdq.analysis.shifts import F1, TIME, Shift, Trend
+from ptdq.report.plots.style import INK, canvas, label, legend_of, look, plain_numbers
+from ptdq.report.sections.history import together
 from ptdq.text import plain
 
 _LABELS = 12  # runs named below the plot
@@ -29,6 +31,12 @@ _HEADINGS = (
 _LEGEND = (
     "Forward latency; change: of the median since the run above; speed-up: over the run's own baseline "
     "variant, with its 95 % interval; F1: weighted; flagged: cells in which something was out of line."
+)
+
+
+_CHANGES = (
+    "E-divisive on the speed-up of the time per document and on F1; a false change anywhere comes in 5 % "
+    "of looks at most."
 )
 
 
@@ -68,6 +76,26 @@ def show(points: Sequence[Point], console: Console) -> None:
         console.print(Text(_LEGEND, style="italic"))
 
 
+def say(seen: Trend, console: Console) -> None:
+    """Where figures changed their level, a line each."""
+    if not seen.series:
+        console.print("Changes of level: six runs of a variant, all of one design, are needed.")
+        return
+    if not seen.shifts:
+        console.print(f"Changes of level: none in {seen.series} series.")
+        return
+    console.print(Text(f"Changes of level, in {seen.series} series", style="bold"))
+    for shift in seen.shifts:
+        p_value = numbers.probability(shift.p_value)
+        line = Text(f"{_day(shift.started_at)}  {plain(shift.text)} (p {p_value})")
+        console.print(line, style="red" if shift.worse else None, soft_wrap=True)
+        for text in shift.differences:
+            console.print(Text(f"    {plain(text)}"), soft_wrap=True)
+    for text in together([shift.as_json() for shift in seen.shifts]):
+        console.print(Text(plain(text)), soft_wrap=True)
+    console.print(Text(_CHANGES, style="italic"))
+
+
 def _day(moment: str) -> str:
     try:
         return f"{datetime.fromisoformat(moment):%y-%m-%d %H:%M}"
@@ -86,10 +114,11 @@ def _change(before: Point | None, point: Point) -> str:
     return f"{point.median_ms / before.median_ms - 1:+.1%}"
 
 
-def plot(points: Sequence[Point], path: Path) -> bool:
+def plot(points: Sequence[Point], path: Path, shifts: Sequence[Shift] = ()) -> bool:
     """Median latency (above) and speed-up (below) over the runs, a column for each length.
 
-    Points are joined only where machine, model and data are the same.
+    Points are joined only where machine, model and data are the same. A dashed line stands before the
+    first run after a change of level, in the colour of its variant.
     """
     lines = series(points)
     lengths = sorted({length for _, length in lines})
@@ -103,6 +132,9 @@ def plot(points: Sequence[Point], path: Path) -> bool:
             for (variant, of_length), line in lines.items():
                 if of_length == length:
                     _draw(above, below, at, variant, line)
+            for shift in shifts:
+                if shift.max_length == length and shift.run_id in at:
+                    _mark(above, below, at[shift.run_id], shift)
             above.set_title(f"at most {length} tokens")
             above.set_ylim(bottom=0)
             below.axhline(1, color="#777777", linewidth=1)
@@ -117,7 +149,8 @@ def plot(points: Sequence[Point], path: Path) -> bool:
         axes[len(lengths)].set_ylabel("speed-up\n(bar: 95 % interval)")
         names = list(dict.fromkeys(variant for variant, _ in lines))
         joined = Line2D([], [], color="#999999", label="same machine, model and data")
-        figure.legend(handles=[*legend_of(names), joined], loc="outside lower center", ncols=4)
+        changed = [Line2D([], [], color=INK, linestyle="--", label="change of level")] if shifts else []
+        figure.legend(handles=[*legend_of(names), joined, *changed], loc="outside lower center", ncols=4)
     return True
 
 
@@ -134,6 +167,17 @@ def _draw(above: Axes, below: Axes, at: dict[str, int], variant: str, line: Sequ
         for p in part:
             if p.speedup_low is not None and p.speedup_high is not None:
                 below.vlines(at[p.run_id], p.speedup_low, p.speedup_high, color=color, alpha=0.5)
+
+
+def _mark(above: Axes, below: Axes, place: int, shift: Shift) -> None:
+    """A change of speed below, one of F1 (which has no plot of its own) above."""
+    color, _ = look(shift.variant)
+    ax = {TIME: below, F1: above}[shift.measure]
+    ax.axvline(place - 0.5, color=color, linestyle="--", linewidth=1.2)
+    text = "F1" if shift.measure == F1 else f"{shift.after / shift.before - 1:+.1%}"
+    ax.text(
+        place - 0.5, 0.98, text, transform=ax.get_xaxis_transform(), color=color, fontsize=7, va="top"
+    )
 
 
 def _short(started_at: str, run_id: str) -> str:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
-from pydantic.json_schema import GenerateJsonSchema
 
 from ptdq.analysis import tables
+from ptdq.parameters.json_schema import Untitled
 from ptdq.store.disk import write_json, write_text
 from ptdq.store.layout import RunFiles
 from ptdq.store.rows import BestRow, ComparisonRow, FirstCallRow, VariantRow
@@ -160,6 +160,31 @@ class SincePart(Part):
     changes: list[ChangePart] = Field([], description="what changed")
 
 
+class ShiftPart(Part):
+    """a change of level over the runs"""
+
+    variant: str = Field(description="name of the variant")
+    max_length: int = Field(description="largest number of tokens")
+    measure: str = Field(
+        description="time per document (its speed-up over the own baseline variant), or weighted F1"
+    )
+    run_id: str = Field(description="first run after the change")
+    started_at: str = Field(description="when that run started, ISO 8601")
+    before: float = Field(description="median in the runs before it")
+    after: float = Field(description="median in the runs from there on")
+    runs_before: int = Field(description="number of these runs before it")
+    runs_after: int = Field(description="number of these runs from there on")
+    p_value: float = Field(description="of no further change, by permutation")
+    worse: bool = Field(description="whether the figure went down")
+
+
+class HistoryPart(Part):
+    """what the runs like this one say together"""
+
+    runs: int = Field(description="how many there are, this one included")
+    changes: list[ShiftPart] = Field(description="changes of level, oldest first")
+
+
 class CellsPart(Part):
     """counts"""
 
@@ -209,6 +234,9 @@ class Summary(Part):
     since: SincePart | None = Field(
         description="change since the run marked by `ptdq baseline`; null without one"
     )
+    history: HistoryPart | None = Field(
+        description="changes of level over the runs like this one; null where there are too few"
+    )
     cells: CellsPart = Field(description="counts")
     notes: list[str] = Field(description="what else a reader should know")
 
@@ -218,16 +246,9 @@ def summary_path(files: RunFiles) -> Path:
     return files.directory / "summary.json"
 
 
-class _Untitled(GenerateJsonSchema):
-    """Without a title for each field, which would only be its name again."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        return False
-
-
 def summary_schema() -> dict[str, Any]:
     """The JSON schema of the summary."""
-    made = Summary.model_json_schema(mode="serialization", schema_generator=_Untitled)
+    made = Summary.model_json_schema(mode="serialization", schema_generator=Untitled)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:ptdq:summary:{VERSION}",
@@ -275,6 +296,7 @@ def summarize(run: Run) -> dict[str, Any]:
             "best": run.rows(BestRow),
             "first_calls": run.rows(FirstCallRow),
             "since": _since(since) if since else None,
+            "history": _history(run),
             "cells": {
                 "finished": len(run.finished),
                 "failed": len(run.failed),
@@ -294,6 +316,12 @@ def _since(comparison: Mapping[str, Any]) -> dict[str, Any]:
         "regressions": comparison.get("regressions") or [],
         "changes": comparison.get("changes") or [],
     }
+
+
+def _history(run: Run) -> dict[str, Any] | None:
+    """Changes of level up to this run."""
+    noted = run.record.history
+    return None if noted is None else {"runs": noted.runs, "changes": noted.shifts}
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from .groups import AS_ONE, compact
 from .influence import Statistic, document_variance
 from .rounds import Layout, RoundsFit
 from .uncertain import Estimate
+from .variance_parts import call_variance
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -95,6 +96,19 @@ class Comparer:
             self._influence(baseline)[both], self._influence(variant)[both], self.measured.groups
         )
         return Estimate(value, between, by_document, df, self.measured.independent - 1)
+
+    def parts_of_rounds(self, baseline: int, variant: int) -> tuple[float, float]:
+        """Standard errors of a log speed-up: what of its variance between rounds comes of single calls,
+        and what it costs to take the cores' own speed out.
+        """
+        layout = self.fit.layout
+        both = layout.present[baseline] & layout.present[variant]
+        differences = self._influence(baseline)[both] - self._influence(variant)[both]
+        between = self.fit.compare(baseline, variant)[1]
+        # Each cell counts by its weight; where none is missing all have 1 / rounds.
+        calls = call_variance(differences) * layout.squared_weights(baseline, variant) / 2
+        cores = between * layout.for_cores(baseline, variant)
+        return float(min(calls, between) ** 0.5), float(cores**0.5)
 
     def p_value(self, estimate: Estimate, baseline: int, variant: int) -> float:
         """Two-sided p-value of "no difference"; the larger of two, for variants of unequal noise."""

@@ -102,6 +102,16 @@ class Layout:
             return None
         return np.asarray(self._inverse[baseline] - self._inverse[variant])
 
+    def squared_weights(self, baseline: int, variant: int) -> float:
+        """Sum of the squared weights of a pair; nan where it can't be estimated."""
+        weights = self.weights(baseline, variant)
+        return float("nan") if weights is None else float(weights @ weights)
+
+    def for_cores(self, baseline: int, variant: int) -> float:
+        """Share of the variance of a pair that comes of taking the cores' own speed out; 0 at least."""
+        least = float((1 / self.present[[baseline, variant]].sum(axis=1)).sum())
+        return max(0.0, 1 - least / self.squared_weights(baseline, variant))
+
     def refused(self, baseline: int, variant: int) -> str | None:
         """Why a pair of variants gets no interval, however the times turn out; None where it does."""
         shared = int((self.present[baseline] & self.present[variant]).sum())

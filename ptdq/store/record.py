@@ -24,6 +24,7 @@ from ptdq.store.record_model import (
     DesignPlan,
     FailedCell,
     GateRecord,
+    HistoryRecord,
     Limits,
     MachineFacts,
     ModelFacts,
@@ -69,6 +70,7 @@ class Conclusion:
     failures: Sequence[FailedCell]
     notes: Sequence[str]
     baseline: BaselineChange | None
+    history: HistoryRecord | None
 
 
 def read(files: RunFiles) -> RunRecord:
@@ -197,6 +199,7 @@ def conclude(files: RunFiles, conclusion: Conclusion) -> RunRecord:
         failures=list(conclusion.failures),
         notes=list(dict.fromkeys([*read(files).notes, *conclusion.notes])),
         baseline=conclusion.baseline,
+        history=conclusion.history,
     )
 
 

@@ -63,6 +63,8 @@ class DataFacts(Part):
         classes: number of documents of each class.
         synthetic: whether they are made up, as those of the demo.
         sampled_from: number of documents that they are a sample of; None where they are all.
+        lines: of the file; None where it has none.
+        notes: what the file was found to be, other than its name says.
         texts: number of different texts; copies of one count as one. None in an older version.
         groups: number of groups of documents that belong together, by their text or the column of
             groups; None where none was named.
@@ -76,6 +78,8 @@ class DataFacts(Part):
     classes: dict[str, int] = {}
     synthetic: bool = False
     sampled_from: int | None = None
+    lines: int | None = None
+    notes: list[str] = []
     texts: int | None = None
     groups: int | None = None
     group_digest: str | None = None
@@ -218,6 +222,22 @@ class BaselineChange(Part):
     regressions: list[str] = []
 
 
+class HistoryRecord(Part):
+    """What the runs up to this one say; see :mod:`ptdq.analysis.shifts`.
+
+    Attributes:
+        runs: how many are like this one, itself included.
+        series: how many series were long enough to be looked at.
+        shifts: changes of level, oldest first, fields of :class:`ptdq.analysis.shifts.Shift`.
+        spreads: how much runs differ, fields of :class:`ptdq.analysis.shifts.Spread`.
+    """
+
+    runs: int
+    series: int
+    shifts: list[dict[str, Any]] = []
+    spreads: list[dict[str, Any]] = []
+
+
 class Pruning(Part):
     """When the rows of the documents were dropped, and the bytes that this freed."""
 
@@ -261,6 +281,7 @@ class RunRecord(Record):
         limits: peak rates of one core; None where they could not be measured.
         width: why no more rounds were added, where a width of the intervals was asked for.
         baseline: what changed since an earlier run; None without one.
+        history: what the runs like it say together; None where there are too few.
         pruned: set once the rows of the documents were dropped.
     """
 
@@ -291,6 +312,7 @@ class RunRecord(Record):
     failures: list[FailedCell] = []
     notes: list[str] = []
     baseline: BaselineChange | None = None
+    history: HistoryRecord | None = None
     pruned: Pruning | None = None
 
 

@@ -325,6 +325,8 @@ class PairTiming(TypedDict, total=False):
         Float, "standard error of log speedup_total that the choice of documents causes"
     ]
     rounds_se: Annotated[Float, "standard error of it that the rounds cause"]
+    calls_se: Annotated[Float, "the part of rounds_se that single calls cause"]
+    cores_se: Annotated[Float, "the part of rounds_se that it costs to take the cores' own speed out"]
     cell_sd: Annotated[
         Float, "standard deviation of the log of the mean time per document of a cell of the variant"
     ]

@@ -377,3 +377,30 @@ def test_what_cannot_be_a_baseline(tmp_path: Path) -> None:
         raise ptdq("baseline", "good", "--results-dir", "memory://results").exception
     assert ptdq("baseline", make_run(tmp_path, "good").run_id, "--results-dir", tmp_path).exit_code == 0
     assert baseline_run.marked(tmp_path) == "good"
+
+
+def test_what_was_measured_again_of_another_run_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    """The run was compared with ``old`` while it ran; now somebody compares it with a third."""
+
+    def plant(factory: Factory) -> None:
+        again(factory, 1.1, 0.88, 0.94, 0.001)
+
+    make_run(tmp_path, "old", seed=100)
+    third = make_run(tmp_path, "third", seed=4)
+    new = make_run(tmp_path, "new", seed=3, record={"since": "old"}, change=plant)
+    found = compared(third, new)
+    assert {c.how for c in rows(found, "int8-dynamic")} == {BETWEEN}
+    assert found.regressions == []
+
+
+def test_another_commit_of_ptdq_decides_nothing(results: Path, tmp_path: Path) -> None:
+    """Identical code otherwise: how sure one is comes of the nights before, as without it."""
+    same, other = (
+        make_run(tmp_path, name, seed=8, record=record)
+        for name, record in (("tonight", {}), ("moved", {"git_commit": "cafe" * 10}))
+    )
+    before, after = (
+        rows(compared(run(results, "old"), new, results), "int8-dynamic") for new in (same, other)
+    )
+    assert before == after
+    assert {change.latency_verdict for change in after} <= {"can't tell", "the same"}

@@ -27,7 +27,7 @@ def shipped() -> Iterator[Any]:
     for path in sorted((ROOT / "deployments").rglob("*.yaml")):
         for content in yaml.safe_load_all(path.read_text(encoding="utf-8")):
             for deployment in (content or {}).get("deployments") or []:
-                values = (deployment.get("parameters") or {}).get("parameters") or {}
+                values = deployment.get("parameters") or {}
                 if "benchmark" in values:
                     values = values["benchmark"] | {"model": values["model"][0]}
                 if values.get("data") == DEMO:
@@ -46,6 +46,25 @@ def test_what_is_shipped_can_decide(values: dict[str, Any]) -> None:
     found = reach(labels, ACCURACY, margin=parameters.margin, variants=len(parameters.variant) - 1)
     assert found.decides, f"{found.documents_needed} documents are needed"
     assert parameters.repeats >= MIN_ROUNDS
+
+
+def nights() -> Iterator[Any]:
+    """Parameters of the deployments that run every night."""
+    for path in sorted((ROOT / "deployments").rglob("*.yaml")):
+        for content in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+            for deployment in (content or {}).get("deployments") or []:
+                if {"benchmark", "nightly"} <= {*deployment.get("tags", [])}:
+                    yield pytest.param(deployment["parameters"], id=name(path, deployment))
+
+
+@pytest.mark.parametrize("values", [*nights()])
+def test_a_regression_fails_a_night(values: dict[str, Any]) -> None:
+    assert make_parameters(values).fail_on_regression
+
+
+def test_every_way_to_run_has_a_night() -> None:
+    names = [str(each.id).partition(": ")[2] for each in nights()]
+    assert sorted(names) == ["nightly", "nightly-docker", "nightly-kubernetes"]
 
 
 def test_there_are_some() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ptdq.store.disk import read_json
-from ptdq.store.tables import read_table
-from tests.support.running import Finished, Run
+from ptdq.store.layout import RunFiles
+from ptdq.store.tables import read_table, write_table
+from tests.support.running import Finished, Run, start_ptdq
 
 pytestmark = pytest.mark.slow
 
@@ -72,3 +74,32 @@ def test_the_old_artifact_is_no_run_of_its_own_in_the_history(nights: dict[str, 
 
     results: Path = nights["first"].files.directory.parent
     assert {point.variant for point in points(all_runs(results)[0])} == {"fp32", "int8-dynamic"}
+
+
+def test_a_regression_fails_the_night_with_the_status_of_a_gate(
+    nights: dict[str, Finished], prefect_server: str, tmp_path: Path
+) -> None:
+    """The night before is made one in which int8 was always right."""
+    first = nights["first"].files
+    before = RunFiles(tmp_path / "before")
+    shutil.copytree(first.directory, before.directory)
+    path = before.table("predictions")
+    table = read_table(path)
+    place = table.column_names.index("prediction")
+    write_table(path, table.set_column(place, table.schema.field(place), table["label"]))
+    asked = read_json(first.record)["parameters"]
+    night = start_ptdq(
+        "run", "--model", asked["model"], "--data", asked["data"], "--max-length", 16, "--repeats", 1,
+        "--control-documents", 0, "--load-wait", 0, "--results-dir", tmp_path, "--run-id", "night",
+        "--fail-on-regression",
+        server=prefect_server,
+    )  # fmt: skip
+    out, errors = night.communicate(timeout=300)
+    last = errors.decode().splitlines()[-1]
+    assert night.returncode == 3, last
+    assert "since before: " in last
+    assert "int8-dynamic at 16 tokens predicts worse: of 40 documents" in last
+    assert out.decode().splitlines()[-1] == str(tmp_path / "night")
+    record = read_json(tmp_path / "night" / "run.json")
+    assert record["status"] == "completed"
+    assert len(record["baseline"]["regressions"]) >= 1

@@ -220,6 +220,8 @@ class Factory:
             "speedup_total_df": 9.0,
             "documents_se": 0.0123,
             "rounds_se": 0.0234,
+            "calls_se": 0.0111,
+            "cores_se": 0.0,
             "cell_sd": 0.0345,
             "cores_sd": 0.0456,
             "noisier": False,

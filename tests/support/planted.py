@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ptdq.variants.base import Inputs, Predictor, Settings
+from ptdq.inputs.source import Source
+from ptdq.store.disk import read_json, write_json
+from ptdq.variants.base import Calibration, Inputs, Predictor, Prepared, Settings
 from ptdq.variants.fp32 import Fp32
 
 WORKER = "ptdq.measure.worker"
@@ -28,17 +31,42 @@ class Slower(Fp32):
     share = 0.05
 
     def load(self, directory: Path, settings: Settings) -> Predictor:
-        predict = super().load(directory, settings)
+        return slowed(super().load(directory, settings), self.share)
 
-        def slower(inputs: Inputs) -> NDArray[np.float32]:
-            start = time.perf_counter_ns()
-            logits = predict(inputs)
-            end = start + (time.perf_counter_ns() - start) * (1 + self.share)
-            while time.perf_counter_ns() < end:
-                pass
-            return logits
 
-        return slower
+class Night(Fp32):
+    """The float model, with an artifact of its own each night and calls that may be made longer.
+
+    Number of the night and share of the calls are in the environment where it is prepared.
+    """
+
+    name = "night"
+    version = int(os.environ.get("PLANTED_NIGHT", "1"))
+
+    def prepare(
+        self, source: Source, directory: Path, settings: Settings, calibration: Calibration | None
+    ) -> Prepared:
+        share = float(os.environ.get("PLANTED_SHARE", "0"))
+        write_json(directory / "night.json", {"night": self.version, "share": share})
+        return super().prepare(source, directory, settings, calibration)
+
+    def load(self, directory: Path, settings: Settings) -> Predictor:
+        share = read_json(directory / "night.json")["share"]
+        return slowed(super().load(directory, settings), float(share))
+
+
+def slowed(predict: Predictor, share: float) -> Predictor:
+    """The same with each call made longer by a share, by a busy loop on the same core."""
+
+    def slower(inputs: Inputs) -> NDArray[np.float32]:
+        start = time.perf_counter_ns()
+        logits = predict(inputs)
+        end = start + (time.perf_counter_ns() - start) * (1 + share)
+        while time.perf_counter_ns() < end:
+            pass
+        return logits
+
+    return slower
 
 
 class Worse(Fp32):

@@ -13,9 +13,11 @@ from ptdq.report.sections import (
     comparison,
     confidence,
     figures,
+    history,
     opening,
     quality,
     speed,
+    uncertainty,
     why,
 )
 from ptdq.report.sections.page import Page
@@ -25,6 +27,7 @@ SECTIONS: tuple[Callable[[Page], str], ...] = (
     opening.question,
     opening.gates,
     baseline.change,
+    history.history,
     comparison.comparison,
     speed.fastest,
     figures.figures,
@@ -32,7 +35,7 @@ SECTIONS: tuple[Callable[[Page], str], ...] = (
     comparison.buckets,
     speed.first_calls,
     comparison.interference,
-    speed.uncertainty,
+    uncertainty.uncertainty,
     figures.reference,
     figures.sizes,
     quality.reports,

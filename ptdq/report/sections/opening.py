@@ -98,10 +98,13 @@ def _data(page: Page) -> str:
     size = f"{numbers.count(documents)} documents" if documents is not None else ""
     if whole:
         size += f", a stratified sample of {numbers.count(whole)}"
+    if data.get("lines"):
+        size += f", from a file of {numbers.count(data['lines'])} lines"
     classes = ", ".join(f"{code(name)} {n}" for name, n in (data.get("classes") or {}).items())
     parts = [
         code(data.get("path") or page.run.get("parameters", "data", default="unknown"), 120),
         size,
+        *map(prose, data.get("notes") or []),
         "synthetic" if data.get("synthetic") else "",
         f"hash {code(data['digest'][:16])}" if data.get("digest") else "",
         f"classes: {classes}" if classes else "",

@@ -1,4 +1,4 @@
-"""Which variant is fastest, how sure that is and why, and what a first call costs."""
+"""Which variant is fastest, and what a first call costs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ptdq.report import columns
 from ptdq.report.columns import Column, to_markdown
 from ptdq.report.markdown import bullets, code, paragraphs
 from ptdq.report.sections.page import Page
-from ptdq.store.rows import ComparisonRow, FirstCallRow
+from ptdq.store.rows import FirstCallRow
 
 _FASTEST: list[Column[FastestRow]] = [
     Column("variant", lambda r: r["variant"], data=True),
@@ -51,34 +51,6 @@ def _lucky(rows: list[FastestRow], row: FastestRow) -> str:
         f"At {row['max_length']} tokens {code(row['variant'])} came out first of {others + 1} that can't "
         f"be told apart, which takes luck. {numbers.ratio(row['speedup'])} is as measured; expect "
         f"{shrunk}."
-    )
-
-
-_UNCERTAINTY: list[Column[ComparisonRow]] = [
-    columns.VARIANT,
-    columns.LENGTH,
-    Column("documents", lambda r: numbers.percent(r["documents_se"], 2)),
-    Column("rounds", lambda r: numbers.percent(r["rounds_se"], 2)),
-    Column("one cell", lambda r: numbers.percent(r["cell_sd"], 2)),
-    Column("between cores", lambda r: numbers.percent(r["cores_sd"], 2)),
-    Column("degrees of freedom", lambda r: columns.number(r["speedup_total_df"])),
-    Column("variance", lambda r: "its own" if r["noisier"] else "pooled", words=True),
-]
-
-
-def uncertainty(page: Page) -> str:
-    """Where the width of the intervals comes from, so that a reader knows what would narrow them."""
-    rows = [row for row in tables.against_baseline(page.run) if row["rounds_se"] is not None]
-    if not rows:
-        return ""
-    return paragraphs(
-        "## Where the uncertainty comes from",
-        to_markdown(_UNCERTAINTY, rows),
-        "Of the speed-up of the time per document, in per cent of it. Documents, rounds: standard "
-        "errors; more documents narrow the first, more rounds the second. One cell, between cores: "
-        "standard deviations of a cell's time, and of the cores' own speed, which is taken out. A "
-        "variant that is noisier than the others has a variance of its own, with fewer degrees of "
-        "freedom.",
     )
 
 
