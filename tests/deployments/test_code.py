@@ -28,9 +28,13 @@ ENTRYPOINT = "flows/benchmark.py:quantization_benchmark"
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """The code of this checkout in a repository of its own: its address, and the commit."""
-    place = tmp_path_factory.mktemp("repository")
+def repository(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """The code of this checkout in a repository of its own: its address, and the commit.
+
+    Prefect's steps ask an API, and would start a server for it: the shared one is there.
+    """
+    # By the ending Prefect knows it for a repository.
+    place = tmp_path_factory.mktemp("repository") / "ptdq.git"
     for name in ("ptdq", "flows", "tasks", "deployments"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, place / name, symlinks=True, ignore=ignored)

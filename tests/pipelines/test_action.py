@@ -73,10 +73,10 @@ def test_installations_are_pinned() -> None:
 
 def test_a_mistake_fails_the_job_and_is_on_its_page(tmp_path: Path) -> None:
     nasty = "no such'; touch owned; $(touch owned) `touch owned`"
-    given = {"model": nasty, "old-model": "old", "data": "d.csv", "arguments": "--max-length 16"}
+    given = {"model": nasty, "old-model": "old", "data": f"{nasty}.csv", "arguments": "--max-length 16"}
     done = run_step(1, given, tmp_path)
     assert done.returncode == 2, done.stderr
-    assert "ptdq: model no such'; touch owned" in done.stderr
+    assert "ptdq: data file no such'; touch owned" in done.stderr
     assert "ended without a report" in (tmp_path / "github_step_summary").read_text()
     assert (tmp_path / "github_output").read_text() == ""
     assert not (tmp_path / "owned").exists()

@@ -131,10 +131,13 @@ def summary(found: Mapping[str, Any]) -> str:
     rows = found["rows"]
     days = sorted({row["at"][:10] for row in rows})
     commits = sorted({str(row["git_commit"])[:7] for row in rows})
+    dirty = any(str(row["git_commit"]).endswith("-dirty") for row in rows)
+    unsaved = ", with uncommitted changes" if dirty else ""
     counts = {result: sum(row["result"] == result for row in rows) for result in (OK, REFUSED, FAILED)}
     return (
         f"{len(rows)} of {len(TRIED) * len(BUILT_IN)} pairs were run, {' and '.join(days)}, at commit "
-        f"{', '.join(f'`{commit}`' for commit in commits)}: {counts[OK]} ok, {counts[REFUSED]} refused, "
+        f"{', '.join(f'`{commit}`' for commit in commits)}{unsaved}: "
+        f"{counts[OK]} ok, {counts[REFUSED]} refused, "
         f"{counts[FAILED]} failed."
     )
 
