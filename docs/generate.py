@@ -26,6 +26,7 @@ from ptdq.store.disk import read_json
 from ptdq.variants import registry
 from tests.benchmarks import bench, growth, variants
 from tests.safety import table as safety
+from tests.variants import matrix as architectures
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLES = schema.TABLES
@@ -237,6 +238,8 @@ MARKERS: dict[str, Callable[[], str]] = {
     "bench-table": lambda: _figures_alone(bench.table(figures("bench"))),
     "growth": lambda: _figures_alone(growth.table(figures("growth"))),
     "shards": shards,
+    "architectures": lambda: architectures.table(read_json(architectures.RESULTS)),
+    "architectures-summary": lambda: architectures.summary(read_json(architectures.RESULTS)),
     "faults": lambda: safety.faults(read_json(safety.RESULTS)),
     "soak": safety.soak,
     "attacks": lambda: safety.attacks(read_json(safety.RESULTS)),

@@ -28,12 +28,14 @@ from ptdq.measure.conditions import note_conditions, take_machine
 from ptdq.measure.earlier import find_earlier
 from ptdq.measure.finished import drop_damaged
 from ptdq.measure.progress import TerminalProgress
-from ptdq.measure.run_request import Request, check_enough, check_request
+from ptdq.measure.run_request import Request, check_documents, check_request
 from ptdq.measure.stage import make_stage
+from ptdq.orchestration import variables
 from ptdq.orchestration.artifacts import PrefectProgress
 from ptdq.orchestration.cancelling import heeded
 from ptdq.orchestration.ending import breaks_recorded, ended, finished
 from ptdq.orchestration.flow_run import current_flow_run, directory_for
+from ptdq.orchestration.machine_limit import ServerLock
 from ptdq.orchestration.permission import check_code
 from ptdq.orchestration.signature import flat
 from ptdq.parameters import DEMO, Parameters, with_demo
@@ -71,9 +73,10 @@ def quantization_benchmark(parameters: Parameters, resume: bool = False) -> Any:
     files = RunFiles(directory_for(parameters, flow_run))
     kept = f"finished cells are kept: ptdq run --resume {files.directory}"
     # The lock is released last: when no child is alive, and none can start any more.
-    with ended(files, kept) as ending, heeded(flow_run), MachineLock() as lock, own_children():
+    with ended(files, kept) as ending, heeded(flow_run), ServerLock() as lock, own_children():
         check_code(parameters, flow_run)
         check_tracker(parameters.track)
+        variables.offer()
         flow_run_id = None if flow_run is None else str(flow_run.id)
         request = check_request(parameters, files, flow_run_id, resume)
         run_benchmark(parameters, request, files, lock, flow_run_id)
@@ -96,7 +99,7 @@ def run_benchmark(
     sources = with_demo(parameters, lambda: make_demo.submit().result())
     laps.lap("demo")
     raw = load_data.submit(sources).result()
-    check_enough(parameters, len(raw.ids))
+    check_documents(parameters, raw)
     # Quoted: Prefect would look for futures in each of the documents.
     loaded = load_model.submit(sources, cast(RawDocuments, quote(raw))).result()
     del raw

@@ -14,10 +14,10 @@ from prefect import flow, get_run_logger
 from ptdq.evaluation.collect import check_scored, conclude, missing_shards, read_results
 from ptdq.evaluation.request import begin, check, prepare, read_model, whole_batches
 from ptdq.evaluation.shards import count_shards
-from ptdq.host.lock import MachineLock
 from ptdq.orchestration.artifacts import publish_evaluation
 from ptdq.orchestration.ending import completed, ended
 from ptdq.orchestration.flow_run import current_flow_run, current_task_runner, directory_for
+from ptdq.orchestration.machine_limit import ServerLock
 from ptdq.orchestration.permission import check_code
 from ptdq.orchestration.runners import is_elsewhere
 from ptdq.orchestration.signature import flat
@@ -45,7 +45,7 @@ def sharded_evaluation(parameters: Parameters, shard_documents: int = 10_000) ->
     # Absolute: workers of a cluster have working directories of their own.
     files = ShardFiles(directory_for(parameters, current_flow_run()).resolve())
     kept = f"finished shards are kept (--run-id {files.run_id} does the missing ones)"
-    with ended(files, kept) as ending, MachineLock() as lock:
+    with ended(files, kept) as ending, ServerLock() as lock:
         check_code(parameters, current_flow_run())
         check(parameters, shard_documents)
         whole = whole_batches(shard_documents, parameters.batch_size)

@@ -14,7 +14,7 @@ from prefect import flow, get_run_logger
 
 from ptdq.host.terminal import keep
 from ptdq.matrix.collect import check_runs, collect
-from ptdq.matrix.plan import completed_runs, plan_runs
+from ptdq.matrix.plan import completed_runs, plan_runs, undecidable
 from ptdq.orchestration.artifacts import publish_matrix
 from ptdq.orchestration.deployments import check_machines, run_on_machines
 from ptdq.orchestration.ending import completed, ended
@@ -39,6 +39,8 @@ def benchmark_matrix(parameters: MatrixParameters) -> Any:
     files = MatrixFiles(directory_for(parameters, current_flow_run()))
     with ended(files) as ending:
         runs = plan_runs(parameters, files)
+        for warning in undecidable(runs):
+            log.warning(warning)
         check_machines(parameters.machine)
         matrix_record.begin(files, parameters.model_dump())
         keep(files.log)

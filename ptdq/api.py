@@ -135,7 +135,8 @@ def analyse(
 
     Args:
         times: a row for each call: variant, max_length, repeat, core, order, doc_id, forward_ns, and
-            where there are any tokenize_ns, tokens, warmup (such rows are left out) and batch.
+            where there are any tokenize_ns, tokens, warmup (such rows are left out), batch and group
+            (documents of one group count as one).
         baseline: the variant that the others are compared with.
         min_effect: smallest difference in time that matters, as a share.
         level: confidence level.

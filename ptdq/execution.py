@@ -138,14 +138,18 @@ def check_input(parameters: Parameters, resume: bool) -> None:
         UserError: something is wrong; nothing was written but the cache.
     """
     from ptdq.inputs.load import read_data, read_model
-    from ptdq.measure.run_request import check_enough, check_request
+    from ptdq.measure.run_request import check_documents, check_request
 
+    if parameters.baseline is not None and ":" in parameters.baseline:
+        from ptdq.orchestration import variables
+
+        variables.offer()
     files = RunFiles(Path(parameters.results_dir) / (parameters.run_id or ".new"))
     check_request(parameters, files, resume=resume)
     tracking.check(parameters.track)
     if DEMO not in (parameters.model, parameters.data):
         raw = read_data(parameters)
-        check_enough(parameters, len(raw.ids))
+        check_documents(parameters, raw)
         read_model(parameters, raw)
 
 

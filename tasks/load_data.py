@@ -19,5 +19,7 @@ def load_data(parameters: Parameters) -> RawDocuments:
     stage("reading the documents")
     raw = read_data(parameters)
     sampled = f", a stratified sample of {raw.sampled_from}" if raw.sampled_from else ""
-    get_run_logger().info("%s: %d documents%s", raw.name, len(raw.ids), sampled)
+    lines = f", from {raw.lines} lines" if raw.lines is not None else ""
+    notes = "".join(f"; {note}" for note in raw.notes)
+    get_run_logger().info("%s: %d documents%s%s%s", raw.name, len(raw.ids), sampled, lines, notes)
     return raw

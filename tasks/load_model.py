@@ -26,4 +26,6 @@ def load_model(parameters: Parameters, raw: RawDocuments) -> Loaded:
         checkpoint.parameters / 1e6,
         ", ".join(checkpoint.class_names),
     )
+    if loaded.warning is not None:
+        get_run_logger().warning(loaded.warning)
     return loaded

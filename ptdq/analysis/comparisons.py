@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ptdq.analysis.arrays import Times, read_times
+from ptdq.analysis.document_groups import read_groups
 from ptdq.analysis.first_calls import first_calls
 from ptdq.analysis.interference import interference
 from ptdq.analysis.predictions import Comparer, calibration_rows
@@ -48,7 +49,7 @@ def write_comparisons(files: RunFiles, question: Question) -> list[str]:
         What was left out, in words.
     """
     timed = CellRows(files.table("predictions"), "timing")
-    timing = _timing(timed, question)
+    timing = _timing(files, timed, question)
     own = timing.get(question.baseline)
     comparer = Comparer(files, question)
     comparisons = [
@@ -80,12 +81,13 @@ def _pairs(question: Question) -> list[tuple[str, str]]:
     return [*combinations(question.variants, 2), *again]
 
 
-def _timing(timed: CellRows, question: Question) -> dict[str, Analysis]:
+def _timing(files: RunFiles, timed: CellRows, question: Question) -> dict[str, Analysis]:
     """What the times say, with each variant that has times as the baseline.
 
     What was measured again is no rival of the run's own variants, and left out where these are compared.
     """
-    found = {length: cell_times(timed, length) for length in timed.lengths}
+    groups = read_groups(files)
+    found = {length: cell_times(timed, length, groups) for length in timed.lengths}
     by_length = {length: times for length, times in found.items() if times is not None}
     measured = timed.variants
     own = [name for name in measured if name not in question.earlier]

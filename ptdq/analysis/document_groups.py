@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from ptdq.statistics.duplicates import text_groups
+from ptdq.statistics.groups import joined
 from ptdq.store.layout import RunFiles
 from ptdq.store.tables import read_table
 
@@ -43,20 +43,21 @@ class Groups:
         found: Ints = self.numbers[places.to_numpy()]
         return found
 
+    def shared_by(self, doc_ids: pa.Array) -> Ints | None:
+        """The same; None where each stands alone, or some are not known."""
+        if len(np.unique(self.numbers)) == len(self.numbers):
+            return None
+        try:
+            return self.of(doc_ids)
+        except KeyError:
+            return None
+
 
 def document_groups(documents: pa.Table) -> Groups:
     """Group of each document: those with the same text, or the same ``group``, belong together."""
     groups = text_groups(text.as_py() for text in documents["text"])
-    if "group" in documents.column_names and documents["group"].null_count < len(groups):
-        given = documents["group"].to_pylist()
-        numbers = {name: place for place, name in enumerate(dict.fromkeys(given))}
-        named = [(place, numbers[name]) for place, name in enumerate(given) if name is not None]
-        rows, columns = np.array(named).T
-        size = int(groups.max()) + 1 + len(numbers)
-        edges = coo_array(
-            (np.ones(len(rows)), (groups[rows], int(groups.max()) + 1 + columns)), (size, size)
-        )
-        groups = connected_components(edges, directed=False)[1][groups]
+    if "group" in documents.column_names:
+        groups = joined(groups, documents["group"].to_pylist())
     return Groups(documents["doc_id"].combine_chunks(), groups.astype(np.int64))
 
 
@@ -66,3 +67,14 @@ def read_groups(files: RunFiles) -> Groups:
     if not path.is_file():
         return Groups(pa.array([], pa.string()), np.empty(0, np.int64))
     return document_groups(read_table(path, ["doc_id", "text", "group"]))
+
+
+def with_groups(times: pd.DataFrame, groups: Groups) -> pd.DataFrame:
+    """Timed calls with the group of each, where documents belong together.
+
+    Args:
+        times: a row for each call, with ``doc_id``, as for :func:`ptdq.analysis.timing.analyse`.
+        groups: of the documents; of all of them, or it is left out.
+    """
+    numbers = groups.shared_by(pa.array(times["doc_id"], pa.string()))
+    return times if numbers is None else times.assign(group=numbers)

@@ -55,10 +55,14 @@ class Plan:
     Attributes:
         lines: what to say of it, one sentence or two each.
         warnings: what it cannot decide that was asked for, and what it would take.
+        seconds: that it takes, if all variants are as slow as the baseline; None without probing.
+        accuracy: of the baseline, from the documents that were probed; None as above.
     """
 
     lines: tuple[str, ...]
     warnings: tuple[str, ...]
+    seconds: float | None = None
+    accuracy: float | None = None
 
 
 def make_plan(
@@ -76,10 +80,12 @@ def make_plan(
     """
     lines: list[str] = []
     warnings: list[str] = []
+    seconds = None if probed is None else duration(parameters, design, stage, probed)
+    accuracy = None if probed is None else probed.accuracy
     if probed is not None:
         lines.append(_duration(parameters, variants, design, stage, probed))
     if len(variants) < 2:
-        return Plan(tuple(lines), ())
+        return Plan(tuple(lines), (), seconds, accuracy)
     if design.rounds < MIN_ROUNDS and parameters.target_width is None:
         warnings.append(
             f"time: an interval of a speed-up takes {MIN_ROUNDS} rounds, and there are {design.rounds} "
@@ -94,8 +100,8 @@ def make_plan(
             stage.documents, parameters.margin, len(variants) - 1, probed.accuracy if probed else 1.0
         )
         if reaches is not None:
-            (lines if reaches.decides else warnings).append(_quality_line(reaches))
-    return Plan(tuple(lines), tuple(warnings))
+            (lines if reaches.decides else warnings).append(quality_line(reaches))
+    return Plan(tuple(lines), tuple(warnings), seconds, accuracy)
 
 
 def plan_time(
@@ -197,9 +203,12 @@ def _time_line(parameters: Parameters, rounds: int, timed: TimePlan | None, prob
     )
 
 
-def _quality_line(reach: Reach) -> str:
+def quality_line(reach: Reach) -> str:
+    """What documents can decide about quality, or what it takes, in words."""
     metric = reach.metric.replace("_", " ").replace("f1", "F1")
     documents = f"{count(reach.documents)} documents"
+    if reach.groups < reach.documents:
+        documents += f" ({count(reach.groups)}, if copies and those of a group count as one)"
     if reach.decides:
         return (
             f"quality: {documents} exclude a loss of {percent(reach.smallest_loss)} of {metric} if no "

@@ -50,6 +50,8 @@ def plan_alone(parameters: Parameters, say: Say) -> Plan:
             lock.acquire("plan", say, parameters.max_wait)  # making the demo trains a model
         sources = with_demo(parameters, lambda: make_demo(private_cache() / "demo"))
         loaded = read_model(sources, read_data(sources))
+        if loaded.warning is not None:
+            say(loaded.warning)
         kept = keep_fitting(chosen, max(parameters.max_length), loaded.checkpoint)
         lock.acquire("plan", say, parameters.max_wait)
         limit.start()

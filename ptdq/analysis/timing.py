@@ -82,8 +82,8 @@ def analyse(
 
     Args:
         times: a row for each call: variant, max_length, repeat, core, order, doc_id, forward_ns, and
-            if there are any tokenize_ns, tokens, warmup (such rows are left out) and batch (the time
-            of a batch is that of its first row).
+            if there are any tokenize_ns, tokens, warmup (such rows are left out), batch (the time
+            of a batch is that of its first row) and group (documents of one group count as one).
         baseline: name of the variant to compare with.
         min_effect: smallest difference that matters, as a share.
         level: confidence level; of each interval on its own, but for the fastest variant's.
@@ -264,6 +264,7 @@ class _Length:
             calls, cores = (None, None) if estimate is None else comparer.parts_of_rounds(0, other)
             columns |= {
                 "documents": self.times.forward.documents,
+                "timing_groups": self.times.forward.independent,
                 "rounds": int((present[0] & present[other]).sum()),
                 "documents_se": None if estimate is None else max(0.0, estimate.document_variance) ** 0.5,
                 "rounds_se": None if estimate is None else estimate.round_variance**0.5,
@@ -281,7 +282,7 @@ class _Length:
         rounds = measured.times[variant, measured.cores[variant] >= 0]
         if not len(rounds):
             return {"p95_ms": None, "p95_ms_bound": None, "p95_ms_refused": "no round is complete"}
-        bound = tail_bound(rounds / NS_PER_MS)
+        bound = tail_bound(rounds / NS_PER_MS, measured.groups)
         return {
             "p95_ms": bound.value,
             "p95_ms_bound": bound.bound,

@@ -11,8 +11,12 @@ import pandas as pd
 import pyarrow as pa
 
 from ptdq.analysis.arrays import first_of_batches
+from ptdq.analysis.document_groups import Groups
 from ptdq.statistics.measured import Measured
 from ptdq.store.cell_rows import CellPlace, CellRows
+
+Ints = npt.NDArray[np.int64]
+Names = npt.NDArray[np.object_]
 
 CELL = ["variant", "max_length", "repeat", "core"]
 KEY = [*CELL, "doc_id"]
@@ -33,7 +37,7 @@ def checked(times: pd.DataFrame, baseline: str) -> pd.DataFrame:
     table = times
     if "warmup" in table.columns:
         table = table[~table["warmup"].astype(bool)]
-    for name in [n for n in (*NEEDED, "tokenize_ns", "tokens") if n in table.columns]:
+    for name in [n for n in (*NEEDED, "tokenize_ns", "tokens", "group") if n in table.columns]:
         empty = table[name].isna()
         if empty.any():
             raise ValueError(f"times: column {name!r} has no value in row {table.index[empty][0]}")
@@ -73,7 +77,7 @@ class LengthTimes:
     rounds: tuple[int, ...]
     forward: Measured
     total: Measured
-    tokens: npt.NDArray[np.int64] | None
+    tokens: Ints | None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -94,8 +98,8 @@ class LengthTimes:
             tuple(names),
             self.max_length,
             tuple(self.rounds[place] for place in kept),
-            Measured(self.forward.times[where], self.forward.cores[where]),
-            Measured(self.total.times[where], self.total.cores[where]),
+            Measured(self.forward.times[where], self.forward.cores[where], self.forward.groups),
+            Measured(self.total.times[where], self.total.cores[where], self.total.groups),
             self.tokens,
         )
 
@@ -128,18 +132,43 @@ def length_times(table: pd.DataFrame, names: list[str], max_length: int) -> Leng
     if "tokens" in table.columns:
         tokens = np.zeros(len(documents), dtype=np.int64)
         tokens[where[3]] = table["tokens"].to_numpy(dtype=np.int64)
+    groups = _groups(table, where[3], documents)
     return LengthTimes(
         tuple(names),
         max_length,
         tuple(int(number) for number in rounds),
-        Measured(forward, cores),
-        Measured(total, cores),
+        Measured(forward, cores, groups),
+        Measured(total, cores, groups),
         tokens,
     )
 
 
-def cell_times(rows: CellRows, max_length: int) -> LengthTimes | None:
+def _groups(table: pd.DataFrame, where: Ints, documents: Names) -> Ints | None:
+    """Group of each document [N]; None where the table names none.
+
+    Args:
+        table: rows of one maximum length.
+        where: which of the documents each row is of.
+        documents: their ids [N].
+    """
+    if "group" not in table.columns:
+        return None
+    codes = pd.factorize(table["group"])[0].astype(np.int64)
+    groups = np.zeros(len(documents), dtype=np.int64)
+    groups[where] = codes
+    other = groups[where] != codes
+    if other.any():
+        raise ValueError(f"times: document {documents[where[other][0]]} is in more than one group")
+    return groups
+
+
+def cell_times(rows: CellRows, max_length: int, groups: Groups) -> LengthTimes | None:
     """The same from the cells of a run, a cell at a time; variants in the order of the file.
+
+    Args:
+        rows: of the run.
+        max_length: documents were truncated to this many tokens.
+        groups: of its documents.
 
     Raises:
         ValueError: a cell has not the documents of the others, or a time is none.
@@ -181,9 +210,10 @@ def cell_times(rows: CellRows, max_length: int) -> LengthTimes | None:
     for cell in cells:
         cores[names.index(cell.variant), rounds.index(cell.repeat)] = 0 if together else cell.core
     cores[~np.isfinite(forward).all(axis=(2, 3))] = -1
-    return LengthTimes(
-        names, max_length, tuple(rounds), Measured(forward, cores), Measured(total, cores), tokens
-    )
+    assert documents is not None
+    which = groups.shared_by(documents.combine_chunks())
+    times_of = Measured(forward, cores, which), Measured(total, cores, which)
+    return LengthTimes(names, max_length, tuple(rounds), *times_of, tokens)
 
 
 def _in_order_of_ids(rows: CellRows, cell: CellPlace) -> pa.Table:

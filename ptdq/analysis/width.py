@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 import pyarrow as pa
 
+from ptdq.analysis.document_groups import read_groups, with_groups
 from ptdq.analysis.timing_table import TIMES, checked, length_times
 from ptdq.measure.design import Design
 from ptdq.statistics.influence import MEAN_TIME
@@ -23,7 +24,7 @@ class Width:
 
     Attributes:
         rounds: those that both it and the baseline have.
-        documents: those that are timed.
+        documents: those that are timed; those of a group count as one.
         estimate: of the log speed-up; None where there is no interval yet.
         too_few: why there will be none with any number of rounds; None where there can be.
     """
@@ -45,8 +46,7 @@ def read_times(files: RunFiles, design: Design) -> pd.DataFrame:
     """Times of the cells that are finished, for :func:`widths`."""
     paths = [path for cell in design.cells if (path := files.cell(cell.cell_id)).is_file()]
     tables = [read_table(path, TIMES).replace_schema_metadata() for path in paths]
-    frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
-    return frame
+    return with_groups(pa.concat_tables(tables).to_pandas(), read_groups(files))
 
 
 def widths(times: pd.DataFrame, baseline: str) -> list[Width]:
@@ -71,10 +71,10 @@ def widths(times: pd.DataFrame, baseline: str) -> list[Width]:
         if here[0] != baseline:
             continue
         comparer = Comparer(length_times(of_length, here, int(length)).total, MEAN_TIME)
-        present, documents = comparer.fit.layout.present, comparer.measured.documents
+        present, documents = comparer.fit.layout.present, comparer.measured.independent
         for other in range(1, len(here)):
             estimate = None if comparer.refused(0, other) else comparer.compare(0, other)
             rounds = int((present[0] & present[other]).sum())
-            too_few = MEAN_TIME.refused(documents)
+            too_few = comparer.too_few_documents
             rows.append(Width(here[other], int(length), rounds, documents, estimate, too_few))
     return rows

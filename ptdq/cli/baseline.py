@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import click
 
-from ptdq.cli.options import RESULTS
+from ptdq.cli.options import RESULTS, RUN
 from ptdq.text import plain
 
 
 @click.command("baseline")
-@click.argument("run", metavar="RUN")
+@RUN
+@click.option(
+    "--variable",
+    metavar="NAME",
+    help="Have this variable of Prefect name it too, for `--baseline variable:NAME` on any machine.",
+)
 @RESULTS
-def command(run: str, results_dir: str) -> None:
+def command(run: str, variable: str | None, results_dir: str) -> None:
     """Mark RUN as the baseline: later runs report what changed since, and it is never pruned."""
     from ptdq.store.baseline import mark
     from ptdq.store.results import local
 
-    click.echo(f"baseline: {plain(mark(local(results_dir), run).run_id)}")
+    files = mark(local(results_dir), run)
+    if variable is not None:
+        from ptdq.orchestration.variables import write
+
+        write(variable, files)
+    click.echo(f"baseline: {plain(files.run_id)}")

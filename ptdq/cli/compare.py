@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from ptdq.cli.completion import runs
 from ptdq.cli.options import RESULTS_OR_URL
 from ptdq.text import printable
 
@@ -14,8 +15,8 @@ WORSE = 3
 
 
 @click.command("compare")
-@click.argument("old", metavar="OLD")
-@click.argument("new", metavar="NEW")
+@click.argument("old", metavar="OLD", shell_complete=runs)
+@click.argument("new", metavar="NEW", shell_complete=runs)
 @RESULTS_OR_URL
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of Markdown.")
 def command(old: str, new: str, results_dir: str, as_json: bool) -> None:

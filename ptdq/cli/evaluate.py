@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import click
 
+from ptdq.cli.completion import files, variants
 from ptdq.cli.options import VERBOSE, given_options, takes
 from ptdq.parameters import Purpose, make_parameters, names
 
@@ -13,16 +14,21 @@ from ptdq.parameters import Purpose, make_parameters, names
 @takes(names(Purpose.EVALUATE))
 @click.command("evaluate")
 @click.option(
-    "--model", required=True, help="Checkpoint directory of a sequence classifier, or its id on the hub."
+    "--model",
+    required=True,
+    shell_complete=files,
+    help="Checkpoint directory of a sequence classifier, or its id on the hub.",
 )
 @click.option(
     "--data",
     required=True,
+    shell_complete=files,
     help="Labelled documents: CSV, TSV, JSON lines or Parquet; a path or a URL. All rows are evaluated.",
 )
 @click.option(
     "--variant",
     required=True,
+    shell_complete=variants,
     help="The variant to evaluate, one. Those that calibrate are refused: the file is read piece by "
     "piece, so nothing checks that no calibration document is in it; use `ptdq run`.",
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ptdq.cli.completion import variants
 from ptdq.cli.options import RESULTS_OR_URL
 from ptdq.errors import UserError
 from ptdq.text import plain, printable
@@ -15,7 +16,9 @@ from ptdq.text import plain, printable
 
 @click.command("history")
 @RESULTS_OR_URL
-@click.option("--variant", multiple=True, help="Only this variant; may be repeated.")
+@click.option(
+    "--variant", multiple=True, shell_complete=variants, help="Only this variant; may be repeated."
+)
 @click.option("--max-length", multiple=True, type=int, help="Only this length; may be repeated.")
 @click.option(
     "--plot",

@@ -29,9 +29,11 @@ RUN_FAILED, INPUT_WRONG, GATE_FAILED, INTERRUPTED = 1, 2, 3, 130
 
 COMMANDS: dict[str, dict[str, str]] = {
     "Measure": {
+        "init": "Look at a model and a data set, and write a configuration that can decide.",
         "plan": "Say how long a run takes, and what it can decide.",
         "run": "Measure variants of a model side by side.",
         "demo": "The same on the embedded default: a synthetic corpus and a small BERT.",
+        "gate": "Measure old and new side by side in a pipeline; fail where the new one is worse.",
         "sensitivity": "Find the modules that lose quality in int8.",
         "evaluate": "Evaluate one variant on a file of any size, in shards.",
         "matrix": "Measure models on several machines.",

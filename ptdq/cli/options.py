@@ -11,18 +11,25 @@ from typing import Any, Literal
 import click
 from pydantic import BaseModel
 
+from ptdq.cli.completion import completes, directories, runs
 from ptdq.parameters import Parameters, option_name
 
 CONFIG = click.option(
     "--config", type=click.Path(path_type=Path), help="YAML or JSON file of parameters."
 )
+RUN = click.argument("run", metavar="RUN", shell_complete=runs)
 RESULTS = click.option(
-    "--results-dir", default="results", show_default=True, help="Directory of the runs."
+    "--results-dir",
+    default="results",
+    show_default=True,
+    shell_complete=directories,
+    help="Directory of the runs.",
 )
 RESULTS_OR_URL = click.option(
     "--results-dir",
     default="results",
     show_default=True,
+    shell_complete=directories,
     help="Directory of the runs, or an fsspec URL such as s3://bucket/results.",
 )
 
@@ -58,7 +65,13 @@ def _option(kind: type[BaseModel], name: str) -> click.Option:
         shown = ", ".join(map(str, default)) if isinstance(default, list) else default
         text += f"  [default: {shown}]"
     option = option_name(name)
-    settings: dict[str, Any] = {"default": None, "help": text}
+    literal = typing.get_origin(field.annotation) is Literal
+    few = typing.get_args(field.annotation) if literal else ()
+    settings: dict[str, Any] = {
+        "default": None,
+        "help": text,
+        "shell_complete": completes(name, few),
+    }
     if field.annotation is bool:
         if name.startswith("no_"):
             settings["is_flag"] = True

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from ptdq.cli.options import RESULTS
+from ptdq.cli.options import RESULTS, RUN
 from ptdq.text import plain
 
 
 @click.command("report")
-@click.argument("run", metavar="RUN")
+@RUN
 @RESULTS
 def command(run: str, results_dir: str) -> None:
     """Rebuild the report of RUN (a directory, or an id) from its tables."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ptdq.cli.completion import runs
 from ptdq.cli.measuring import measure
 from ptdq.cli.options import CONFIG, VERBOSE, given_options, takes
 from ptdq.errors import UserError
@@ -16,10 +17,11 @@ from ptdq.parameters import make_parameters, names, option_name, read_config
 @takes(names())
 @click.command("run")
 @CONFIG
-@click.option("--resume", metavar="RUN", help="Continue a run that was broken off.")
+@click.option("--resume", metavar="RUN", shell_complete=runs, help="Continue a run that was broken off.")
 @click.option(
     "--extend",
     metavar="RUN",
+    shell_complete=runs,
     help="Add rounds to a run that is there: as many in all as --repeats says, or for --target-width.",
 )
 @VERBOSE

@@ -37,7 +37,8 @@ LENGTH, DOCUMENTS = 128, 500
     "--margin",
     "margin",
     type=float,
-    help=f"Share of float32's weighted F1 that must be kept.  [default: {default_values()['margin']}]",
+    help="Share of float32's weighted and macro F1 that must be kept, shown by the lower bound as in a "
+    f"run.  [default: {default_values()['margin']}]",
 )
 @click.option(
     "--calibration-data",
@@ -54,8 +55,9 @@ def command(config: Path | None, by: Any, measure: bool, **options: Any) -> None
     """Find the modules that cost quality in int8, what each gains, and what should stay float.
 
     Each module is quantized alone, its outputs are compared with float32's, and it is timed in both.
-    Then the most harmful stay float until the margin of F1 holds: the variant int8-dynamic-mixed. The
-    directory with table, report and a configuration for `ptdq run` is the last line printed.
+    Then the most harmful stay float until the documents show that the margin of F1 holds: the variant
+    int8-dynamic-mixed. The directory with table, report and a configuration for `ptdq run` is the last
+    line printed.
     """
     from ptdq.report.terminal import console
     from ptdq.sensitivity.report import CONFIG, show, worth_a_run

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from ptdq.cli.options import RESULTS
+from ptdq.cli.options import RESULTS, RUN
 
 
 @click.command("show")
-@click.argument("run", metavar="RUN")
+@RUN
 @RESULTS
 def command(run: str, results_dir: str) -> None:
     """Print the tables of RUN (a directory, or an id)."""

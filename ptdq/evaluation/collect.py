@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
+import pyarrow.parquet as pq
+from pandas.util import hash_array
 
 from ptdq.errors import RunFailed
 from ptdq.evaluation.shards import ShardResult, count_shards, read_result
@@ -66,6 +68,7 @@ def conclude(
     record = evaluation_record.complete(
         files,
         documents=quality.documents,
+        groups=count_groups(files),
         shards=len(results),
         classes=list(class_names),
         confusion=confusion.tolist(),
@@ -77,3 +80,17 @@ def conclude(
         peak_rss_bytes=max(result.peak_rss_bytes for result in results),
     )
     return record, quality
+
+
+def count_groups(files: ShardFiles) -> int | None:
+    """Groups of documents, over all shards; None where none are named. Of each group a number is kept."""
+    file, known = pq.ParquetFile(files.documents), np.empty(0, np.uint64)
+    if "group" not in file.schema_arrow.names:
+        return None
+    for shard in range(file.metadata.num_row_groups):
+        groups = file.read_row_group(shard, columns=["group"])["group"]
+        if groups.null_count:
+            return None
+        names = groups.to_numpy().astype(object)
+        known = np.union1d(known, hash_array(names, categorize=False))
+    return len(known)

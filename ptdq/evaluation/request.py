@@ -10,7 +10,7 @@ from ptdq.evaluation.shards import ShardRequest
 from ptdq.host import terminal
 from ptdq.inputs.calibration import CalibrationRequest
 from ptdq.inputs.checkpoint import Checkpoint
-from ptdq.inputs.documents import read_label_map
+from ptdq.inputs.labels import read_label_map
 from ptdq.inputs.load import open_model
 from ptdq.inputs.stream import check_beginning, split_documents
 from ptdq.measure.run_request import choose_settings

@@ -111,6 +111,7 @@ def score_shard(request: ShardRequest, number: int) -> ShardResult:
             "prediction": predictions,
             "logits": logits,
             "tokens": tokens,
+            "group": documents["group"].combine_chunks() if "group" in documents.column_names else None,
         },
         vars(result) | {"confusion": confusion.tolist()},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ptdq import numbers
 from ptdq.analysis import tables
+from ptdq.export.metadata import front_matter
 from ptdq.report import columns
 from ptdq.report.columns import to_markdown
 from ptdq.report.markdown import block, code, facts, paragraphs, prose
@@ -36,6 +37,7 @@ def model_card(run: Run, name: str, summary: str, artifact: Artifact, loader: st
     model, labels = run.get("model", "name", default="a model"), run.get("model", "labels", default=[])
     return (
         paragraphs(
+            front_matter(run, name),
             f"# {code(model, 120)} as {code(name)}",
             f"A text classifier, prepared for CPUs and measured by ptdq in the run "
             f"{code(run.files.run_id)}: {prose(summary)}.",

@@ -9,6 +9,7 @@ from typing import Any
 from ptdq.errors import RunFailed, UserError, line_of
 from ptdq.export.build import FACTS, export
 from ptdq.store.layout import RunFiles
+from ptdq.store.places import open_place
 from ptdq.store.run import load
 
 SHIP = "ship"
@@ -56,10 +57,7 @@ def _copy(made: Path, system: Any, target: str, publish_to: str) -> None:
 
 
 def _open(url: str) -> tuple[Any, str]:
-    import fsspec
-
     try:
-        system, root = fsspec.core.url_to_fs(url)
+        return open_place(url)
     except (ImportError, ValueError) as error:
         raise UserError(f"publish_to {url}: {error}") from error
-    return system, root.rstrip("/")

@@ -19,6 +19,14 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ptdq.errors import UserError
+from ptdq.inputs.checkpoint_checks import (
+    PIECES,
+    check_adapter,
+    check_classes,
+    check_ids,
+    check_parts,
+    check_pieces,
+)
 from ptdq.inputs.source import (
     SHAPE,
     WEIGHTS,
@@ -34,8 +42,7 @@ from ptdq.store.cache import build_entry, cache_entry, hash_file, mark_used, rea
 from ptdq.store.disk import digest_of, write_json
 
 _TOKENIZER_FILES = (
-    "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model",
-    "tokenizer.model",
+    "tokenizer.json", "vocab.txt", "vocab.json", *PIECES,
 )  # fmt: skip
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack")
 
@@ -199,6 +206,7 @@ def _check_links(name: str, directory: Path) -> None:
 
 def _check_files(name: str, directory: Path, random_weights: bool, loader: str | None) -> None:
     _check_links(name, directory)
+    check_adapter(name, directory)
     if loader is None and not (directory / "config.json").is_file():
         raise UserError(f"model {name}: no config.json in it; is it a checkpoint's directory?")
     if not any((directory / file).is_file() for file in _TOKENIZER_FILES):
@@ -206,6 +214,9 @@ def _check_files(name: str, directory: Path, random_weights: bool, loader: str |
             f"model {name}: no tokenizer in it (one of {', '.join(_TOKENIZER_FILES)}); save the "
             "tokenizer beside the model with tokenizer.save_pretrained"
         )
+    check_classes(name, directory)
+    check_pieces(name, directory)
+    check_parts(name, directory)
     if random_weights or any(directory.glob("*.safetensors")):
         return
     pickled = sorted(path.name for pattern in _PICKLED for path in directory.glob(pattern))
@@ -251,6 +262,8 @@ def _normalize(
         tokenizer = source.tokenizer()
     except Exception as error:
         raise UserError(f"model {name}: its tokenizer cannot be loaded ({_line(error)})") from error
+    if source.loader is None:
+        check_ids(name, tokenizer, source.config())
     make_fast(source)
     if source.loader is not None:
         check_forward(source.loader, model, tokenizer("a", return_tensors="np"))

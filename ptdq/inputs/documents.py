@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-import fsspec
 import numpy as np
 import pandas as pd
 
 from ptdq.errors import UserError, line_of
+from ptdq.inputs.grouping import Counts, count_groups, worth
 from ptdq.inputs.hub_data import read_split
+from ptdq.inputs.labels import match_labels
+from ptdq.inputs.rows import Rows, check_columns, column_names, open_rows
 from ptdq.store.cache import cache_entry
 from ptdq.store.disk import replacing
 from ptdq.store.tables import make_table_of_columns, write_table
-
-_READERS = {".csv": ",", ".tsv": "\t", ".jsonl": "json", ".ndjson": "json", ".parquet": "parquet"}
-_COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 
 
 @dataclass(frozen=True)
@@ -31,19 +30,34 @@ class RawDocuments:
 
     Attributes:
         name: what the user named.
-        file_digest: SHA-256 of the file's bytes.
         ids: stable id of each document: row number and hash of its text.
         texts: the documents.
         labels: label of each, as text.
         sampled_from: number of documents in the file where a sample was taken, else None.
+        lines: of the file; None where it has none (Parquet, a data set).
+        notes: what the file was found to be, other than its name says.
+        all_labels: each label of the whole file, to the first row that has it.
+        groups: name of the group of each, where the data names any.
     """
 
     name: str
-    file_digest: str
     ids: list[str]
     texts: list[str]
     labels: list[str]
     sampled_from: int | None
+    lines: int | None = None
+    notes: tuple[str, ...] = ()
+    all_labels: Mapping[str, int] = field(default_factory=dict)
+    groups: list[str] | None = None
+
+    def known_labels(self) -> Mapping[str, int]:
+        """Each label to the first row that has it: of the whole file, where that is known."""
+        if self.all_labels:
+            return self.all_labels
+        found: dict[str, int] = {}
+        for place, label in enumerate(self.labels, 1):
+            found.setdefault(label, place)
+        return found
 
     @property
     def digest(self) -> str:
@@ -54,6 +68,11 @@ class RawDocuments:
                 data = part.encode("utf-8", "surrogatepass")
                 digest.update(len(data).to_bytes(8, "little") + data)
         return digest.hexdigest()
+
+    @property
+    def worth(self) -> float:
+        """How many documents that stand alone they are worth: copies and groups count as fewer."""
+        return worth(self.texts, self.groups)
 
 
 @dataclass(frozen=True)
@@ -67,6 +86,10 @@ class Documents:
     classes: dict[str, int]
     """Name of each class to its number of documents."""
     sampled_from: int | None
+    counts: Counts
+    """How many there are, if those that belong together count as one."""
+    lines: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read_documents(
@@ -81,9 +104,11 @@ def read_documents(
 ) -> RawDocuments:
     """Read a labelled file, or a split of a data set, and check every row.
 
+    A file is read twice where a sample is taken: first the labels, then the documents that were chosen.
+
     Args:
-        name: local path or any URL that fsspec opens (``hf://``, ``s3://``, …); the type is known
-            by its ending: csv, tsv, jsonl, ndjson or parquet, compressed or not.
+        name: local path, ``http(s)://`` or any URL that fsspec opens (``hf://``, ``s3://``, …); its
+            ending tells the type: csv, tsv, jsonl, ndjson, json or parquet, compressed or not.
         text_column: column with the documents.
         label_column: column with ids or names of classes; None where labels are not needed.
         encoding: of a text file.
@@ -94,17 +119,96 @@ def read_documents(
     Raises:
         UserError: whatever is wrong with the file; says where and what to do.
     """
+    wanted = wanted_columns(text_column, label_column)
     if split is not None:
-        frame, file_digest = read_split(name, split), ""
-    else:
-        frame, file_digest = _read_frame(name, encoding)
-    ids, texts, labels = check_rows(frame, name, text_column, label_column)
-    sampled_from = None
-    if limit is not None and limit < len(texts):
-        sampled_from = len(texts)
+        frame = read_split(name, split)
+        check_columns(name, wanted, frame.columns)
+        values = [frame[column].tolist() for column in wanted]
+        rows = Rows(name, wanted, [], lambda _: zip(*values, strict=True))
+        return _collect(rows, text_column, label_column, limit, seed)
+    with open_rows(name, encoding, wanted) as rows:
+        return _collect(rows, text_column, label_column, limit, seed)
+
+
+def _collect(
+    rows: Rows, text_column: str, label_column: str | None, limit: int | None, seed: int
+) -> RawDocuments:
+    """The documents, or a sample of them; of the others no more than the labels are kept."""
+    ids, texts, labels, count = [], [], [], 0
+    labels_in_file: list[str] = []
+    first_rows: dict[str, int] = {}
+    for frame in rows.pieces():
+        found = check_rows(frame, rows.name, text_column, label_column, count + 1)
+        for row, label in enumerate(found[2], count + 1):
+            first_rows.setdefault(label, row)
+        # Of each label one copy.
+        labels_in_file += map({label: label for label in first_rows}.__getitem__, found[2])
+        count += len(frame)
+        if limit is None or count <= limit:
+            ids += found[0]
+            texts += found[1]
+        else:
+            ids, texts = [], []
+    if not count:
+        raise no_row(rows.name, rows.columns)
+    labels = labels_in_file
+    if limit is not None and limit < count:
         chosen = stratified_sample(labels, limit, seed)
-        ids, texts, labels = ([values[i] for i in chosen] for values in (ids, texts, labels))
-    return RawDocuments(name, file_digest, ids, texts, labels, sampled_from)
+        labels = [labels[index] for index in chosen]
+        ids, texts = _pick(rows, chosen, text_column)
+    sampled_from = count if len(ids) < count else None
+    return RawDocuments(
+        rows.name, ids, texts, labels, sampled_from, rows.lines, tuple(rows.notes), first_rows
+    )
+
+
+def _pick(rows: Rows, chosen: Sequence[int], text_column: str) -> tuple[list[str], list[str]]:
+    """Ids and texts of the chosen rows, by a second pass over the file."""
+    ids: list[str] = []
+    texts: list[str] = []
+    first = 0
+    for frame in rows.pieces():
+        column: list[str] = frame[text_column].tolist()
+        here = chosen[bisect_left(chosen, first) : bisect_left(chosen, first + len(frame))]
+        texts += (found := [column[index - first] for index in here])
+        ids += [document_id(index + 1, text) for index, text in zip(here, found, strict=True)]
+        first += len(frame)
+    if len(ids) < len(chosen) or not all(isinstance(text, str) for text in texts):
+        raise UserError(f"{rows.name}: it was changed while it was read; start again")
+    return ids, texts
+
+
+def document_id(row: int, text: str) -> str:
+    """The id of a document: its row in the file, from 1, and a hash of its text."""
+    return f"{row:07d}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+
+
+def no_row(name: str, columns: Iterable[str]) -> UserError:
+    """That a file has no document."""
+    return UserError(
+        f"{name}: columns {', '.join(columns)}, and no row; it needs a row for each document"
+    )
+
+
+def wanted_columns(text_column: str, label_column: str | None) -> dict[str, str]:
+    """The columns that are read, each with the option that names it."""
+    wanted = {} if label_column is None else {label_column: "--label-column"}
+    return {text_column: "--text-column"} | wanted
+
+
+def read_beginning(name: str, encoding: str, rows: int, split: str | None = None) -> pd.DataFrame:
+    """The first rows of a file, or of a split of a data set, with all columns.
+
+    Raises:
+        UserError: it cannot be read, or has no row.
+    """
+    if split is not None:
+        return read_split(name, split).head(rows)
+    columns = dict.fromkeys(column_names(name, encoding), "--data")
+    with open_rows(name, encoding, columns) as opened:
+        for frame in opened.pieces(rows):
+            return frame
+    raise no_row(name, columns)
 
 
 def keep_frame(frame: pd.DataFrame) -> Path:
@@ -140,96 +244,59 @@ def check_rows(
         first: number of the first row in the file, from 1.
 
     Raises:
-        UserError: a column is missing, there is no row, or a value is missing or no text.
+        UserError: a value is missing, or no text or no label.
     """
-    for column in filter(None, (text_column, label_column)):
-        if column not in frame.columns:
-            known = ", ".join(map(str, frame.columns))
-            option = "--text-column" if column == text_column else "--label-column"
-            raise UserError(f"{name}: no column '{column}'; there are {known}; choose with {option}")
-    if frame.empty:
-        known = ", ".join(map(str, frame.columns))
-        raise UserError(f"{name}: columns {known}, and no row; it needs a row for each document")
     texts = frame[text_column].tolist()
-    bad = [row for row, text in enumerate(texts, first) if not isinstance(text, str) or not text.strip()]
+    bad = [row for row, text in enumerate(texts, first) if not _is_text(text)]
     if bad:
         raise UserError(
             f"{name}: column '{text_column}' has {len(bad)} missing or non-text values, "
-            f"in rows {_first(bad)}; remove them or name another text column"
+            f"in rows {_first(bad)}{_kinds(texts)}; remove them or name another text column"
         )
     labels = [""] * len(texts)
     if label_column is not None:
-        labels = [_label_text(value) for value in frame[label_column].tolist()]
+        values = frame[label_column].tolist()
+        bad = [row for row, value in enumerate(values, first) if isinstance(value, _NO_LABELS)]
+        if bad:
+            raise UserError(
+                f"{name}: column '{label_column}' has {len(bad)} values that are no labels, in rows "
+                f"{_first(bad)}{_kinds(values)}; a label is a text or a number"
+            )
+        labels = [_label_text(value) for value in values]
         bad = [row for row, label in enumerate(labels, first) if label == ""]
         if bad:
             raise UserError(
                 f"{name}: column '{label_column}' has {len(bad)} missing labels, in rows {_first(bad)}; "
                 "complete or remove them"
             )
-    ids = [f"{row:07d}-{_short(text)}" for row, text in enumerate(texts, first)]
-    return ids, texts, labels
+    return [document_id(row, text) for row, text in enumerate(texts, first)], texts, labels
 
 
-def _read_frame(name: str, encoding: str) -> tuple[pd.DataFrame, str]:
-    path = PurePosixPath(name)
-    suffix = PurePosixPath(path.stem).suffix if path.suffix in _COMPRESSED else path.suffix
-    kind = _READERS.get(suffix.lower())
-    if kind is None:
-        known = ", ".join(_READERS)
-        raise UserError(
-            f"{name}: unknown type of file '{path.suffix}'; known endings are {known}; "
-            "a data set by its name needs --split"
-        )
-    try:
-        with fsspec.open(name, "rb", compression="infer") as file:
-            data: bytes = file.read()
-    except FileNotFoundError as error:
-        raise UserError(f"data file {name}: no such file; --data takes a path or a URL") from error
-    except IsADirectoryError as error:
-        raise UserError(f"data file {name}: it is a directory; name the file in it") from error
-    except (ImportError, ValueError) as error:
-        # fsspec names the package that a protocol needs, and protocols that it does not know.
-        raise UserError(f"data file {name}: {error}") from error
-    except OSError as error:
-        raise UserError(f"data file {name}: cannot be read ({error})") from error
-    if not data:
-        raise UserError(f"data file {name}: it is empty; it needs a row for each document")
-    digest = hashlib.sha256(data).hexdigest()
-    try:
-        if kind == "parquet":
-            return pd.read_parquet(io.BytesIO(data)), digest
-        text = _decode(name, data, encoding)
-        if kind == "json":
-            return pd.read_json(io.StringIO(text), lines=True, dtype=False), digest
-        frame = pd.read_csv(io.StringIO(text), sep=kind, dtype=str, na_filter=False)
-        return frame, digest
-    except UserError:
-        raise
-    except (ValueError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"data file {name}: not readable as {suffix[1:]} ({reason})") from error
-
-
-def _decode(name: str, data: bytes, encoding: str) -> str:
-    try:
-        # A byte-order mark is no part of the first column's name.
-        return data.decode(encoding).removeprefix("\ufeff")
-    except LookupError as error:
-        raise UserError(f"encoding '{encoding}': no such encoding") from error
-    except UnicodeDecodeError as error:
-        fits = [other for other in ("utf-8", "gb18030", "utf-16", "big5") if _decodes(data, other)]
-        hint = f"; it decodes as {fits[0]}: try --encoding {fits[0]}" if fits else ""
-        raise UserError(
-            f"data file {name}: byte {error.start} (0x{data[error.start]:02x}) is not {encoding}{hint}"
-        ) from error
-
-
-def _decodes(data: bytes, encoding: str) -> bool:
-    try:
-        data.decode(encoding)
-    except UnicodeDecodeError:
+def _is_text(value: Any) -> bool:
+    if not isinstance(value, str) or not value.strip():
         return False
-    return True
+    try:
+        return value.isascii() or bool(value.encode())
+    except UnicodeEncodeError:  # half a character, which JSON can write
+        return False
+
+
+_NO_LABELS = (bytes, list, tuple, dict, np.ndarray)
+_KINDS = {
+    bytes: "bytes",
+    list: "lists",
+    np.ndarray: "lists",
+    dict: "objects",
+    int: "numbers",
+    float: "numbers",
+}
+
+
+def _kinds(values: Sequence[Any]) -> str:
+    """What is among the values that is neither text nor missing, in words."""
+    kinds = {type(value) for value in values if not (isinstance(value, float) and math.isnan(value))}
+    words = sorted({word for kind, word in _KINDS.items() if kind in kinds})
+    return f" ({', '.join(words)})" if words else ""
 
 
 def _first(rows: Sequence[int]) -> str:
@@ -245,23 +312,21 @@ def _label_text(value: Any) -> str:
     return str(value).strip()
 
 
-def _short(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-
-
 def stratified_sample(labels: Sequence[str], limit: int, seed: int) -> list[int]:
     """Indices of a sample in which each class keeps its share as nearly as whole numbers allow.
 
     Largest remainders; ties by the class's name. Indices are in the order of the file.
     """
     random = np.random.default_rng(seed)
-    names, codes, counts = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)
+    places = {name: place for place, name in enumerate(sorted(set(labels)))}
+    codes = np.fromiter((places[label] for label in labels), np.int64, len(labels))
+    counts = np.bincount(codes)
     exact = counts * limit / len(labels)
     quotas = np.floor(exact).astype(int)
     short = limit - int(quotas.sum())
     quotas[np.argsort(-(exact - quotas), kind="stable")[:short]] += 1
     chosen = [
-        random.permutation(np.flatnonzero(codes == code))[: quotas[code]] for code in range(len(names))
+        random.permutation(np.flatnonzero(codes == code))[: quotas[code]] for code in range(len(places))
     ]
     return [int(index) for index in np.sort(np.concatenate(chosen))]
 
@@ -271,59 +336,26 @@ def class_ids(
 ) -> list[int]:
     """The class id of each document's label.
 
-    A label is looked up in ``label_map`` if there is one; else among the model's class names; else
-    it is read as an id.
+    How they are read: :func:`ptdq.inputs.labels.match_labels`.
 
     Raises:
-        UserError: a label that the model does not know.
+        UserError: a label that the model does not know, or labels that can be read in two ways.
     """
-    by_name = {name: index for index, name in enumerate(class_names)}
-    known: dict[str, int] = {}
-    ids: list[int] = []
-    for row, label in zip(raw.ids, raw.labels, strict=True):
-        if label not in known:
-            if label_map is not None:
-                index = label_map.get(label)
-            else:
-                index = by_name.get(label, int(label) if label.isascii() and label.isdigit() else None)
-            if index is None or not 0 <= index < len(class_names):
-                where = "the label map" if label_map is not None else "the model"
-                names = label_map if label_map is not None else class_names
-                raise UserError(
-                    f"{raw.name}: label '{label}' in row {int(row.split('-')[0])} is not known to "
-                    f"{where}, which has {', '.join(names)} (ids 0 to {len(class_names) - 1}); "
-                    "a label map translates (--label-map)"
-                )
-            known[label] = index
-        ids.append(known[label])
-    return ids
-
-
-def read_label_map(path: str | None) -> dict[str, int] | None:
-    """A JSON object from label to class id.
-
-    Raises:
-        UserError: missing, not JSON, or values that are no whole numbers.
-    """
-    if path is None:
-        return None
-    try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"label map {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"label map {path}: not valid JSON ({error})") from error
-    if not isinstance(value, dict) or not all(type(v) is int for v in value.values()):
-        raise UserError(f"label map {path}: expected an object from label to class id")
-    return value
+    known = match_labels(raw.name, raw.known_labels(), class_names, label_map)
+    return [known[label] for label in raw.labels]
 
 
 def store_documents(raw: RawDocuments, ids: Sequence[int], class_names: Sequence[str]) -> Documents:
     """Write documents with class ids to the cache, by content."""
     counts = np.bincount(np.asarray(ids), minlength=len(class_names))
     digest = hashlib.sha256(f"{raw.digest} {list(class_names)}".encode()).hexdigest()
-    path = cache_entry("documents", digest).with_suffix(".parquet")
-    columns = {"doc_id": raw.ids, "text": raw.texts, "label": np.asarray(ids)}
+    grouped = count_groups(raw.texts, raw.groups)
+    # Groups make no other documents, so that runs with and without them compare; but another file.
+    content = digest
+    if grouped.digest is not None:
+        content = hashlib.sha256(f"{digest} {grouped.digest}".encode()).hexdigest()
+    path = cache_entry("documents", content).with_suffix(".parquet")
+    columns = {"doc_id": raw.ids, "text": raw.texts, "label": np.asarray(ids), "group": raw.groups}
     write_table(path, make_table_of_columns("documents", columns))
     return Documents(
         name=raw.name,
@@ -332,4 +364,7 @@ def store_documents(raw: RawDocuments, ids: Sequence[int], class_names: Sequence
         count=len(ids),
         classes={name: int(count) for name, count in zip(class_names, counts, strict=True)},
         sampled_from=raw.sampled_from,
+        lines=raw.lines,
+        notes=raw.notes,
+        counts=grouped,
     )

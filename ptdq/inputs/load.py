@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from pathlib import Path
 
 from ptdq.errors import UserError
 from ptdq.inputs import documents
 from ptdq.inputs.calibration import CalibrationRequest, check_apart
 from ptdq.inputs.checkpoint import Checkpoint, open_checkpoint
 from ptdq.inputs.documents import Documents, RawDocuments
+from ptdq.inputs.grouping import group_names
+from ptdq.inputs.hub_data import read_split
+from ptdq.inputs.labels import read_label_map
+from ptdq.inputs.shared import any_shared, shared_documents, shared_words
+from ptdq.inputs.stream import read_frames
 from ptdq.parameters import Parameters
+from ptdq.statistics.duplicates import Shared
+
+PIECE = 10_000
+"""Rows that are read at once for the column of groups."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """The model, and the documents with its class ids."""
+    """The model, and the documents with its class ids.
+
+    Attributes:
+        shared: what the documents have in common with those of the calibration; None without any.
+    """
 
     checkpoint: Checkpoint
     documents: Documents
     calibration: CalibrationRequest
+    shared: Shared | None = None
+
+    @property
+    def warning(self) -> str | None:
+        """What is wrong with the documents, though a run can be made with them; None where nothing is."""
+        if self.shared is None or not any_shared(self.shared):
+            return None
+        return (
+            f"calibration_data: {shared_words(self.shared)}; ranges taken from them flatter the static "
+            "variants"
+        )
 
 
 def read_data(parameters: Parameters) -> RawDocuments:
@@ -29,7 +55,7 @@ def read_data(parameters: Parameters) -> RawDocuments:
     Raises:
         UserError: something is wrong with the file.
     """
-    return documents.read_documents(
+    raw = documents.read_documents(
         parameters.data,
         text_column=parameters.text_column,
         label_column=parameters.label_column,
@@ -38,6 +64,23 @@ def read_data(parameters: Parameters) -> RawDocuments:
         seed=parameters.seed,
         split=parameters.split,
     )
+    return raw if parameters.group_column is None else _with_groups(parameters, raw)
+
+
+def _with_groups(parameters: Parameters, raw: RawDocuments) -> RawDocuments:
+    """The documents with the names of their groups, for which the file is read again, piece by piece."""
+    names: list[str] = []
+    column = str(parameters.group_column)
+    if parameters.split is not None:
+        frames = iter([read_split(parameters.data, parameters.split)])
+    else:
+        frames = read_frames(parameters.data, parameters.encoding, PIECE, {column: "--group-column"})
+    for frame in frames:
+        names += group_names(frame, raw.name, column, len(names) + 1)
+    rows = [int(name.split("-")[0]) for name in raw.ids]
+    if max(rows) > len(names):
+        raise UserError(f"{raw.name}: it became shorter while it was read")
+    return replace(raw, groups=[names[row - 1] for row in rows])
 
 
 def read_model(parameters: Parameters, raw: RawDocuments) -> Loaded:
@@ -46,13 +89,16 @@ def read_model(parameters: Parameters, raw: RawDocuments) -> Loaded:
     Raises:
         UserError: the model cannot be used, or does not fit the data or the maximum lengths.
     """
-    label_map = documents.read_label_map(parameters.label_map)
-    labels = raw.labels if label_map is None else [str(i) for i in label_map.values()]
+    label_map = read_label_map(parameters.label_map)
+    labels = list(raw.known_labels()) if label_map is None else [str(i) for i in label_map.values()]
     checkpoint = open_model(parameters, labels)
     ids = documents.class_ids(raw, checkpoint.class_names, label_map)
     stored = documents.store_documents(raw, ids, checkpoint.class_names)
     calibration = _calibration(parameters, raw, max(parameters.max_length))
-    return Loaded(checkpoint, stored, replace(calibration, compare_on=str(stored.path)))
+    shared = None
+    if calibration.documents is not None:
+        shared = shared_documents(Path(calibration.documents), stored.path)
+    return Loaded(checkpoint, stored, replace(calibration, compare_on=str(stored.path)), shared)
 
 
 def open_model(parameters: Parameters, labels: Sequence[str]) -> Checkpoint:
@@ -80,12 +126,29 @@ def open_model(parameters: Parameters, labels: Sequence[str]) -> Checkpoint:
             f"max_length {longest}: model {checkpoint.name} has {checkpoint.max_positions} positions; "
             "take a smaller --max-length"
         )
+    if parameters.batch_size > 1:
+        _check_pads(checkpoint, parameters.batch_size)
     keeps = {name: getattr(parameters, name) for name in ("keep_float", "keep_float_mixed")}
     if any(keeps.values()):
         modules = [name for name, _ in checkpoint.source.skeleton().named_modules() if name]
         for parameter, names in keeps.items():
             check_module_names(parameter, names, modules)
     return checkpoint
+
+
+def _check_pads(checkpoint: Checkpoint, batch_size: int) -> None:
+    """Raises UserError, with what to write where, for a model that has no token to pad a batch with."""
+    if checkpoint.source.pads():
+        return
+    tokenizer = checkpoint.source.tokenizer()
+    token, index = tokenizer.pad_token, tokenizer.pad_token_id
+    if token is None:
+        token, index = tokenizer.eos_token, tokenizer.eos_token_id
+    raise UserError(
+        f"batch_size {batch_size}: the documents of a batch are padded, and model {checkpoint.name} does "
+        f'not say with what; write "pad_token": {json.dumps(token)} into its tokenizer_config.json and '
+        f'"pad_token_id": {json.dumps(index)} into its config.json, or take --batch-size 1'
+    )
 
 
 def check_module_names(parameter: str, names: Sequence[str], modules: Sequence[str]) -> None:

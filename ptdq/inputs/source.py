@@ -130,9 +130,10 @@ class Source:
 
     def longest_input(self) -> int | None:
         """The most tokens that model and tokenizer take; None where neither names a bound."""
-        longest = int(getattr(self.tokenizer(), "model_max_length", 0) or 0)
-        # transformers says "no bound" with a number of thirty digits.
-        bounds = [positions(self.config()), longest if 0 < longest < 10**9 else None]
+        longest = getattr(self.tokenizer(), "model_max_length", None)
+        # transformers says "no bound" with a number of thirty digits; others write infinity, or a text.
+        known = int(longest) if isinstance(longest, int | float) and 0 < longest < 10**9 else None
+        bounds = [positions(self.config()), known]
         return min((bound for bound in bounds if bound is not None), default=None)
 
     def pads(self) -> bool:

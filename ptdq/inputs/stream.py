@@ -1,37 +1,33 @@
-"""A labelled file read piece by piece, whatever its size: never more than a piece in memory."""
+"""A labelled file of any size, split: never more than a piece of it in memory."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Generator, Iterator
-from pathlib import Path, PurePosixPath
-from typing import Any
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
-import fsspec
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ptdq.errors import UserError
-from ptdq.inputs.documents import RawDocuments, check_rows, class_ids, read_label_map
+from ptdq.inputs.documents import check_rows, no_row, wanted_columns
+from ptdq.inputs.grouping import group_names
+from ptdq.inputs.labels import match_labels, read_label_map
+from ptdq.inputs.rows import PIECE, open_rows
 from ptdq.parameters import Parameters
 from ptdq.store.disk import replacing
 from ptdq.store.schema import schema
 from ptdq.store.tables import make_table_of_columns
 
-_SEPARATORS = {".csv": ",", ".tsv": "\t"}
-_LINES = (".jsonl", ".ndjson")
-_COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
-
 
 def split_documents(parameters: Parameters, class_names: list[str], rows: int, target: Path) -> None:
     """Write the file as one of the schema ``documents``, with a row group for every ``rows`` rows.
 
-    Ids are those that :func:`ptdq.inputs.documents.read_documents` gives.
+    Ids are those that :func:`ptdq.inputs.documents.read_documents` gives. The file is read twice: what a
+    label means depends on all of them.
 
     Args:
-        parameters: data, text_column, label_column, label_map and encoding, as for a run.
+        parameters: data, text_column, label_column, label_map, group_column and encoding, as for a run.
         class_names: of the model, by id.
         rows: documents of a row group.
         target: the file; it is there whole or not at all.
@@ -39,22 +35,29 @@ def split_documents(parameters: Parameters, class_names: list[str], rows: int, t
     Raises:
         UserError: whatever is wrong with the file; says where.
     """
+    name, columns = parameters.data, (parameters.text_column, parameters.label_column)
     label_map = read_label_map(parameters.label_map)
-    columns = (parameters.text_column, parameters.label_column)
-    first = 1
-    with replacing(target) as temporary, pq.ParquetWriter(temporary, schema("documents")) as writer:
-        for frame in read_frames(parameters.data, parameters.encoding, rows, list(columns)):
-            documents = RawDocuments(
-                parameters.data, "", *check_rows(frame, parameters.data, *columns, first), None
-            )
-            labels = np.asarray(class_ids(documents, class_names, label_map))
-            table = make_table_of_columns(
-                "documents", {"doc_id": documents.ids, "text": documents.texts, "label": labels}
-            )
-            writer.write_table(table, row_group_size=rows)
-            first += len(documents.ids)
+    with open_rows(name, parameters.encoding, _columns(parameters)) as found:
+        labels: dict[str, int] = {}
+        first = 1
+        for frame in found.pieces(PIECE):
+            for row, label in enumerate(check_rows(frame, name, *columns, first)[2], first):
+                labels.setdefault(label, row)
+            first += len(frame)
         if first == 1:
-            raise UserError(f"{parameters.data}: no row; it needs a row for each document")
+            raise no_row(name, found.columns)
+        known = match_labels(name, labels, class_names, label_map)
+        first = 1
+        with replacing(target) as temporary, pq.ParquetWriter(temporary, schema("documents")) as writer:
+            for frame in found.pieces(rows):
+                ids, texts, of_rows = check_rows(frame, name, *columns, first)
+                classes = np.asarray([known[label] for label in of_rows])
+                groups = _groups(frame, parameters, first)
+                table = make_table_of_columns(
+                    "documents", {"doc_id": ids, "text": texts, "label": classes, "group": groups}
+                )
+                writer.write_table(table, row_group_size=rows)
+                first += len(frame)
 
 
 def check_beginning(parameters: Parameters, rows: int = 100) -> None:
@@ -64,65 +67,33 @@ def check_beginning(parameters: Parameters, rows: int = 100) -> None:
         UserError: whatever is wrong with them.
     """
     columns = (parameters.text_column, parameters.label_column)
-    frames = read_frames(parameters.data, parameters.encoding, rows, list(columns))
+    frames = read_frames(parameters.data, parameters.encoding, rows, _columns(parameters))
     for frame in itertools.islice(frames, 1):
         check_rows(frame, parameters.data, *columns)
-    frames.close()
+        _groups(frame, parameters, 1)
+
+
+def _columns(parameters: Parameters) -> dict[str, str]:
+    """Those that are read, each with the option that names it."""
+    wanted = wanted_columns(parameters.text_column, parameters.label_column)
+    if parameters.group_column is not None:
+        wanted[parameters.group_column] = "--group-column"
+    return wanted
+
+
+def _groups(frame: pd.DataFrame, parameters: Parameters, first: int) -> list[str] | None:
+    if parameters.group_column is None:
+        return None
+    return group_names(frame, parameters.data, parameters.group_column, first)
 
 
 def read_frames(
-    name: str, encoding: str, rows: int, columns: list[str]
-) -> Generator[pd.DataFrame, None, None]:
-    """Frames of ``rows`` rows, the last one shorter.
+    name: str, encoding: str, rows: int, columns: Mapping[str, str]
+) -> Iterator[pd.DataFrame]:
+    """Frames of ``rows`` rows, the last one shorter, with these columns and the options that name them.
 
     Raises:
-        UserError: the file is missing, unreadable or of an unknown type.
+        UserError: the file is missing, unreadable, of an unknown type or malformed, or lacks a column.
     """
-    try:
-        with fsspec.open(name, "rb", compression="infer") as file:
-            yield from _regrouped(_pieces(name, file, encoding, rows, columns), rows)
-    except FileNotFoundError as error:
-        raise UserError(f"data file {name}: no such file; --data takes a path or a URL") from error
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"data file {name}: byte {error.object[error.start]:#04x} is not {encoding} (--encoding)"
-        ) from error
-    except (OSError, ValueError, LookupError, ImportError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"data file {name}: cannot be read ({reason})") from error
-
-
-def _pieces(name: str, file: Any, encoding: str, rows: int, columns: list[str]) -> Iterator[pd.DataFrame]:
-    path = PurePosixPath(name)
-    suffix = (PurePosixPath(path.stem).suffix if path.suffix in _COMPRESSED else path.suffix).lower()
-    if suffix in _SEPARATORS:
-        yield from pd.read_csv(
-            file, sep=_SEPARATORS[suffix], dtype=str, na_filter=False, chunksize=rows, encoding=encoding
-        )
-    elif suffix in _LINES:
-        yield from pd.read_json(file, lines=True, dtype=False, chunksize=rows, encoding=encoding)
-    elif suffix == ".parquet":
-        parquet = pq.ParquetFile(file, pre_buffer=False)
-        known = parquet.schema_arrow.names
-        wanted = [column for column in columns if column in known]  # what lacks is named later
-        for batch in parquet.iter_batches(min(rows, 10_000), columns=wanted or None):
-            yield pa.Table.from_batches([batch]).to_pandas()
-    else:
-        known = [*_SEPARATORS, *_LINES, ".parquet"]
-        raise UserError(f"{name}: unknown type of file '{path.suffix}'; known are {', '.join(known)}")
-
-
-def _regrouped(frames: Iterator[pd.DataFrame], rows: int) -> Iterator[pd.DataFrame]:
-    """The same rows in frames of ``rows`` rows."""
-    held: list[pd.DataFrame] = []
-    count = 0
-    for frame in frames:
-        while count + len(frame) >= rows:
-            taken = rows - count
-            yield pd.concat([*held, frame.iloc[:taken]], ignore_index=True)
-            held, count, frame = [], 0, frame.iloc[taken:]
-        if len(frame):
-            held.append(frame)
-            count += len(frame)
-    if held:
-        yield pd.concat(held, ignore_index=True)
+    with open_rows(name, encoding, columns) as found:
+        yield from found.pieces(rows)

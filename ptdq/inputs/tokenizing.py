@@ -58,8 +58,9 @@ class TransformersTokenizer:
     ) -> Encoded:
         """Ids of a batch."""
         given = (list(texts),) if pairs is None else (list(texts), list(pairs))
+        # Without a token to pad with, a document by itself needs none.
         encoding = self._tokenizer(
-            *given, max_length=max_length, truncation=True, padding=True, return_tensors="np"
+            *given, max_length=max_length, truncation=True, padding=len(texts) > 1, return_tensors="np"
         )
         return Encoded(dict(encoding), self._truncated(encoding, given, max_length))
 

@@ -117,6 +117,8 @@ def _figures(run: Run) -> list[MatrixRow]:
                     "f1_weighted_difference_low": pair["f1_weighted_difference_low"],
                     "f1_weighted_difference_high": pair["f1_weighted_difference_high"],
                     "non_inferiority": pair["non_inferiority"],
+                    "documents": pair["documents"],
+                    "documents_needed": pair["documents_needed"],
                 }
             )
         rows.append(row)

@@ -13,6 +13,7 @@ from ptdq.analysis.outcome import problem_of
 from ptdq.errors import UserError
 from ptdq.parameters import Parameters, Purpose, make_parameters, names
 from ptdq.parameters.matrix import MatrixParameters
+from ptdq.statistics.reach import smallest_quality_loss
 from ptdq.store import matrix_record, record
 from ptdq.store.disk import digest_of
 from ptdq.store.evaluation_record import check_same
@@ -49,6 +50,27 @@ def plan_runs(parameters: MatrixParameters, files: MatrixFiles) -> dict[Child, P
     }
     _check_resumable(parameters, files)
     return runs
+
+
+def undecidable(runs: Mapping[Child, Parameters]) -> list[str]:
+    """What runs cannot decide for certain, however they come out: too few documents for the margin.
+
+    From the sample that they are asked to take. Of a whole file only its machine knows the documents; the
+    first lines of its run say the same of them.
+    """
+    said = {}
+    for parameters in runs.values():
+        others = len(parameters.variant) - 1
+        if parameters.limit is None or parameters.margin >= 1 or others < 1 or parameters.random_weights:
+            continue
+        best = smallest_quality_loss(parameters.limit, 1.0, parameters.margin, variants=others)
+        if not best.decides:
+            said[parameters.limit] = (
+                f"limit {parameters.limit}: so few documents cannot show that {parameters.margin:g} of F1"
+                " is kept, even if no prediction changes, so no variant will be picked; it takes "
+                f"{best.documents_needed} or more"
+            )
+    return list(said.values())
 
 
 def check_input(parameters: MatrixParameters) -> None:

@@ -13,7 +13,7 @@ from ptdq.measure.design import Design, cores_for, make_design
 from ptdq.measure.earlier import NOTHING, Earlier
 from ptdq.parameters import DEMO, Parameters, command_line
 from ptdq.store.record import Beginning
-from ptdq.store.record_model import DataFacts, DesignPlan, ModelFacts
+from ptdq.store.record_model import DataFacts, DesignPlan, ModelFacts, SharedFacts
 
 
 def lay_out(
@@ -102,6 +102,12 @@ def describe_run(
             classes=documents.classes,
             synthetic=asked.data == DEMO,
             sampled_from=documents.sampled_from,
+            lines=documents.lines,
+            notes=list(documents.notes),
+            texts=documents.counts.texts,
+            groups=documents.counts.groups,
+            group_digest=documents.counts.digest,
+            shared=None if loaded.shared is None else SharedFacts(**vars(loaded.shared)),
         ),
         calibration=_calibration(asked, loaded),
         machine=machine_facts(list(design.cores)),

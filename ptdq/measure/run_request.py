@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ptdq.errors import UserError
 from ptdq.host import machine
 from ptdq.host.software import measuring_versions
+from ptdq.inputs.documents import RawDocuments
 from ptdq.parameters import Parameters, Purpose, default_values, names
 from ptdq.statistics.tail_bound import DOCUMENTS_NEEDED, too_few
 from ptdq.store import baseline, published, record
@@ -82,6 +83,16 @@ def check_enough(parameters: Parameters, documents: int | None) -> None:
         raise UserError(
             f"max_p95_ms: {why}; take more (--limit, --timing-documents, --repeats), or leave it out"
         )
+
+
+def check_documents(parameters: Parameters, raw: RawDocuments) -> None:
+    """The same, once the documents are read: those that belong together, and copies, count as fewer.
+
+    Raises:
+        UserError: there are too few of them.
+    """
+    if parameters.max_p95_ms is not None:
+        check_enough(parameters, int(raw.worth + 1e-9))
 
 
 def check_same(parameters: Parameters, files: RunFiles) -> None:

@@ -6,6 +6,7 @@ Keys are stable; the same key again makes a new version. Latest: ``Artifact.get(
 | key | kind | payload |
 | --- | --- | --- |
 | ``ptdq-report`` | markdown | the report, plots embedded |
+| ``ptdq-plot`` | image | the speed-ups with their intervals; none where nothing was compared |
 | ``ptdq-verdict`` | table | one row: what was measured, and the decision |
 | ``ptdq-figures`` | table | a row for each variant and length |
 | ``ptdq-comparisons`` | table | a row for each variant against the baseline, and length |
@@ -23,6 +24,7 @@ verdict before acting on it, as ``examples/latest_verdict.py`` does.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,6 +33,7 @@ from uuid import UUID
 
 from httpx import HTTPError
 from prefect.artifacts import (
+    create_image_artifact,
     create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
@@ -47,6 +50,7 @@ from ptdq.store.run import Run, load
 from ptdq.store.schema import SCHEMA_VERSION, schema
 
 REPORT = "ptdq-report"
+PLOT = "ptdq-plot"
 VERDICT = "ptdq-verdict"
 FIGURES = "ptdq-figures"
 COMPARISONS = "ptdq-comparisons"
@@ -55,6 +59,8 @@ PROGRESS = "ptdq-progress"
 MATRIX = "ptdq-matrix"
 MACHINES = "ptdq-machines"
 EVALUATION = "ptdq-evaluation"
+
+MAIN_PLOT = "ratios"
 
 
 _VERSION = {"schema_version": "version of the columns, as in ptdq/store/schema.py"}
@@ -120,6 +126,10 @@ def publish_run(files: RunFiles, markdown: str) -> None:
     """
     run = load(files)
     create_markdown_artifact(markdown, key=REPORT, description=f"Report of run {files.run_id}")
+    plot = files.plot(MAIN_PLOT)
+    if plot.is_file():
+        image = f"data:image/png;base64,{base64.b64encode(plot.read_bytes()).decode()}"
+        create_image_artifact(image, key=PLOT, description=f"Speed-ups of run {files.run_id}")
     common = {"schema_version": SCHEMA_VERSION, "run_id": files.run_id}
     for key, rows, what in (
         (VERDICT, [verdict_row(run)], "Verdict"),

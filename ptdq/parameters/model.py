@@ -65,6 +65,11 @@ class Parameters(BaseModel):
     label_map: Annotated[str | None, DATA, EVALUATE, SENSITIVITY] = Field(
         None, description="JSON file that maps labels of the data to class ids of the model."
     )
+    group_column: Annotated[str | None, DATA, EVALUATE, SENSITIVITY] = Field(
+        None,
+        description="Column that says which documents belong together, such as an author or a ticket: "
+        "they count as one in every interval and test. Copies of a text always do.",
+    )
     split: Annotated[str | None, DATA, SENSITIVITY] = Field(
         None,
         description="Split of the data set that `data` names then, read by the package datasets "
@@ -197,9 +202,10 @@ class Parameters(BaseModel):
     )
     baseline: Annotated[str | None, VERDICT, MATRIX] = Field(
         None,
-        description="Earlier run to report the change from: its id, or `none`. Its artifacts are "
-        "measured again beside the new ones, where they differ and are still in the cache. By default "
-        "the run that `ptdq baseline` marked, if any.",
+        description="Earlier run to report the change from: its id, `none`, or `variable:NAME` for the "
+        "one that a variable of Prefect names. Its artifacts are measured again beside the new ones, "
+        "where they differ and are still in the cache. By default the run that `ptdq baseline` marked, "
+        "if any.",
     )
     fail_on_regression: Annotated[bool, VERDICT] = Field(
         False,
@@ -214,7 +220,8 @@ class Parameters(BaseModel):
     publish_to: Annotated[str | None, FILES, UNMEASURED] = Field(
         None,
         description="Where report and tables of the finished run are copied to: a path or any URL that "
-        "fsspec opens (s3://bucket/results), which `ptdq history` and `ptdq compare` read.",
+        "fsspec opens (s3://bucket/results), or a block of Prefect "
+        "(block://remote-file-system/NAME), which `ptdq history` and `ptdq compare` read.",
     )
     track: Annotated[str | None, FILES, UNMEASURED] = Field(
         None,

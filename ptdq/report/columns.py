@@ -10,7 +10,7 @@ from ptdq import numbers
 from ptdq.analysis import tables
 from ptdq.analysis.tables import FigureRow
 from ptdq.report import markdown
-from ptdq.statistics.ratios import MIN_ROUNDS
+from ptdq.statistics.rounds import MIN_ROUNDS
 from ptdq.store.rows import ComparisonRow
 from ptdq.store.run import Run
 

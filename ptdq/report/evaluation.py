@@ -33,6 +33,7 @@ def document(record: Mapping[str, Any], quality: Quality) -> str:
                 [
                     ("Model", code(asked["model"])),
                     ("Data", code(asked["data"])),
+                    ("Groups", _groups(record)),
                     (
                         "Shards",
                         f"{record['shards']} of up to {n.count(asked['shard_documents'])} documents",
@@ -46,3 +47,11 @@ def document(record: Mapping[str, Any], quality: Quality) -> str:
         )
         + "\n"
     )
+
+
+def _groups(record: Mapping[str, Any]) -> str:
+    """How many documents there are, if those that belong together count as one."""
+    if record["groups"] is None:
+        return ""
+    column = code(record["asked"].get("group_column"))
+    return f"{n.count(record['groups'])} groups of documents that belong together ({column})"

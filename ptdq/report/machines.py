@@ -8,6 +8,7 @@ from statistics import geometric_mean
 from typing import Annotated, TypedDict
 
 from ptdq import numbers as n
+from ptdq.analysis.verdict import acceptable
 from ptdq.report.markdown import bullets, code, paragraphs, prose, table
 from ptdq.store.rows_beyond import MatrixRow
 
@@ -26,7 +27,9 @@ class MachineRow(TypedDict):
     runs: Annotated[int, "runs that the machine was given"]
     failed: Annotated[int, "those of them that failed"]
     compared: Annotated[int, "models and lengths that the rates are over"]
-    variants: Annotated[list[str], "the fastest variants, not found inferior"]
+    variants: Annotated[
+        list[str], "the fastest variants that are non-inferior, their timings not confounded"
+    ]
     documents_per_second_core: Annotated[float | None, "documents per second of one core"]
     documents_per_second: Annotated[float | None, "the same of all cores that were busy at once"]
     price: Annotated[float | None, "of an hour of the machine"]
@@ -37,9 +40,9 @@ def machine_rows(rows: Sequence[MatrixRow], price: Mapping[str, float] | None = 
     """One row for each machine, the fastest first; those without figures last.
 
     A rate is the geometric mean over the models and lengths that every machine with figures has
-    finished, each with its fastest variant that is not found inferior: else a machine would gain by
-    failing at the large models. A machine whose runs found several CPUs has no rates: they would be
-    those of no CPU.
+    finished, each with its fastest variant that is non-inferior and not confounded, or the baseline: else
+    a machine would gain by failing at the large models, or by what nobody knows to be good enough. A
+    machine whose runs found several CPUs has no rates: they would be those of no CPU.
 
     Args:
         rows: of the table ``matrix``.
@@ -103,8 +106,10 @@ def document(matrix_id: str, rows: Sequence[MatrixRow], price: Mapping[str, floa
             "## Machines",
             _machines(machines, bool(price)),
             _mixed(machines),
+            _undecided(rows),
             "Rates are geometric means over the models and lengths that every machine has finished, each "
-            "with its fastest variant that is not found inferior. The machine's rate is that of a core "
+            "with its fastest variant that is non-inferior and whose timings can be compared; where "
+            "there is none, that is the baseline. The machine's rate is that of a core "
             "times the cores that were measured on side by side. Within a machine, speed-ups have "
             "intervals; between machines there are none: each was measured in one run for each model and "
             "length.",
@@ -141,6 +146,38 @@ def _mixed(machines: Sequence[MachineRow]) -> str:
         f"No rates for {', '.join(names)}: the runs found {SEVERAL}, so the workers of the pool are not "
         "of one kind. Give each kind a pool and a deployment of its own."
     )
+
+
+def _undecided(rows: Sequence[MatrixRow]) -> str:
+    """Variants that are faster than the one picked, if it were known that they may be: can't tell."""
+    lines = []
+    for machine, own in _by_machine(rows).items():
+        best = _best(own)
+        for row in own:
+            place, rate = (row["model"], row["max_length"]), row["documents_per_second"]
+            picked = best.get(place)
+            slower = picked is not None and (rate or 0.0) <= (picked["documents_per_second"] or 0.0)
+            if not rate or slower or acceptable(row) or row["non_inferiority"] == "inferior":
+                continue
+            lines.append(
+                f"{code(row['variant'])} with {code(row['model'])} at {row['max_length']} tokens on "
+                f"{code(machine)}, {n.rate(rate)} documents per second: {prose(_needed(row))}"
+            )
+    if not lines:
+        return ""
+    return paragraphs("**Can't tell** whether these may be used, so no rate counts them:", bullets(lines))
+
+
+def _needed(row: MatrixRow) -> str:
+    """Why a variant is not picked, and what would tell."""
+    if row["confounded"]:
+        return f"its timings cannot be compared ({row['confounded']}); run it again on a calm machine"
+    if row["non_inferiority"] is None:
+        return "its quality is not known; it takes a trained model and labelled documents"
+    said = f"{n.count(row['documents'])} documents do not decide its quality"
+    if row["documents_needed"] is None:
+        return f"{said}, and no number in reach would"
+    return f"{said}; about {n.count(row['documents_needed'])} would"
 
 
 def _rate(row: MachineRow) -> str:
@@ -233,11 +270,11 @@ def _by_machine(rows: Sequence[MatrixRow]) -> dict[str, list[MatrixRow]]:
 
 
 def _best(rows: Sequence[MatrixRow]) -> dict[tuple[str, int], MatrixRow]:
-    """The fastest acceptable variant of each model and length."""
+    """The fastest variant of each model and length that is decided to be good enough, or the baseline."""
     best: dict[tuple[str, int], MatrixRow] = {}
     for row in rows:
         place, rate = (row["model"], row["max_length"]), row["documents_per_second"]
-        if not rate or row["non_inferiority"] == "inferior":
+        if not rate or not acceptable(row):
             continue
         if place not in best or rate > (best[place]["documents_per_second"] or 0.0):
             best[place] = row

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
-from pydantic.json_schema import GenerateJsonSchema
 
 from ptdq.analysis import tables
+from ptdq.parameters.json_schema import Untitled
 from ptdq.store.disk import write_json, write_text
 from ptdq.store.layout import RunFiles
 from ptdq.store.rows import BestRow, ComparisonRow, FirstCallRow, VariantRow
@@ -246,16 +246,9 @@ def summary_path(files: RunFiles) -> Path:
     return files.directory / "summary.json"
 
 
-class _Untitled(GenerateJsonSchema):
-    """Without a title for each field, which would only be its name again."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        return False
-
-
 def summary_schema() -> dict[str, Any]:
     """The JSON schema of the summary."""
-    made = Summary.model_json_schema(mode="serialization", schema_generator=_Untitled)
+    made = Summary.model_json_schema(mode="serialization", schema_generator=Untitled)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:ptdq:summary:{VERSION}",

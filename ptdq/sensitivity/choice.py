@@ -1,4 +1,4 @@
-"""What has to stay in float so that a share of the float model's score is kept."""
+"""What has to stay in float so that a share of the float model's score is kept for certain."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Choice:
     tried: int
 
 
-def choose(by_harm: Sequence[str], ratio: Callable[[frozenset[str]], float], margin: float) -> Choice:
-    """Keep the most harmful in float until the margin holds, then let go of what is not needed.
+def choose(by_harm: Sequence[str], shown: Callable[[frozenset[str]], bool]) -> Choice:
+    """Keep the most harmful in float until the margin is shown, then let go of what is not needed.
 
     Harm is taken of each name alone, and the harm of several does not add up: one that came early
     may be no trouble once a later one is kept. Hence the second pass, in which each kept name is tried
@@ -28,21 +28,20 @@ def choose(by_harm: Sequence[str], ratio: Callable[[frozenset[str]], float], mar
 
     Args:
         by_harm: all names, most harmful first.
-        ratio: share of the float model's score that is kept with these names in float.
-        margin: share that must be kept.
+        shown: whether the documents show that the margin is kept with these names in float.
     """
     tried = 0
 
     def holds(names: Sequence[str]) -> bool:
         nonlocal tried
         tried += 1
-        return ratio(frozenset(names)) >= margin
+        return shown(frozenset(names))
 
     kept: list[str] = []
     left = list(by_harm)
     while not holds(kept) and left:
         kept.append(left.pop(0))
-    # Not the last one: without it the margin did not hold a moment ago.
+    # Not the last one: without it the margin was not shown a moment ago.
     for name in kept[-2::-1]:
         fewer = [other for other in kept if other != name]
         if holds(fewer):

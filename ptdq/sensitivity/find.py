@@ -28,6 +28,10 @@ class Found:
         kept: names that stay in float.
         tried: sets of names that were evaluated for that.
         f1_weighted: of the float model.
+        groups: documents that the choice was made on, those that belong together counted as one.
+        enough: whether they could show the margin at all, were no prediction changed; else nothing was
+            chosen.
+        nothing_lost: what they show then.
         everything: how the model does with everything quantized (``int8-dynamic``).
         chosen: how it does with ``kept`` in float (``int8-dynamic-mixed``).
     """
@@ -36,6 +40,9 @@ class Found:
     kept: list[str]
     tried: int
     f1_weighted: float
+    groups: int
+    enough: bool
+    nothing_lost: dict[str, Any]
     everything: dict[str, Any]
     chosen: dict[str, Any]
 

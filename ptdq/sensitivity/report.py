@@ -78,9 +78,13 @@ def worth_a_run(found: Found) -> bool:
 
 def configuration(found: Found, run: Mapping[str, Any]) -> str:
     """Parameters of a run that measures the choice beside what it stands between, as YAML."""
-    variants = dict.fromkeys((*run.get("variant", ["fp32"]), "int8-dynamic", MIXED))
-    values = {**run, "variant": list(variants), "keep_float_mixed": found.kept}
+    values = {**run, "variant": variants_of_run(run), "keep_float_mixed": found.kept}
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+
+def variants_of_run(run: Mapping[str, Any]) -> list[str]:
+    """What a run that measures the choice compares, the baseline first."""
+    return list(dict.fromkeys((*run.get("variant", ["fp32"]), "int8-dynamic", MIXED)))
 
 
 def snippet(found: Found) -> str:

@@ -22,7 +22,8 @@ class StudyRequest:
         documents: file of the schema ``documents``.
         max_length: documents are truncated to this many tokens; modules are timed at it.
         by: whether modules are looked at one by one, or by block.
-        margin: share of the float model's weighted F1 that must be kept.
+        margin: share of the float model's weighted and macro F1 that must be kept.
+        variants: those that a run with the choice decides, for which it corrects.
         core: core to pin to; None where the system cannot pin.
         result: file to write.
     """
@@ -34,5 +35,6 @@ class StudyRequest:
     max_length: int
     by: By
     margin: float
+    variants: int
     core: int | None
     result: str

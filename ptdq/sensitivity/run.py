@@ -19,9 +19,10 @@ from ptdq.inputs import load as inputs
 from ptdq.inputs.calibration import check_apart
 from ptdq.parameters import DEMO, Parameters, with_demo
 from ptdq.sensitivity.find import TABLE, Found, find_sensitivity
-from ptdq.sensitivity.report import write_files
+from ptdq.sensitivity.report import variants_of_run, write_files
 from ptdq.sensitivity.request import WHOLE, By, StudyRequest
 from ptdq.sensitivity.words import Subject
+from ptdq.statistics.duplicates import shared_texts
 from ptdq.store import record
 from ptdq.store.cache import private_cache
 from ptdq.store.layout import RunFiles
@@ -79,6 +80,7 @@ def run_sensitivity(
                 max_length=subject.max_length,
                 by=by,
                 margin=subject.margin,
+                variants=len(variants_of_run(run)) - 1,
                 core=core if machine.can_pin() else None,
                 result=str(directory / TABLE),
             )
@@ -105,6 +107,7 @@ def _load(asked: Parameters) -> tuple[inputs.Loaded, Subject]:
 
     parameters = with_demo(asked, lambda: make_demo(private_cache() / "demo"))
     apart = parameters.calibration_data is not None
+    shared = None
     if apart:
         # Read whole: a run may report on other documents than a sample has.
         test = inputs.read_data(parameters.model_copy(update={"limit": None}))
@@ -112,6 +115,7 @@ def _load(asked: Parameters) -> tuple[inputs.Loaded, Subject]:
         parameters = parameters.model_copy(update=update)
         raw = inputs.read_data(parameters)
         check_apart(set(raw.texts), set(test.texts), raw.name)
+        shared = shared_texts(raw.texts, test.texts)
     else:
         raw = inputs.read_data(parameters)
     loaded = inputs.read_model(parameters, raw)
@@ -124,6 +128,7 @@ def _load(asked: Parameters) -> tuple[inputs.Loaded, Subject]:
         apart=apart,
         max_length=max(asked.max_length),
         margin=asked.margin,
+        shared=None if shared is None else vars(shared),
     )
 
 

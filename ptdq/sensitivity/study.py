@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ptdq.analysis.document_groups import document_groups
 from ptdq.errors import UserError
 from ptdq.inputs.source import Source
-from ptdq.sensitivity.choice import choose
+from ptdq.sensitivity.choice import Choice, choose
 from ptdq.sensitivity.harm import Logits, harm, weighted_f1
 from ptdq.sensitivity.request import WHOLE, StudyRequest
 from ptdq.sensitivity.switchboard import Calls, Switchboard, groups
 from ptdq.sensitivity.timing import time_pair
-from ptdq.statistics.non_inferiority import evidence
+from ptdq.statistics.multiplicity import ALPHA
+from ptdq.statistics.non_inferiority import METRICS, combined, evidence, holds_margin
 from ptdq.store.tables import make_table, read_table, write_table
 from ptdq.variants.base import Inputs, Settings
 
@@ -38,6 +40,7 @@ def study(request: StudyRequest, report: Callable[[int], None]) -> None:
     source = Source.open(Path(request.source), settings)
     documents = read_table(Path(request.documents))
     labels = documents["label"].to_numpy().astype(np.int64)
+    judge = _Judge(labels, document_groups(documents).numbers, request)
     inputs = _tokenized(source, documents["text"].to_pylist(), request.max_length)
     board = Switchboard(source.module(), settings)
     members = groups(list(board.floats), request.by)
@@ -71,10 +74,13 @@ def study(request: StudyRequest, report: Callable[[int], None]) -> None:
             report(WHOLE + len(seen) - 2)
         return seen[kept]
 
-    choice = choose(by_harm, lambda kept: weighted_f1(labels, mixed(kept)) / f1, request.margin)
+    # Where not even equal predictions show the margin, every set would fail, and all would stay float.
+    best = judge.outcome(expected, expected)
+    enough = best.non_inferiority == "non-inferior"
+    choice = choose(by_harm, lambda k: judge.shows(expected, mixed(k))) if enough else Choice((), 0)
 
     def outcome(kept: Sequence[str]) -> dict[str, Any]:
-        return asdict(_outcome(labels, expected, mixed(frozenset(kept)), request.margin))
+        return asdict(judge.outcome(expected, mixed(frozenset(kept))))
 
     rows = [
         {
@@ -94,6 +100,9 @@ def study(request: StudyRequest, report: Callable[[int], None]) -> None:
         "kept": list(choice.kept),
         "tried": choice.tried,
         "f1_weighted": f1,
+        "groups": judge.count,
+        "enough": enough,
+        "nothing_lost": asdict(best),
         "everything": outcome(()),
         "chosen": outcome(choice.kept),
     }
@@ -102,28 +111,75 @@ def study(request: StudyRequest, report: Callable[[int], None]) -> None:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """A model with quantized modules against the float one, on the documents of the choice."""
+    """A model with quantized modules against the float one, on the documents of the choice.
+
+    Attributes:
+        f1_ratio: share of the float model's weighted F1 that is kept.
+        f1_ratio_low: lower bound of it, at the level that a run decides the first variant at.
+        f1_macro_ratio: the same of macro F1.
+        non_inferiority: of both, as in a run.
+        documents_needed: estimate of the documents that would decide; None where it is decided, or out
+            of reach.
+        changed: documents with another prediction.
+        largest: absolute difference of logits.
+    """
 
     f1_weighted: float
     f1_ratio: float
     f1_ratio_low: float
+    f1_macro_ratio: float
+    f1_macro_ratio_low: float
     non_inferiority: str
+    documents_needed: int | None
     changed: int
     largest: float
 
 
-def _outcome(labels: NDArray[np.int64], expected: Logits, actual: Logits, margin: float) -> _Outcome:
-    old, new = (logits.argmax(axis=1).astype(np.int64) for logits in (expected, actual))
-    kept = evidence(labels, old, new, margin=margin).decide()
-    harmed = harm(labels, expected, actual)
-    return _Outcome(
-        f1_weighted=harmed.f1_weighted,
-        f1_ratio=kept.ratio,
-        f1_ratio_low=kept.low,
-        non_inferiority=kept.outcome,
-        changed=harmed.changed,
-        largest=float(np.finfo(np.float32).max) if np.isnan(harmed.largest) else harmed.largest,
-    )
+@dataclass(frozen=True)
+class _Judge:
+    """Decides as a run does that measures the choice: by the bound, both metrics, copies counted once."""
+
+    labels: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    request: StudyRequest
+
+    @property
+    def count(self) -> int:
+        """How many documents there are, if those that belong together count as one."""
+        return len(np.unique(self.groups))
+
+    def shows(self, expected: Logits, found: Logits) -> bool:
+        """Whether the documents show that the margin is kept."""
+        old, new = _classes(expected), _classes(found)
+        margin, variants = self.request.margin, self.request.variants
+        return holds_margin(self.labels, old, new, self.groups, margin=margin, variants=variants)
+
+    def outcome(self, expected: Logits, found: Logits) -> _Outcome:
+        """All that is to be said of a model with quantized modules."""
+        old, new, level = _classes(expected), _classes(found), 1 - ALPHA / self.request.variants
+        pair = [
+            evidence(self.labels, old, new, self.groups, margin=self.request.margin, metric=metric)
+            for metric in METRICS
+        ]
+        weighted, macro = (each.decide(level) for each in pair)
+        decided = combined([weighted.outcome, macro.outcome])
+        needed = [] if decided != "undecided" else [each.documents_needed(level) for each in pair]
+        far = harm(self.labels, expected, found)
+        return _Outcome(
+            f1_weighted=far.f1_weighted,
+            f1_ratio=weighted.ratio,
+            f1_ratio_low=weighted.low,
+            f1_macro_ratio=macro.ratio,
+            f1_macro_ratio_low=macro.low,
+            non_inferiority=decided,
+            documents_needed=max((count for count in needed if count is not None), default=None),
+            changed=far.changed,
+            largest=float(np.finfo(np.float32).max) if np.isnan(far.largest) else far.largest,
+        )
+
+
+def _classes(logits: Logits) -> NDArray[np.int64]:
+    return np.asarray(logits.argmax(axis=1), np.int64)
 
 
 class _Ticker:

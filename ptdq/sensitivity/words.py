@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ptdq import numbers
+from ptdq.inputs.shared import shared_words
 from ptdq.sensitivity.find import Found
+from ptdq.statistics.duplicates import Shared
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,9 @@ class Subject:
         test: file that runs report on.
         apart: whether the documents of the choice are others than those that runs report on.
         max_length: tokens.
-        margin: share of the float model's weighted F1 that must be kept.
+        margin: share of the float model's weighted and macro F1 that must be kept.
+        shared: what the documents of the choice and those of runs have in common, fields of
+            :class:`ptdq.statistics.duplicates.Shared`; None where they are the same file.
     """
 
     model: str
@@ -29,6 +34,7 @@ class Subject:
     apart: bool
     max_length: int
     margin: float
+    shared: dict[str, int] | None = None
 
 
 def sentences(found: Found, subject: Subject) -> list[str]:
@@ -37,42 +43,84 @@ def sentences(found: Found, subject: Subject) -> list[str]:
 
 
 def _choice(found: Found, subject: Subject) -> list[str]:
-    keeps = numbers.percent(found.everything["f1_ratio"], 2)
     margin = numbers.percent(subject.margin)
     first = (
-        f"With everything quantized, int8-dynamic keeps {keeps} of float32's weighted F1 "
-        f"({numbers.score(found.f1_weighted)}); the margin demands {margin}."
+        f"With everything quantized, int8-dynamic {_kept(found.everything)}; the margin demands {margin} "
+        f"of both, at least (float32's weighted F1 is {numbers.score(found.f1_weighted)})."
     )
+    if not found.enough:
+        return [first, _too_few(found)]
     if not found.kept:
         return [first, "Nothing has to stay in float: ship int8-dynamic if a run says so."]
     if found.nothing_left:
         return [
             first,
             "All of it would have to stay in float: dynamic int8 is not for this model at this margin. "
-            "One weight scale per channel may do better (--granularity per-channel).",
+            "One weight scale per channel may do better (--granularity per-channel)."
+            f"{_would_decide(found.everything)}",
         ]
     modules = sum(len(row["modules"]) for row in found.rows if row["kept"])
     of_all = sum(len(row["modules"]) for row in found.rows)
     return [
         first,
-        f"With {modules} of {of_all} modules in float it keeps "
-        f"{numbers.percent(found.chosen['f1_ratio'], 2)}: {', '.join(found.kept)}.",
+        f"With {modules} of {of_all} modules in float it {_kept(found.chosen)}: {', '.join(found.kept)}."
+        f"{_would_decide(found.everything)}",
     ]
 
 
-def _sure(found: Found, subject: Subject) -> str:
+def _kept(outcome: dict[str, Any]) -> str:
+    """Shares of F1 with their bounds."""
+    weighted, weighted_low, macro, macro_low = (
+        numbers.percent(outcome[name], 2)
+        for name in ("f1_ratio", "f1_ratio_low", "f1_macro_ratio", "f1_macro_ratio_low")
+    )
     return (
-        f"These are point estimates on {numbers.count(subject.count)} documents. The one-sided 95 % "
-        f"lower bound of what is kept is {numbers.percent(found.chosen['f1_ratio_low'], 2)}: on other "
-        "documents a run may decide otherwise."
+        f"keeps {weighted} of float32's weighted F1 (at least {weighted_low}) and {macro} of its macro "
+        f"F1 (at least {macro_low})"
+    )
+
+
+def _too_few(found: Found) -> str:
+    least = min(found.nothing_lost[name] for name in ("f1_ratio_low", "f1_macro_ratio_low"))
+    needed = found.nothing_lost["documents_needed"]
+    wanted = "more documents than there can be" if needed is None else f"about {numbers.count(needed)}"
+    return (
+        f"Nothing was chosen: {numbers.count(found.groups)} documents are too few to decide. Even if no "
+        f"prediction changed, they would show {numbers.percent(least, 2)} and no more; it takes {wanted} "
+        "(--limit), or a wider --margin. The order of the modules stands."
+    )
+
+
+def _would_decide(outcome: dict[str, Any]) -> str:
+    """What it would take to know of int8-dynamic, which was given up for want of documents alone."""
+    needed = outcome["documents_needed"]
+    if outcome["non_inferiority"] != "undecided" or needed is None:
+        return ""
+    return (
+        f" It is not shown that int8-dynamic loses more than the margin allows: about "
+        f"{numbers.count(needed)} documents would decide it."
+    )
+
+
+def _sure(found: Found, subject: Subject) -> str:
+    documents = f"{numbers.count(subject.count)} documents"
+    if found.groups < subject.count:
+        documents += f" (those that belong together, and copies, count as {numbers.count(found.groups)})"
+    return (
+        f"The choice goes by the lower bound on {documents}, as a run's verdict does. It was picked from "
+        f"{numbers.count(found.tried)} sets on these documents, which flatters it a little: a run on "
+        "others decides."
     )
 
 
 def _apart(subject: Subject) -> str:
     if subject.apart:
+        near = ""
+        if subject.shared is not None:
+            near = f" Of those, {shared_words(Shared(**subject.shared), 'its')}."
         return (
             f"The choice was made on documents of {subject.documents}, none of which is in "
-            f"{subject.test}: a run on {subject.test} puts it to the test."
+            f"{subject.test}: a run on {subject.test} puts it to the test.{near}"
         )
     return (
         f"The choice was made on documents of {subject.test} itself: a run on the same file reports on "

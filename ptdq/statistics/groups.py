@@ -5,12 +5,19 @@ Such documents say the same thing again: a group of them counts as one document,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+AS_ONE = "documents of a group count as one"
+"""Why there are fewer documents in a reason than in the data."""
 
 
 def compact(groups: Ints | None, documents: int) -> Ints:
@@ -24,6 +31,42 @@ def compact(groups: Ints | None, documents: int) -> Ints:
     if groups.shape != (documents,):
         raise ValueError(f"groups {groups.shape} must have one entry for each of {documents} documents")
     return np.unique(groups, return_inverse=True)[1].reshape(-1)
+
+
+def joined(groups: Ints, names: Sequence[str | None]) -> Ints:
+    """Groups [N] as 0 to G - 1, with those made one that share a name, directly or by a chain of others.
+
+    Args:
+        groups: group of each document [N], such as that of its text.
+        names: name of a group of each document [N]; None where it has none.
+
+    Raises:
+        ValueError: not one name for each document.
+    """
+    if len(names) != len(groups):
+        raise ValueError(f"{len(names)} names for {len(groups)} documents")
+    first = compact(groups, len(groups))
+    count = int(first.max()) + 1 if len(first) else 0
+    numbers = {name: count + place for place, name in enumerate(dict.fromkeys(names))}
+    edges = [
+        (group, numbers[name])
+        for group, name in zip(first.tolist(), names, strict=True)
+        if name is not None
+    ]
+    if not edges:
+        return first
+    rows, columns = np.array(edges).T
+    size = count + len(numbers)
+    linked = coo_array((np.ones(len(rows)), (rows, columns)), (size, size))
+    return compact(connected_components(linked, directed=False)[1].astype(np.int64)[first], len(first))
+
+
+def effective(groups: Ints) -> float:
+    """How many documents that stand alone the documents [N] are worth: N over ``design_effect``.
+
+    E. L. Korn and B. I. Graubard, Survey Methodology 24 (1998).
+    """
+    return len(groups) / design_effect(groups)
 
 
 def design_effect(groups: Ints) -> float:

@@ -13,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from .crossed import quantiles
+from .groups import compact
+from .quantiles import quantiles
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 MIN_DOCUMENTS_BEYOND = 5
 """Fewest documents beyond a quantile: 10 documents for the median, 100 for p95."""
@@ -35,7 +37,11 @@ class Statistic:
         return "mean" if self.quantile is None else f"{self.quantile:g} quantile"
 
     def refused(self, documents: int) -> str | None:
-        """Why this many documents are too few; None where they are enough."""
+        """Why this many documents are too few; None where they are enough.
+
+        Args:
+            documents: number of documents; of groups of them, where some belong together.
+        """
         share = 0.5 if self.quantile is None else min(self.quantile, 1 - self.quantile)
         if documents * share < MIN_DOCUMENTS_BEYOND - 1e-9:
             needed = int(np.ceil(MIN_DOCUMENTS_BEYOND / share - 1e-9))
@@ -79,7 +85,7 @@ def sparsity(values: Floats, quantile: float) -> Floats:
     return np.asarray((quantiles(values, high) - quantiles(values, low)) / (high - low))
 
 
-def document_variance(baseline: Floats, variant: Floats) -> float:
+def document_variance(baseline: Floats, variant: Floats, groups: Ints | None = None) -> float:
     """Variance of a log ratio, averaged over rounds, due to the choice of documents; may be negative.
 
     A document's influence holds its own effect, the same in every round, and the noise of its
@@ -88,14 +94,25 @@ def document_variance(baseline: Floats, variant: Floats) -> float:
     documents don't matter. Rounds crossed with documents: A. B. Owen, "The pigeonhole bootstrap",
     Annals of Applied Statistics 1 (2007).
 
+    Documents of a group are drawn together, so what varies is the sum of their influences (D. A. Binder,
+    "On the variances of asymptotically normal estimators from complex surveys", International
+    Statistical Review 51, 1983). With groups of one it is the same.
+
     Args:
         baseline: influences [R, N], of the rounds that both have.
         variant: influences [R, N].
+        groups: group of each document [N]; None where each stands alone.
     """
     difference = baseline - variant
     rounds, documents = difference.shape
     if rounds < 2:
         return float("nan")
     difference = difference - difference.mean(axis=1, keepdims=True)
+    if groups is not None:
+        which = compact(groups, documents)
+        difference = np.stack([np.bincount(which, each) for each in difference])
+    count = difference.shape[1]
+    if count < 2:
+        return float("nan")
     crossed = float((difference.sum(axis=0) ** 2).sum() - (difference**2).sum())
-    return float(crossed / (rounds * (rounds - 1)) / (documents * (documents - 1)))
+    return float(crossed / (rounds * (rounds - 1)) * count / (count - 1) / documents**2)

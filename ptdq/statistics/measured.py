@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from .groups import AS_ONE, compact
 from .influence import Statistic, document_variance
 from .rounds import Layout, RoundsFit
 from .uncertain import Estimate
@@ -24,19 +25,27 @@ class Measured:
         times: in ns [V, R, K, N]: K cells of a variant and round run at once, on all cores, with
             isolation "same"; else K is 1. nan where there is no cell.
         cores: core of each variant and round [V, R]; 0 for all with "same"; below 0 without a cell.
+        groups: group of each document [N]; None where each stands alone.
     """
 
     times: Floats
     cores: Ints
+    groups: Ints | None = None
 
     @property
     def documents(self) -> int:
         """Number of documents N."""
         return int(self.times.shape[-1])
 
+    @property
+    def independent(self) -> int:
+        """Number of documents, those of a group counted as one."""
+        return len(np.unique(compact(self.groups, self.documents)))
+
     def only(self, documents: npt.NDArray[np.bool_]) -> Measured:
         """The same for some of the documents [N]."""
-        return Measured(self.times[..., documents], self.cores)
+        groups = None if self.groups is None else self.groups[documents]
+        return Measured(self.times[..., documents], self.cores, groups)
 
 
 class Comparer:
@@ -55,10 +64,16 @@ class Comparer:
         self.fit = RoundsFit.of(Layout(measured.cores), _over_cores(logs), seed)
         self._influences: dict[int, Floats] = {}
 
+    @property
+    def too_few_documents(self) -> str | None:
+        """Why no pair gets an interval, however many rounds there are; None where one can."""
+        why = self.statistic.refused(self.measured.independent)
+        grouped = why is not None and self.measured.independent < self.measured.documents
+        return f"{why} ({AS_ONE})" if grouped else why
+
     def refused(self, baseline: int, variant: int) -> str | None:
         """Why there is no interval for a pair; None where there is one."""
-        by_documents = self.statistic.refused(self.measured.documents)
-        return self.fit.layout.refused(baseline, variant) or by_documents
+        return self.fit.layout.refused(baseline, variant) or self.too_few_documents
 
     def point(self, baseline: int, variant: int) -> float:
         """Log speed-up; nan where it can't be told from the cores."""
@@ -77,8 +92,10 @@ class Comparer:
         value, between, df = self.fit.compare(baseline, variant)
         present = self.fit.layout.present
         both = present[baseline] & present[variant]
-        by_document = document_variance(self._influence(baseline)[both], self._influence(variant)[both])
-        return Estimate(value, between, by_document, df, self.measured.documents - 1)
+        by_document = document_variance(
+            self._influence(baseline)[both], self._influence(variant)[both], self.measured.groups
+        )
+        return Estimate(value, between, by_document, df, self.measured.independent - 1)
 
     def parts_of_rounds(self, baseline: int, variant: int) -> tuple[float, float]:
         """Standard errors of a log speed-up: what of its variance between rounds comes of single calls,

@@ -209,18 +209,23 @@ def holds_margin(
     groups: Ints | None = None,
     *,
     margin: float = MARGIN,
+    variants: int = 1,
     sampling: Sampling = DEFAULT,
 ) -> bool:
     """Whether the documents show that the margin is kept, by every metric: the bound, not the point.
 
     For a search: what it stops at is then what the decision afterwards can confirm. Arguments and
     errors as those of ``evidence``.
+
+    Args:
+        variants: variants that are decided afterwards; the first of them is tested at 0.05 / variants
+            (Holm).
     """
-    return all(
-        evidence(labels, baseline, variant, groups, margin=margin, metric=m, sampling=sampling).p_value
-        <= ALPHA
+    found = (
+        evidence(labels, baseline, variant, groups, margin=margin, metric=m, sampling=sampling)
         for m in METRICS
     )
+    return all(each.decide(1 - ALPHA / variants).outcome == "non-inferior" for each in found)
 
 
 def _ratio_of(metric: Metric) -> Statistic:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .groups import compact
 from .multiplicity import ALPHA, exact_upper
 from .non_inferiority import MARGIN, METRICS, Metric, evidence
 from .quality import Ints, check_classes
@@ -18,6 +19,7 @@ class Reach:
 
     Attributes:
         documents: number of documents.
+        groups: the same, those that belong together counted as one.
         bound: lower bound of the ratio of scores where no prediction changed.
         margin: the share to be kept.
         metric: the score that decides least.
@@ -26,6 +28,7 @@ class Reach:
     """
 
     documents: int
+    groups: int
     bound: float
     margin: float
     metric: Metric
@@ -64,7 +67,7 @@ def smallest_quality_loss(
     alpha = ALPHA / variants
     bound = 1 - exact_upper(0, documents, 1 - alpha) / score
     needed = int(np.ceil(np.log(alpha) / np.log1p(-(1 - margin) * score)))
-    return Reach(documents, bound, margin, "accuracy", needed)
+    return Reach(documents, documents, bound, margin, "accuracy", needed)
 
 
 def reach(
@@ -103,7 +106,8 @@ def reach(
     least = min(reached, key=lambda each: each.decide(level).low)
     low = least.decide(level).low
     needed = len(labels) if low >= margin else least.documents_needed(level)
-    return Reach(len(labels), low, margin, least.metric, needed)
+    alone = len(np.unique(compact(groups, len(labels))))
+    return Reach(len(labels), alone, low, margin, least.metric, needed)
 
 
 def _baseline(labels: Ints, score: float) -> Ints:

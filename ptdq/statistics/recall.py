@@ -96,11 +96,6 @@ def correct(families: Sequence[Sequence[RecallChange]]) -> list[tuple[RecallChan
     return [tuple(replace(change, p_holm=next(adjusted)) for change in changes) for changes in families]
 
 
-def worst(changes: Sequence[RecallChange]) -> RecallChange:
-    """The class whose recall may have dropped most."""
-    return max(changes, key=lambda change: change.drop_bound)
-
-
 def drop_bound(
     lost: float, gained: float, documents: float, *, level: float, sampling: Sampling = DEFAULT
 ) -> float:

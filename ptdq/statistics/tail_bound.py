@@ -6,7 +6,9 @@ Two things are not known of it: which documents will come, and in which mood the
   come with probability P(Binomial(N, q) < k), whatever their distribution (H. A. David and H. N.
   Nagaraja, "Order Statistics", 3rd ed., 2003, section 7.1; MLPerf LoadGen ends its runs early by the
   same rule). The smallest k that reaches the level is taken in each round, and the mean of its logarithm
-  over the rounds.
+  over the rounds. Documents that belong together count as fewer (``groups.effective``): the place is
+  taken for that many, and is the same share of all times (R. S. Woodruff, "Confidence intervals for
+  medians and other position measures", Journal of the American Statistical Association 47, 1952).
 - **Rounds.** Student's t of the logarithms of the rounds' own percentiles.
 
 Each gives a distance from the estimate to an upper limit, on the log scale. The limit for both is at the
@@ -29,10 +31,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special, stats
 
-from .crossed import quantiles
+from .groups import AS_ONE, compact, effective
+from .quantiles import quantiles
 from .rounds import MIN_ROUNDS
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 QUANTILE = 0.95
 LEVEL = 0.95
@@ -53,11 +57,12 @@ class TailBound:
     refused: str | None
 
 
-def tail_bound(times: Floats) -> TailBound:
+def tail_bound(times: Floats, groups: Ints | None = None) -> TailBound:
     """Bound the 95th percentile of times.
 
     Args:
         times: of a variant [R, K, N], rounds by cells that ran at once by documents.
+        groups: group of each document [N]; None where each stands alone.
 
     Raises:
         ValueError: the shape is another, or there is nothing in it.
@@ -67,8 +72,11 @@ def tail_bound(times: Floats) -> TailBound:
     rounds, _, documents = times.shape
     own = np.log(quantiles(times, QUANTILE)).mean(axis=1)
     value = float(own.mean())
-    refused = too_few(documents, rounds)
-    place = order(documents)
+    worth = effective(compact(groups, documents))
+    refused = too_few(int(worth + 1e-9), rounds)
+    if refused is not None and worth < documents:
+        refused = f"{refused} ({AS_ONE})"
+    place = order(documents, worth)
     if refused is not None or place is None:
         return TailBound(float(np.exp(value)), None, refused)
     by_documents = float(np.log(np.sort(times, axis=-1)[..., place]).mean()) - value
@@ -77,10 +85,18 @@ def tail_bound(times: Floats) -> TailBound:
     return TailBound(float(np.exp(value)), float(np.exp(value + np.hypot(by_documents, by_rounds))), None)
 
 
-def order(documents: int) -> int | None:
-    """Index, from 0, of the smallest sorted time that bounds the quantile; None where none does."""
-    place = int(stats.binom.ppf(LEVEL, documents, QUANTILE))
-    return place if place < documents else None
+def order(documents: int, worth: float | None = None) -> int | None:
+    """Index, from 0, of the smallest sorted time that bounds the quantile; None where none does.
+
+    Args:
+        documents: number of times.
+        worth: how many documents that stand alone they are worth; None: all of them do.
+    """
+    alone = documents if worth is None else int(worth + 1e-9)
+    place = int(stats.binom.ppf(LEVEL, alone, QUANTILE))
+    if place >= alone:
+        return None
+    return int(np.ceil((place + 1) * documents / alone - 1e-9)) - 1
 
 
 DOCUMENTS_NEEDED = int(np.ceil(np.log(1 - LEVEL) / np.log(QUANTILE)))

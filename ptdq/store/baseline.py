@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from ptdq.store.tables import check_version
 
 NONE = "none"
 """As parameter: no comparison, whatever is marked."""
+
+LOOK_UP: dict[str, Callable[[str], str]] = {}
+"""What stands before a colon in the parameter, to what gives the run for the name after it."""
 
 
 def _path(results: Path) -> Path:
@@ -63,7 +67,8 @@ def choose(results: Path, wanted: str | None) -> RunFiles | None:
 
     Args:
         results: results directory.
-        wanted: id or directory of a run, ``none``, or None for the one that is marked.
+        wanted: id or directory of a run, ``none``, ``KIND:NAME`` of :data:`LOOK_UP`, or None for the one
+            that is marked.
 
     Raises:
         UserError: there is no such run.
@@ -73,6 +78,9 @@ def choose(results: Path, wanted: str | None) -> RunFiles | None:
     name = wanted or marked(results)
     if name is None:
         return None
+    kind, _, rest = name.partition(":")
+    if wanted is not None and kind in LOOK_UP:
+        name = LOOK_UP[kind](rest)
     try:
         return open_run(name, results)
     except UserError as error:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ptdq.errors import RunFailed, UserError
 from ptdq.store.layout import RunFiles
+from ptdq.store.places import open_place
 
 
 def check(url: str, run_id: str, again: bool) -> None:
@@ -60,11 +61,9 @@ def publish(files: RunFiles, url: str) -> str:
 
 
 def _open(url: str) -> tuple[Any, str]:
-    import fsspec
-
-    system, root = fsspec.core.url_to_fs(url)
+    system, root = open_place(url)
     system.invalidate_cache()
-    return system, root.rstrip("/")
+    return system, root
 
 
 def _reason(error: Exception) -> str:

@@ -119,6 +119,7 @@ def resume(files: RunFiles, beginning: Beginning) -> RunRecord:
     for what, same in (
         ("model", record.model.digest == beginning.model.digest),
         ("data", record.data.digest == beginning.data.digest),
+        ("group_column", record.data.group_digest == beginning.data.group_digest),
         ("design", beginning.design.begins_with(record.design)),
     ):
         if not same:

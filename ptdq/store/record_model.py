@@ -42,6 +42,17 @@ class ModelFacts(Part):
     multiply_adds_per_length: dict[str, int] = {}
 
 
+class SharedFacts(Part):
+    """Test documents that are among the calibration documents; see ``statistics.duplicates.Shared``."""
+
+    copies: int
+    near: int
+    compared: int
+    test: int
+    compared_with: int
+    calibration: int
+
+
 class DataFacts(Part):
     """The documents that were evaluated.
 
@@ -52,6 +63,13 @@ class DataFacts(Part):
         classes: number of documents of each class.
         synthetic: whether they are made up, as those of the demo.
         sampled_from: number of documents that they are a sample of; None where they are all.
+        lines: of the file; None where it has none.
+        notes: what the file was found to be, other than its name says.
+        texts: number of different texts; copies of one count as one. None in an older version.
+        groups: number of groups of documents that belong together, by their text or the column of
+            groups; None where none was named.
+        group_digest: content hash of the names of the groups.
+        shared: what they have in common with the calibration documents; None where there are none.
     """
 
     path: str | None = None
@@ -60,6 +78,12 @@ class DataFacts(Part):
     classes: dict[str, int] = {}
     synthetic: bool = False
     sampled_from: int | None = None
+    lines: int | None = None
+    notes: list[str] = []
+    texts: int | None = None
+    groups: int | None = None
+    group_digest: str | None = None
+    shared: SharedFacts | None = None
 
 
 class MachineFacts(Part):
@@ -299,6 +323,7 @@ class EvaluationRecord(Record):
         asked: parameters that decide the result, and the content hash of the model.
         documents_digest: SHA-256 of the file with the documents in shards; None until it is written.
         documents: number of documents, as are the other figures None until all shards are done.
+        groups: number of groups of documents, where the data names any.
         classes: names, by class id.
         confusion: documents by label and prediction [classes, classes].
         seconds: loading, tokenizing and predicting, the sum over the shards.
@@ -311,6 +336,7 @@ class EvaluationRecord(Record):
     asked: dict[str, Any] = {}
     documents_digest: str | None = None
     documents: int | None = None
+    groups: int | None = None
     shards: int | None = None
     classes: list[str] = []
     confusion: list[list[int]] = []

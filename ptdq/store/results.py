@@ -23,6 +23,7 @@ from pathlib import Path
 
 from ptdq.errors import RunFailed, UserError, disk_full, line_of
 from ptdq.store.layout import RunFiles, ShardFiles, open_run
+from ptdq.store.places import open_place
 from ptdq.store.run import Run, load
 from ptdq.text import plain
 
@@ -76,10 +77,8 @@ def readable(results: str | Path, detailed: Sequence[str] = ()) -> Iterator[Path
 
 
 def _copy(url: str, target: Path, detailed: Sequence[str]) -> None:
-    import fsspec
-
     try:
-        system, root = fsspec.core.url_to_fs(url)
+        system, root = open_place(url)
         # Listings of object stores are cached, and runs come in all the time.
         system.invalidate_cache()
         entries = [entry for entry in system.ls(root, detail=True) if entry["type"] == "directory"]

@@ -241,6 +241,9 @@ class _PairSize(TypedDict, total=False):
     timing_documents: Annotated[
         Int, "documents that their times are of; null before there were such: all of them"
     ]
+    timing_groups: Annotated[
+        Int, "groups of documents that belong together among these, copies included: each counts as one"
+    ]
 
 
 class PairTiming(TypedDict, total=False):

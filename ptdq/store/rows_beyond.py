@@ -28,6 +28,7 @@ class ShardRow(TypedDict, total=False):
     prediction: Annotated[int, "class id predicted"]
     logits: Annotated[Float32s, "output of the model, one per class"]
     tokens: Annotated[int, "tokens of the document after truncation, padding not counted"]
+    group: Annotated[Text, "documents of one group belong together; null: none was named"]
 
 
 class SensitivityRow(TypedDict, total=False):
@@ -103,6 +104,10 @@ class MatrixRow(TypedDict, total=False):
     f1_weighted_difference_high: Annotated[Float, "upper end of its 95 % interval"]
     non_inferiority: Annotated[
         NonInferiority | None, "non-inferior, inferior, or undecided, at the run's margin"
+    ]
+    documents: Annotated[Int, "documents that quality was compared on"]
+    documents_needed: Annotated[
+        Int, "estimate: documents in all that would decide the quality; null if decided, or out of reach"
     ]
     artifact_bytes: Annotated[Int, "size of the artifact's files"]
     cells_flagged: Annotated[Int, "cells of the run in which something was out of line"]

@@ -157,7 +157,7 @@ def make_artifact(
             "calibration": calibration.origin if calibration and variant.calibrates else None,
             "details": {
                 **prepared.details,
-                INSTRUCTIONS: instructions(variant, directory, settings, given),
+                INSTRUCTIONS: instructions(variant, prepared, directory, settings, given),
             },
         }
         manifest |= {

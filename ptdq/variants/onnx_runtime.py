@@ -93,6 +93,7 @@ class OnnxInt8Dynamic(OnnxFp32):
 
     name = "onnx-int8-dynamic"
     summary = "ONNX Runtime with its transformer optimizer, dynamic int8"
+    version = 2
     quantizes = True
 
     def prepare(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ptdq.analysis.document_groups import read_groups, with_groups
 from ptdq.analysis.timing import analyse, analyse_lengths
 from ptdq.analysis.timing_table import TIMES, cell_times
 from ptdq.store.cell_rows import CellRows
@@ -45,8 +46,15 @@ def batches(factory: Factory) -> None:
     factory.tables["predictions"].sort(key=lambda row: tuple(row[name] for name in key))
 
 
+def copies(factory: Factory) -> None:
+    """Each text three times, but for one: fewer documents than there are rows."""
+    for number, row in enumerate(factory.tables["documents"]):
+        row["text"] = f"text {number // 3}"
+
+
 CHANGES: dict[str, Callable[[Factory], Any]] = {
     "as it is": lambda factory: None, "same": same, "failed": failed, "batches": batches,
+    "copies": copies,
 }  # fmt: skip
 
 
@@ -57,9 +65,11 @@ def test_what_is_read_by_cell_is_what_the_whole_table_says(
     made = Factory(tmp_path / "r", variants=VARIANTS, documents=40)
     change(made)
     files = made.write()
-    frame = read_table(files.table("predictions"), TIMES).to_pandas()
+    groups = read_groups(files)
+    frame = with_groups(read_table(files.table("predictions"), TIMES).to_pandas(), groups)
+    assert ("group" in frame) == (change is copies)
     rows = CellRows(files.table("predictions"))
-    by_length = {length: times for length in rows.lengths if (times := cell_times(rows, length))}
+    by_length = {length: times for length in rows.lengths if (times := cell_times(rows, length, groups))}
     for names in (list(VARIANTS), list(VARIANTS[1:])):
         expected = analyse(frame[frame["variant"].isin(names)], names[0])
         found = analyse_lengths(by_length, names, names[0])
@@ -82,4 +92,4 @@ def test_other_documents_in_a_cell_are_refused(tmp_path: Path) -> None:
     files = made.write()
     rows = CellRows(files.table("predictions"))
     with pytest.raises(ValueError, match="other documents"):
-        cell_times(rows, 256)
+        cell_times(rows, 256, read_groups(files))

@@ -37,6 +37,8 @@ LENGTH = 32
 BATCH = 32
 SHARD = 20_000
 WORKERS = 2
+LARGE_CSV = 200_000_000
+"""Bytes."""
 CHARACTERS = "球队今晚比赛胜负难料医生建议多走少坐新车油耗更低学校放假部队演习"
 CLASSES = ("sport", "health", "cars")
 
@@ -68,8 +70,11 @@ def main() -> None:
             write_json(RESULTS, found | {"ended_at": now()})
         found["in_shards"] = in_shards(Path(scratch), max(sizes))
         write_json(RESULTS, found)
+        found["of_a_large_csv"] = of_a_large_csv(Path(scratch))
+        write_json(RESULTS, found)
     print(table(found))
-    print(json.dumps(found["in_shards"], indent=2))
+    for name in ("in_shards", "of_a_large_csv"):
+        print(json.dumps({name: found[name]}, indent=2))
 
 
 def measure(scratch: Path, size: int) -> dict[str, Any]:
@@ -153,6 +158,32 @@ def in_shards(scratch: Path, size: int) -> dict[str, Any]:
     kept = ("documents", "shards", "processes", "peak_rss_bytes")
     measured = {"seconds": seconds, "workers": WORKERS, **{name: record[name] for name in kept}}
     return measured | {"git_commit": git_commit(), "ended_at": now()}
+
+
+def of_a_large_csv(scratch: Path) -> dict[str, Any]:
+    """A run on a sample of a hundred documents of a CSV file of 200 MB: its cost to the parent."""
+    data = scratch / "large.csv"
+    with data.open("w", encoding="utf-8") as file:
+        file.write("text,other,label\n")
+        row, number = CHARACTERS[:12] + "," + "more " * 30 + ",", 0
+        while file.tell() < LARGE_CSV:
+            file.writelines(f"{number + n} {row}{CLASSES[n % 3]}\n" for n in range(1000))
+            number += 1000
+    request = scratch / "large.json"
+    asked = {
+        "model": str(scratch / "model"), "data": str(data), "limit": 100, "max_length": [LENGTH],
+        "variant": ["fp32", "int8-dynamic"], "repeats": 1, "control_documents": 0, "load_wait": 0,
+        "results_dir": str(scratch / "results"), "run_id": "large",
+    }  # fmt: skip
+    write_json(request, asked)
+    subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.growth", "--one", str(request)],
+        check=True,
+        stdout=sys.stderr,
+    )
+    found = read_json(request.with_suffix(".found.json"))
+    kept = ("documents", "parent_imports_bytes", "parent_peak_bytes", "seconds")
+    return {"file_bytes": data.stat().st_size, "rows": number, **{name: found[name] for name in kept}}
 
 
 def make_model(directory: Path) -> None:

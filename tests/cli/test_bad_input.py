@@ -4,149 +4,24 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 from safetensors.torch import load_file, save_file
 
-from ptdq.errors import UserError
 from ptdq.host.machine import choose_cores
 from ptdq.inputs import load as inputs
 from ptdq.inputs.checkpoint import open_checkpoint
-from ptdq.inputs.documents import RawDocuments, class_ids, read_documents, read_label_map
 from ptdq.parameters import make_parameters, read_config
 from ptdq.store import record
 from ptdq.store.layout import RunFiles
 from ptdq.variants.engines import choose_engine
-from tests.conftest import CLASSES
+from tests.support.complaints import complaint, read, says
 from tests.support.running import start_ptdq
-
-
-def complaint(function: Callable[..., object], *args: Any, **kwargs: Any) -> str:
-    """The one line that ``function`` complains with."""
-    with pytest.raises(UserError) as caught:
-        function(*args, **kwargs)
-    text = str(caught.value)
-    assert text
-    assert len(text.splitlines()) == 1
-    return text
-
-
-def says(text: str, *parts: object) -> None:
-    """Each of these is in the line."""
-    assert [part for part in parts if str(part) not in text] == [], text
-
-
-# The data.
-
-
-def read(path: Path, **values: Any) -> RawDocuments:
-    given: dict[str, Any] = {
-        "text_column": "text", "label_column": "label", "encoding": "utf-8", "limit": None, "seed": 0,
-    }  # fmt: skip
-    return read_documents(str(path), **given | values)
-
-
-def test_data_file_is_missing(tmp_path: Path) -> None:
-    path = tmp_path / "none.csv"
-    says(complaint(read, path), path, "no such file", "--data")
-
-
-def test_data_file_is_a_directory(tmp_path: Path) -> None:
-    path = tmp_path / "some.csv"
-    path.mkdir()
-    says(complaint(read, path), path, "directory")
-
-
-@pytest.mark.parametrize("content", [b"", b"text,label\n"])
-def test_data_file_is_empty(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "empty.csv"
-    path.write_bytes(content)
-    says(complaint(read, path), path, "text, label" if content else "empty", "row")
-
-
-def test_data_file_is_of_unknown_type(tmp_path: Path) -> None:
-    path = tmp_path / "data.xls"
-    path.touch()
-    says(complaint(read, path), path, ".xls", ".csv", ".tsv", ".jsonl", ".parquet")
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("broken.parquet", b"no such thing"),
-        ("broken.jsonl", b'{"text": "a", "label": \n'),
-        ("broken.csv", b'text,label\n"a,0\n'),
-        ("uneven.csv", b"text,label\na,0\na,0,1,2\n"),
-        ("broken.csv.gz", b"no such thing"),
-    ],
-)
-def test_data_file_is_not_what_its_name_says(tmp_path: Path, name: str, content: bytes) -> None:
-    path = tmp_path / name
-    path.write_bytes(content)
-    says(complaint(read, path), path)
-
-
-def test_data_file_is_in_another_encoding(tmp_path: Path) -> None:
-    path = tmp_path / "gbk.csv"
-    path.write_bytes("text,label\n球队,0\n".encode("gbk"))
-    says(complaint(read, path), path, "byte 11", "utf-8", "--encoding gb18030")
-    assert read(path, encoding="gbk").texts == ["球队"]
-    says(complaint(read, path, encoding="klingon"), "klingon")
-
-
-@pytest.mark.parametrize("column", ["text", "label"])
-def test_column_is_missing(tmp_path: Path, column: str) -> None:
-    path = tmp_path / "data.csv"
-    other = {"text": "label", "label": "text"}[column]
-    path.write_text(f"{other},title\n1,2\n")
-    says(complaint(read, path), path, f"'{column}'", other, "title", f"--{column}-column")
-
-
-@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
-def test_text_is_missing(tmp_path: Path, ending: str) -> None:
-    path = tmp_path / f"data.{ending}"
-    frame = pd.DataFrame({"text": ["a", None, "b", " ", None], "label": [0, 1, 0, 1, 0]})
-    write = {
-        "csv": lambda: frame.to_csv(path, index=False),
-        "jsonl": lambda: frame.to_json(path, orient="records", lines=True),
-        "parquet": lambda: frame.to_parquet(path),
-    }
-    write[ending]()
-    says(complaint(read, path), path, "'text'", "3 missing", "2, 4, 5")
-
-
-def test_text_is_a_number(tmp_path: Path) -> None:
-    path = tmp_path / "data.jsonl"
-    path.write_text('{"text": "a", "label": 0}\n{"text": 7, "label": 0}\n')
-    says(complaint(read, path), path, "'text'", "1 missing or non-text", "row", "2")
-
-
-def test_label_is_missing(tmp_path: Path) -> None:
-    path = tmp_path / "data.csv"
-    path.write_text("text,label\na,0\nb,\n")
-    says(complaint(read, path), path, "'label'", "1 missing", "2")
-
-
-@pytest.mark.parametrize("label", ["politics", "3", "-1"])
-def test_label_is_not_known_to_the_model(tmp_path: Path, label: str) -> None:
-    path = tmp_path / "data.csv"
-    path.write_text(f"text,label\na,sport\nb,{label}\n")
-    text = complaint(class_ids, read(path), CLASSES, None)
-    says(text, path, f"'{label}'", "row 2", *CLASSES, "--label-map")
-
-
-@pytest.mark.parametrize("content", [None, "{", "[]", '{"a": "b"}'])
-def test_label_map_is_wrong(tmp_path: Path, content: str | None) -> None:
-    path = tmp_path / "map.json"
-    if content is not None:
-        path.write_text(content)
-    says(complaint(read_label_map, str(path)), path)
-
 
 # The model.
 
@@ -195,6 +70,92 @@ def test_model_has_no_configuration(model: Path) -> None:
 def test_model_has_a_broken_configuration(model: Path, content: str) -> None:
     (model / "config.json").write_text(content)
     says(model_complaint(model), "config.json")
+
+
+@pytest.mark.parametrize(
+    ("names", "parts"),
+    [
+        ({"0": "a", "2": "b"}, ["id2label", "no name for class id 1", "0, 2"]),
+        ({"0": "a", "1": "b", "2": "a"}, ["id2label", "0, 2", "'a'"]),
+        ({"0": "a", "one": "b"}, ["id2label", "'one'", "0 to 1"]),
+    ],
+)
+def test_names_of_classes_have_gaps_or_duplicates(
+    model: Path, names: dict[str, str], parts: list[str]
+) -> None:
+    change_config(
+        model, id2label=names, label2id={label: int(n) for n, label in enumerate(names.values())}
+    )
+    says(model_complaint(model), "config.json", *parts)
+
+
+def test_model_has_a_link_out_of_it(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("secret")
+    (model / "added_tokens.json").symlink_to(tmp_path / "secret.txt")
+    says(
+        model_complaint(model), "added_tokens.json", "link out of its directory", tmp_path / "secret.txt"
+    )
+
+
+@pytest.mark.parametrize("file", ["../model.safetensors", "/etc/hostname", "none.safetensors"])
+def test_index_of_weights_names_what_is_not_there(model: Path, file: str) -> None:
+    (model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"bert.a": file}}))
+    says(model_complaint(model), file, "model.safetensors.index.json")
+
+
+def test_model_is_an_adapter(model: Path) -> None:
+    for path in model.glob("*.safetensors"):
+        path.rename(model / "adapter_model.safetensors")
+    (model / "config.json").unlink()
+    (model / "adapter_config.json").write_text('{"base_model_name_or_path": "some/base"}')
+    says(
+        model_complaint(model), "adapter", "some/base", "merge_and_unload", f"'{model}'", "--model merged"
+    )
+
+
+@pytest.mark.parametrize("file", ["spm.model", "spiece.model", "sentencepiece.bpe.model"])
+def test_tokenizer_needs_a_package(model: Path, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (model / "tokenizer.json").rename(model / file)
+    monkeypatch.setitem(sys.modules, "sentencepiece", None)
+    says(model_complaint(model), file, "pip install sentencepiece")
+
+
+def test_vocabulary_has_another_name(model: Path) -> None:
+    (model / "tokenizer.json").rename(model / "vocab.json")
+    says(model_complaint(model), "tokenizer")
+
+
+def test_vocabulary_lacks_a_special_token(model: Path) -> None:
+    words = json.loads((model / "tokenizer.json").read_text())["model"]["vocab"]
+    (model / "tokenizer.json").unlink()
+    kept = [word for word in sorted(words, key=words.__getitem__) if word != "[SEP]"]
+    # As long as the embedding: the token is added, and its id is one too many.
+    (model / "vocab.txt").write_text("\n".join([*kept, "x"]))
+    says(model_complaint(model), f"'[SEP]' the id {len(words)}", f"embeddings for {len(words)}")
+
+
+def test_batch_needs_a_token_to_pad_with(tiny_model: Path, tiny_data: Path, tmp_path: Path) -> None:
+    model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    change_config(model, pad_token_id=None)
+    given = {"model": str(model), "data": str(tiny_data), "max_length": [16]}
+    inputs.read_model(make_parameters(given), read(tiny_data))
+    text = complaint(inputs.read_model, make_parameters(given | {"batch_size": 8}), read(tiny_data))
+    says(
+        text,
+        "batch_size 8",
+        '"pad_token": "[PAD]"',
+        "tokenizer_config.json",
+        '"pad_token_id": 0',
+        "config.json",
+    )
+
+
+def test_tokenizer_is_of_another_model(model: Path) -> None:
+    path = model / "tokenizer.json"
+    content = json.loads(path.read_text())
+    content["model"]["vocab"]["further"] = 5000
+    path.write_text(json.dumps(content))
+    says(model_complaint(model), "'further' the id 5000", "embeddings for")
 
 
 def test_model_has_no_tokenizer(model: Path) -> None:
@@ -355,6 +316,7 @@ def test_run_id_is_used(tmp_path: Path) -> None:
     [
         (["--data", "none.csv"], ["none.csv", "no such file"]),
         (["--text-column", "body"], ["'body'", "text, label"]),
+        (["--encoding", "ascii"], ["is not ascii", "--encoding utf-8"]),
         (["--model", "./none"], ["./none", "no such directory"]),
         (["--max-length", "33"], ["33", "32 positions"]),
         (["--variant", "int3"], ["int3", "fp32"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -146,7 +147,9 @@ def test_artifacts_are_what_is_documented(tonight: RunFiles) -> None:
     assert "# Quantization benchmark `tonight`" in report
     assert "data:image/png;base64," in report
     assert float(data(prefect_artifacts.PROGRESS)) == 100
-    for key in ("REPORT", "VERDICT", "FIGURES", "COMPARISONS", "FILES", "PROGRESS"):
+    image = data(prefect_artifacts.PLOT).removeprefix("data:image/png;base64,")
+    assert base64.b64decode(image) == tonight.plot("ratios").read_bytes()
+    for key in ("REPORT", "PLOT", "VERDICT", "FIGURES", "COMPARISONS", "FILES", "PROGRESS"):
         assert f"``{getattr(prefect_artifacts, key)}``" in str(prefect_artifacts.__doc__)
 
 

@@ -25,7 +25,7 @@ from ptdq.store.disk import read_json, write_json
 from ptdq.store.layout import RunFiles
 from ptdq.store.tables import make_table, read_table, write_table
 from ptdq.variants import registry
-from ptdq.variants.artifact import Artifact, make_artifact
+from ptdq.variants.artifact import make_artifact
 from ptdq.variants.base import Settings
 from ptdq.variants.engines import choose_engine
 from ptdq.variants.fp32 import Fp32
@@ -33,39 +33,7 @@ from tests.conftest import CLASSES
 from tests.report.test_markdown import NASTY, RENDERER
 from tests.support.architectures import save_own, save_tokenizer
 from tests.support.artifacts import whole
-from tests.support.runs import make_run
-
-VARIANT = "int8-dynamic"
-
-
-@pytest.fixture(scope="module")
-def made(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    """A real artifact, in no cache."""
-    source = open_checkpoint(str(tiny_model), labels=CLASSES).source
-    settings = Settings(engine=choose_engine(None))
-    target = tmp_path_factory.mktemp("artifacts") / "made"
-    return make_artifact(registry.get(VARIANT), source, settings, None, target)
-
-
-@pytest.fixture
-def cached(made: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The artifact as the entry of a cache."""
-    monkeypatch.setenv("PTDQ_CACHE", str(tmp_path / "cache"))
-    return Path(shutil.copytree(made.directory, cache_root() / "artifacts" / "entry"))
-
-
-@pytest.fixture
-def run(made: Artifact, tmp_path: Path) -> RunFiles:
-    """A made-up run that measured it."""
-    return run_of(made, tmp_path)
-
-
-def run_of(made: Artifact, tmp_path: Path) -> RunFiles:
-    files = make_run(tmp_path / "results", "run", record={"versions": {"torch": "2.13.0+cpu"}})
-    rows = read_table(files.table("variants")).to_pylist()
-    rows[1] |= {"digest": made.digest, "engine": made.settings.engine}
-    write_table(files.table("variants"), make_table("variants", rows))
-    return files
+from tests.support.exported import VARIANT, run_of
 
 
 def complaint(files: RunFiles, out: Path, variant: str = VARIANT) -> str:
@@ -87,7 +55,7 @@ def test_the_command(run: RunFiles, cached: Path, tmp_path: Path) -> None:
     assert done.output == f"{out}\n"
     assert whole(out / "artifact")
     assert {path.name for path in out.iterdir()} == {
-        "README.md", "artifact", "classifier.json", "eager.py", "load.py", "rebuild.py",
+        "README.md", "artifact", "classifier.json", "eager.py", "load.py", "padding.py", "rebuild.py",
         "requirements.txt", "runtime.py",
     }  # fmt: skip
     assert (out / "requirements.txt").read_text() == "torch==2.13.0\n"

@@ -19,7 +19,7 @@ from sklearn.metrics import f1_score
 
 from ptdq.errors import RunFailed, UserError
 from ptdq.host.lock import MachineLock
-from ptdq.inputs.documents import read_documents
+from ptdq.inputs.documents import read_documents, wanted_columns
 from ptdq.inputs.stream import read_frames
 from ptdq.store.disk import read_json
 from ptdq.store.layout import ShardFiles
@@ -90,6 +90,25 @@ def test_quality_is_that_of_all_rows(sharded: ShardFiles) -> None:
     expected = f1_score(rows["label"], rows["prediction"], average="weighted")
     assert read_json(sharded.record)["f1_weighted"] == pytest.approx(expected, abs=1e-12)
     assert f"weighted F1 {expected:.4f}" in sharded.report.read_text(encoding="utf-8")
+
+
+def test_groups_go_into_the_shards_and_are_counted(
+    evaluate: Evaluate, tiny_data: Path, tmp_path: Path
+) -> None:
+    path, results = tmp_path / "grouped.csv", tmp_path / "results"
+    rows = pd.read_csv(tiny_data)
+    rows.assign(author=[f"author {n % 13}" for n in range(len(rows))]).to_csv(path, index=False)
+    state = evaluate(results, data=str(path), group_column="author")
+    assert state.is_completed(), state.message
+    files = ShardFiles(results / "sharded")
+    parts = pd.read_parquet(files.shards).sort_values("doc_id")
+    assert parts["group"].tolist() == [f"author {n % 13}" for n in range(40)]
+    assert read_json(files.record)["groups"] == 13
+    assert "13 groups of documents that belong together (`author`)" in files.report.read_text("utf-8")
+    # It is gone on with by the same question alone.
+    error = evaluate(results, data=str(path)).result(raise_on_failure=False)
+    assert isinstance(error, UserError)
+    assert "group_column" in str(error)
 
 
 def test_what_is_missing_or_broken_is_done_again_and_nothing_else(
@@ -200,9 +219,10 @@ def test_a_stream_gives_the_rows_of_the_file(tmp_path: Path, tiny_data: Path, en
         rows.to_json(path, lines=True, orient="records", force_ascii=False)
     else:
         rows.to_csv(path, index=False, sep="\t" if ending == "tsv" else ",")
-    frames = list(read_frames(str(path), "utf-8", SHARD, ["text", "label"]))
+    frames = list(read_frames(str(path), "utf-8", SHARD, wanted_columns("text", "label")))
     assert [len(frame) for frame in frames] == [7, 7, 7, 7, 7, 5]
-    assert pd.concat(frames, ignore_index=True)[["text", "label"]].equals(rows[["text", "label"]])
+    for column in ("text", "label"):
+        assert [value for frame in frames for value in frame[column]] == rows[column].tolist()
     raw = read_documents(
         str(path), text_column="text", label_column="label", encoding="utf-8", limit=None, seed=0
     )

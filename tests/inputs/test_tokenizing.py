@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ptdq.inputs.checkpoint_checks import check_pieces
 from ptdq.inputs.source import Source
 from ptdq.inputs.tokenizing import make_fast, open_tokenizer, token_counts
 from ptdq.runtimes.tokenizing import SETTINGS, TOKENIZER, FastTokenizer
@@ -140,6 +141,61 @@ def test_without_a_token_to_pad_with_nothing_is_written(tmp_path: Path) -> None:
     (tmp_path / SETTINGS).write_text("{}")  # nor is one believed that a checkpoint brings
     assert not make_fast(source)
     assert not (tmp_path / SETTINGS).exists()
+
+
+def test_without_a_token_to_pad_with_a_document_alone_needs_none(tmp_path: Path) -> None:
+    source = saved(byte_pairs("GPT2Tokenizer"), tmp_path)
+    assert not make_fast(source)
+    reference, mine = source.tokenizer(), open_tokenizer(tmp_path, source)
+    for text in TEXTS:
+        wanted = reference(text, max_length=7, truncation=True, return_tensors="np")
+        np.testing.assert_array_equal(mine([text], 7).inputs["input_ids"], wanted["input_ids"])
+
+
+def test_a_tokenizer_in_python_is_used_as_it_is(tmp_path: Path) -> None:
+    from transformers import PhobertTokenizer
+
+    words = ["the", "quick</w>", "th", "e</w>", "q", "a", "b</w>"]
+    (tmp_path / "vocab.txt").write_text("".join(f"{word.replace('</w>', '')} 9\n" for word in words))
+    (tmp_path / "bpe.codes").write_text("t h 3\nth e</w> 2\n")
+    tokenizer = PhobertTokenizer(str(tmp_path / "vocab.txt"), str(tmp_path / "bpe.codes"))
+    assert not getattr(tokenizer, "is_fast", False)
+    source = saved(tokenizer, tmp_path / "saved")
+    assert not make_fast(source)
+    check_same(source)
+
+
+BERT_LIKE = {"pad_id": 0, "bos_id": 1, "eos_id": 2, "unk_id": 3, "pad_piece": "[PAD]",
+             "bos_piece": "[CLS]", "eos_piece": "[SEP]", "unk_piece": "[UNK]"}  # fmt: skip
+ALBERT = {"pad_id": 0, "unk_id": 1, "bos_id": -1, "eos_id": -1,
+          "control_symbols": ["[CLS]", "[SEP]", "[MASK]"]}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("file", "kind", "special"),
+    [
+        ("spiece.model", "AlbertTokenizer", ALBERT),
+        ("spm.model", "DebertaV2Tokenizer", BERT_LIKE),
+        ("sentencepiece.bpe.model", "XLMRobertaTokenizer", {}),
+    ],
+)
+def test_a_model_of_sentencepiece_alone(
+    file: str, kind: str, special: dict[str, Any], tmp_path: Path
+) -> None:
+    sentencepiece = pytest.importorskip("sentencepiece")
+    with (tmp_path / file).open("wb") as model:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter([*TEXTS, "the quick brown fox jumps over the lazy dogs"] * 20),
+            model_writer=model, vocab_size=120, hard_vocab_limit=False, minloglevel=2, **special,
+        )  # fmt: skip
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": kind}))
+    source = Source(tmp_path)
+    check_pieces("model", tmp_path)
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / file))
+    text = "the quick brown fox"
+    assert source.tokenizer().tokenize(text) == pieces.encode(text, out_type=str)
+    make_fast(source)  # or not: the arrays are the same
+    check_same(source)
 
 
 def test_counts_are_those_of_single_documents(tmp_path: Path) -> None:

@@ -86,6 +86,10 @@ def test_sections_in_order(report: Report) -> None:
 @pytest.mark.parametrize(
     ("heading", "words"),
     [
+        (
+            "What was asked",
+            ["a stratified sample of 495, from a file of 497 lines, separated by semicolons"],
+        ),
         ("What was asked", ["`checkpoint`", "102,271,493", "`体育`", "truncated", "parallel"]),
         (
             "Gates",

@@ -35,7 +35,6 @@ from tests.support.deploying import (
 from tests.support.receiver import Messages
 from tests.support.running import ROOT, wait_for
 
-ROUNDS = 4
 MEGABYTES = 600
 """Of the disk that the results are on, where it can be mounted."""
 ENDS = 900.0
@@ -70,6 +69,7 @@ class Nights:
 
     scratch: Path
     webhook: str
+    rounds: int = 4
     seen: list[Seen] = field(default_factory=list)
     small_disk: bool = False
     _known: set[UUID] = field(default_factory=set)
@@ -116,8 +116,8 @@ class Nights:
         nightly["schedules"][0] |= {"cron": "* * * * *", "slug": "soak"}
         nightly["parameters"] = {
             "model": str(self.model), "data": str(self.scratch / "data.csv"), "max_length": [16],
-            "repeats": ROUNDS, "control_documents": 0, "load_wait": 0, "results_dir": str(self.results),
-            "fail_on_regression": True,
+            "repeats": self.rounds, "control_documents": 0, "load_wait": 0, "fail_on_regression": True,
+            "results_dir": str(self.results),
         }  # fmt: skip
         del retention["schedules"]
         file = self.scratch / "prefect.yaml"

@@ -50,13 +50,14 @@ Plan = list[str | None]
 @click.option(
     "--hours", type=float, default=8.0, show_default=True, help="No night begins after so many."
 )
+@click.option("--rounds", type=int, default=4, show_default=True, help="Of a night; times need four.")
 @click.option("--seed", type=int, default=0, show_default=True)
-def main(nights: int, hours: float, seed: int) -> None:
+def main(nights: int, hours: float, rounds: int, seed: int) -> None:
     """Run so many nights, check what is left, and keep the figures where all is well."""
     started = time.monotonic()
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="ptdq-soak-") as scratch, receiver() as (address, told):
-        soak = Nights(Path(scratch), address)
+        soak = Nights(Path(scratch), address, rounds)
         try:
             soak.begin()
             plan = planned(nights, seed, soak.small_disk)
@@ -74,6 +75,7 @@ def main(nights: int, hours: float, seed: int) -> None:
             left = soak.end()
     found |= {
         "asked": nights,
+        "rounds": rounds,
         "hours": (time.monotonic() - started) / 3600,
         "processes_left": [str(process) for process in left],
         "sockets_left": len(open_ports({soak.installation.port})),

@@ -51,6 +51,7 @@ def test_copies_reach_no_further() -> None:
     labels = np.arange(400) % 4
     found = reach(np.tile(labels, 3), 0.9, np.tile(np.arange(400), 3))
     assert found.bound == pytest.approx(reach(labels, 0.9).bound, abs=1e-3)
+    assert (found.documents, found.groups) == (1200, 400)
 
 
 def test_rejects_what_it_cannot_use() -> None:

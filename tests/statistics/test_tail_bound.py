@@ -148,6 +148,38 @@ def test_cells_that_ran_at_once_are_one_round() -> None:
     assert found.bound == pytest.approx(found.value)
 
 
+def test_documents_that_belong_together_count_as_fewer() -> None:
+    """Four copies of a hundred documents are bounded as the hundred, not as four hundred."""
+    rng = np.random.default_rng(4)
+    times = np.exp(rng.normal(0, 0.5, 100)) * np.ones((4, 1, 100))
+    which = np.tile(np.arange(100), 4)
+    once, four = tail_bound(times), tail_bound(np.tile(times, 4), which)
+    assert four.bound == pytest.approx(once.bound, rel=1e-3)
+    naive = tail_bound(np.tile(times, 4)).bound
+    assert naive is not None
+    assert once.bound is not None
+    assert naive < once.bound
+    few = tail_bound(np.tile(times[..., :25], 4), np.tile(np.arange(25), 4))
+    assert few.bound is None
+    assert few.refused == f"{too_few(25, 4)} (documents of a group count as one)"
+
+
+def test_the_bound_holds_where_documents_come_in_groups() -> None:
+    """Conversations of four documents that take nearly the same time; rounds differ little."""
+    rng, rounds, runs = np.random.default_rng(5), 4, 300
+    actual = float(np.exp(0.5 * stats.norm.ppf(0.95)))
+    held = {"groups": 0, "none": 0}
+    which = np.repeat(np.arange(80), 4)
+    for _ in range(runs):
+        logs = rng.normal(0, 0.5, 80)[which] + rng.normal(0, 0.005, (rounds, 1, 320))
+        for name, groups in (("groups", which), ("none", None)):
+            bound = tail_bound(np.exp(logs + rng.normal(0, 0.002, (rounds, 1, 1))), groups).bound
+            assert bound is not None
+            held[name] += bound >= actual
+    assert at_least(held["groups"] / runs, runs, 0.95)
+    assert not at_least(held["none"] / runs, runs, 0.95)
+
+
 def test_rejects_another_shape() -> None:
     with pytest.raises(ValueError, match="shape"):
         tail_bound(np.ones((4, 100)))

@@ -72,6 +72,7 @@ class DequantizedOnnx(OnnxFp32):
 
     name = "tests.support.dequantized:DequantizedOnnx"
     quantizes = True
+    uses_torch = True  # this module imports it
 
     def prepare(
         self, source: Source, directory: Path, settings: Settings, calibration: Calibration | None
@@ -110,6 +111,7 @@ class DequantizedOpenvino(OpenvinoFp32):
 
     name = "tests.support.dequantized:DequantizedOpenvino"
     quantizes = True
+    uses_torch = True  # as above
 
     def prepare(
         self, source: Source, directory: Path, settings: Settings, calibration: Calibration | None

@@ -78,7 +78,7 @@ def room(directory: Path, name: str) -> Room:
         loader = save_own(directory / "model", name)
     labels = [CLASSES[n % 2] for n in range(len(texts()))]
     checkpoint = open_checkpoint(str(directory / "model"), labels=labels, loader=loader)
-    raw = RawDocuments("texts", "", [f"d{n}" for n in range(len(labels))], texts(), labels, None)
+    raw = RawDocuments("texts", [f"d{n}" for n in range(len(labels))], texts(), labels, None)
     ids = class_ids(raw, checkpoint.class_names, None)
     files = RunFiles(directory / "run")
     files.cells.mkdir(parents=True)

@@ -46,7 +46,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 @pytest.fixture(scope="module")
 def documents(checkpoint: Checkpoint) -> Path:
     labels = [CLASSES[n % 2] for n in range(len(texts()))]
-    raw = RawDocuments("texts", "", [f"d{n}" for n in range(len(labels))], texts(), labels, None)
+    raw = RawDocuments("texts", [f"d{n}" for n in range(len(labels))], texts(), labels, None)
     return store_documents(raw, class_ids(raw, checkpoint.class_names, None), checkpoint.class_names).path
 
 

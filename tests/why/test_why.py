@@ -33,6 +33,8 @@ from tests.conftest import CLASSES, TOKENS
 from tests.support.runs import make_run
 from tests.support.small_models import texts
 
+# What is prepared in a process of its own elsewhere is prepared here in this one.
+pytestmark = pytest.mark.filterwarnings("ignore")
 LEFT_IN = "bert.encoder.layer.1"
 BATCH = 8
 Make = Callable[..., Artifact]

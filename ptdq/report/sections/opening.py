@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from ptdq import numbers
+from ptdq.inputs.shared import any_shared, shared_words
 from ptdq.numbers import MISSING
 from ptdq.report.markdown import bullets, code, facts, paragraphs, prose, table
 from ptdq.report.sections.page import Page, cell_name
+from ptdq.statistics.duplicates import Shared
 
 SYNTHETIC = (
     "**The corpus is synthetic**: its text was generated for this project. It shows that the "
@@ -58,6 +60,7 @@ def question(page: Page) -> str:
     rows = [
         ("model", _model(page)),
         ("data", _data(page)),
+        ("counted as", _counted_as(page)),
         ("timed on", _timed_on(page)),
         ("variants", _list(get("parameters", "variant"))),
         ("maximum lengths", _list(get("parameters", "max_length"))),
@@ -68,7 +71,7 @@ def question(page: Page) -> str:
         ("isolation", _value(get("design", "isolation") or get("parameters", "isolation"))),
         ("seed", _value(get("parameters", "seed"))),
         ("margin of F1", _value(get("parameters", "margin")) if page.run.quality else ""),
-        ("calibration", prose(get("calibration", default=""))),
+        ("calibration", _calibration(page)),
     ]
     rows += [("not run", text) for text in _not_run(page)]
     rows += [("design", prose(note)) for note in get("design", "notes", default=[])]
@@ -95,15 +98,44 @@ def _data(page: Page) -> str:
     size = f"{numbers.count(documents)} documents" if documents is not None else ""
     if whole:
         size += f", a stratified sample of {numbers.count(whole)}"
+    if data.get("lines"):
+        size += f", from a file of {numbers.count(data['lines'])} lines"
     classes = ", ".join(f"{code(name)} {n}" for name, n in (data.get("classes") or {}).items())
     parts = [
         code(data.get("path") or page.run.get("parameters", "data", default="unknown"), 120),
         size,
+        *map(prose, data.get("notes") or []),
         "synthetic" if data.get("synthetic") else "",
         f"hash {code(data['digest'][:16])}" if data.get("digest") else "",
         f"classes: {classes}" if classes else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _counted_as(page: Page) -> str:
+    """Of how many documents the intervals are, where some belong together."""
+    data, column = page.run.record.data, page.run.get("parameters", "group_column")
+    texts, groups = data.texts, data.groups
+    parts = []
+    if groups is not None:
+        parts.append(
+            f"{numbers.count(groups)} groups of documents that belong together ({code(column)}): each "
+            "counts as one in every interval and test"
+        )
+    if texts is not None and texts < (data.documents or 0):
+        alone = "" if groups is not None else ": copies count as one in every interval and test"
+        parts.append(f"{numbers.count(texts)} different texts{alone}")
+    return "; ".join(parts)
+
+
+def _calibration(page: Page) -> str:
+    """What static variants calibrate on, and what of it is in the test set."""
+    origin, found = prose(page.run.get("calibration", default="")), page.run.record.data.shared
+    if found is None:
+        return origin
+    shared = Shared(**found.model_dump())
+    words = prose(shared_words(shared))
+    return f"{origin}; **{words}**" if any_shared(shared) else f"{origin}; {words}"
 
 
 def _timed_on(page: Page) -> str:

@@ -45,8 +45,8 @@ _SHARES_NOTE = (
     "costs to take their speed out. The interval is given by half its width, now and as it would be "
     "about with twice the documents or twice the rounds, which both take about twice the time. Between "
     "runs: standard deviation by which runs of the same content differ beyond their own intervals, of "
-    "the runs like this one; it is not in the interval, and no longer run would show it. None: there are "
-    "too few of them."
+    "the runs like this one; it is not in the interval, and no longer run would show it. It has no "
+    "figure where there are too few of them."
 )
 
 
