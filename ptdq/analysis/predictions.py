@@ -18,6 +18,7 @@ from scipy.sparse.csgraph import connected_components
 
 from ptdq.analysis.arrays import Measured, read_measured
 from ptdq.analysis.question import Question
+from ptdq.inputs.pairs import texts_of
 from ptdq.statistics.chance import Chance, above_chance
 from ptdq.statistics.confidence import calibration, compare_confidence, largest_difference
 from ptdq.statistics.duplicates import text_groups
@@ -174,9 +175,12 @@ class Comparer:
 
 
 def document_groups(documents: pa.Table) -> dict[str, int]:
-    """Group of each document: those with the same text, or the same ``group``, belong together."""
-    ids, texts = documents["doc_id"].to_pylist(), documents["text"].to_pylist()
-    groups = text_groups(texts)
+    """Group of each document: those with the same texts, or the same ``group``, belong together."""
+    ids, texts = documents["doc_id"].to_pylist(), texts_of(documents)
+    groups = text_groups(texts.first)
+    if texts.second is not None:
+        both = np.stack([groups, text_groups(texts.second)])
+        groups = np.unique(both, axis=1, return_inverse=True)[1].astype(np.int64)
     if "group" in documents.column_names and documents["group"].null_count < len(ids):
         given = documents["group"].to_pylist()
         numbers = {name: place for place, name in enumerate(dict.fromkeys(given))}

@@ -93,6 +93,7 @@ def _facts(run: Run, name: str) -> dict[str, object]:
     """What the loader must know besides the artifact, and where it comes from."""
     return {
         "labels": run.get("model", "labels", default=[]),
+        "pairs": run.record.data.pairs,
         "max_length": max(cell["max_length"] for cell in run.good if cell["variant"] == name),
         "variant": name,
         "run_id": run.files.run_id,

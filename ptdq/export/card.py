@@ -18,8 +18,12 @@ _USE = """\
 from load import Classifier
 
 classifier = Classifier()
-classifier.classify(["a document", "another"])
 """
+_CALLS = {
+    False: 'classifier.classify(["a document", "another"])\n',
+    True: 'classifier.classify(["a text", "another"], pairs=["its second text", "and of the other"])\n',
+}
+"""By whether documents are pairs of texts."""
 
 
 def model_card(run: Run, name: str, summary: str, artifact: Artifact, loader: str | None = None) -> str:
@@ -41,7 +45,7 @@ def model_card(run: Run, name: str, summary: str, artifact: Artifact, loader: st
             f"{code(run.files.run_id)}: {prose(summary)}.",
             f"Classes: {', '.join(code(label, 60) for label in labels)}." if labels else "",
             "## Use",
-            block(_USE, "python"),
+            block(_USE + _CALLS[run.record.data.pairs], "python"),
             "With this directory as the working directory or on Python's path, and the packages of "
             "`requirements.txt`; ptdq is not needed. `logits` gives the model's output. Documents are "
             "cut to the longest length that was measured, unless `max_length` says otherwise.",

@@ -29,6 +29,7 @@ from ptdq.inputs.source import (
     write_weights,
 )
 from ptdq.inputs.tokenizing import make_fast
+from ptdq.problem.pairs import why_pairs
 from ptdq.runtimes.rebuild import plain_linear
 from ptdq.store.cache import build_entry, cache_entry, hash_file, mark_used, read_entry
 from ptdq.store.disk import digest_of, write_json
@@ -57,6 +58,7 @@ class Checkpoint:
         loader: what builds the module, as the run's parameters name it.
         trust_remote_code: whether code that comes with the checkpoint may run, as they say.
         family: what transformers calls the architecture; empty for a module of a loader.
+        pairs: why it is a model of pairs of texts, in words; empty where nothing says so.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Checkpoint:
     loader: str | None = None
     trust_remote_code: bool = False
     family: str = ""
+    pairs: str = ""
 
     @property
     def source(self) -> Source:
@@ -117,7 +120,7 @@ def open_checkpoint(
             "trust": trust_remote_code,
             "transformers": importlib.metadata.version("transformers"),
             "tokenizing": 1,
-            "normalized": 2,
+            "normalized": 3,
         }
     )
     target = cache_entry("models", key)
@@ -260,7 +263,14 @@ def _normalize(
         "class_names": class_names,
         "parameters": sum(p.numel() for p in model.parameters()),
         "max_positions": source.longest_input(),
+        "pairs": why_pairs(class_names, _config_of(source)),
     }
+
+
+def _config_of(source: Source) -> dict[str, Any]:
+    """Keys and values of the configuration; empty for a module of a loader."""
+    config = source.config()
+    return {} if config is None else dict(config.to_dict())
 
 
 def _by_transformers(

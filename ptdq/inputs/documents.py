@@ -17,6 +17,7 @@ import pandas as pd
 
 from ptdq.errors import UserError, line_of
 from ptdq.inputs.hub_data import read_split
+from ptdq.inputs.pairs import Texts, pair_ids, second_texts
 from ptdq.store.cache import cache_entry
 from ptdq.store.disk import replacing
 from ptdq.store.tables import make_table_of_columns, write_table
@@ -36,6 +37,7 @@ class RawDocuments:
         texts: the documents.
         labels: label of each, as text.
         sampled_from: number of documents in the file where a sample was taken, else None.
+        pairs: the second text of each; None where documents are single texts.
     """
 
     name: str
@@ -44,13 +46,20 @@ class RawDocuments:
     texts: list[str]
     labels: list[str]
     sampled_from: int | None
+    pairs: list[str] | None = None
+
+    @property
+    def contents(self) -> Sequence[object]:
+        """What makes each document the one that it is: its text, or both of a pair."""
+        return Texts(self.texts, self.pairs).contents
 
     @property
     def digest(self) -> str:
         """Identity of exactly these documents with these labels."""
         digest = hashlib.sha256()
-        for text, label in zip(self.texts, self.labels, strict=True):
-            for part in (text, label):
+        seconds = [] if self.pairs is None else [self.pairs]
+        for parts in zip(self.texts, self.labels, *seconds, strict=True):
+            for part in parts:
                 data = part.encode("utf-8", "surrogatepass")
                 digest.update(len(data).to_bytes(8, "little") + data)
         return digest.hexdigest()
@@ -67,12 +76,14 @@ class Documents:
     classes: dict[str, int]
     """Name of each class to its number of documents."""
     sampled_from: int | None
+    pairs: bool = False
+    """Whether each is a pair of texts."""
 
 
 def read_documents(
     name: str,
     *,
-    text_column: str,
+    text_column: str | tuple[str, str],
     label_column: str | None,
     encoding: str,
     limit: int | None,
@@ -84,7 +95,7 @@ def read_documents(
     Args:
         name: local path or any URL that fsspec opens (``hf://``, ``s3://``, …); the type is told
             by its ending: csv, tsv, jsonl, ndjson or parquet, compressed or not.
-        text_column: column with the documents.
+        text_column: column with the documents; of pairs of texts, both columns.
         label_column: column with ids or names of classes; None where labels are not needed.
         encoding: of a text file.
         limit: size of a stratified sample; None for all.
@@ -98,13 +109,18 @@ def read_documents(
         frame, file_digest = read_split(name, split), ""
     else:
         frame, file_digest = _read_frame(name, encoding)
+    text_column, pair_column = (text_column, None) if isinstance(text_column, str) else text_column
     ids, texts, labels = check_rows(frame, name, text_column, label_column)
+    pairs = None if pair_column is None else second_texts(frame, name, pair_column)
+    if pairs is not None:
+        ids = pair_ids(texts, pairs)
     sampled_from = None
     if limit is not None and limit < len(texts):
         sampled_from = len(texts)
         chosen = stratified_sample(labels, limit, seed)
         ids, texts, labels = ([values[i] for i in chosen] for values in (ids, texts, labels))
-    return RawDocuments(name, file_digest, ids, texts, labels, sampled_from)
+        pairs = None if pairs is None else [pairs[i] for i in chosen]
+    return RawDocuments(name, file_digest, ids, texts, labels, sampled_from, pairs)
 
 
 def keep_frame(frame: pd.DataFrame) -> Path:
@@ -323,7 +339,7 @@ def store_documents(raw: RawDocuments, ids: Sequence[int], class_names: Sequence
     counts = np.bincount(np.asarray(ids), minlength=len(class_names))
     digest = hashlib.sha256(f"{raw.digest} {list(class_names)}".encode()).hexdigest()
     path = cache_entry("documents", digest).with_suffix(".parquet")
-    columns = {"doc_id": raw.ids, "text": raw.texts, "label": np.asarray(ids)}
+    columns = {"doc_id": raw.ids, "text": raw.texts, "pair": raw.pairs, "label": np.asarray(ids)}
     write_table(path, make_table_of_columns("documents", columns))
     return Documents(
         name=raw.name,
@@ -332,4 +348,5 @@ def store_documents(raw: RawDocuments, ids: Sequence[int], class_names: Sequence
         count=len(ids),
         classes={name: int(count) for name, count in zip(class_names, counts, strict=True)},
         sampled_from=raw.sampled_from,
+        pairs=raw.pairs is not None,
     )

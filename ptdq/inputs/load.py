@@ -31,7 +31,7 @@ def read_data(parameters: Parameters) -> RawDocuments:
     """
     return documents.read_documents(
         parameters.data,
-        text_column=parameters.text_column,
+        text_column=parameters.text_columns,
         label_column=parameters.label_column,
         encoding=parameters.encoding,
         limit=parameters.limit,
@@ -74,6 +74,12 @@ def open_model(parameters: Parameters, labels: Sequence[str]) -> Checkpoint:
         trust_remote_code=parameters.trust_remote_code,
         seed=parameters.seed,
     )
+    if checkpoint.pairs and parameters.text_pair_column is None:
+        raise UserError(
+            f"text_pair_column: model {checkpoint.name} was trained on pairs of texts "
+            f"({checkpoint.pairs}), and one column of texts is named; name the second one "
+            "(--text-pair-column COLUMN), or say that single texts are meant (--text-pair-column none)"
+        )
     longest = max(parameters.max_length)
     if checkpoint.max_positions is not None and longest > checkpoint.max_positions:
         raise UserError(
@@ -100,16 +106,17 @@ def check_module_names(parameter: str, names: Sequence[str], modules: Sequence[s
 
 def _calibration(parameters: Parameters, raw: RawDocuments, longest: int) -> CalibrationRequest:
     if parameters.calibration_data is None:
-        return CalibrationRequest(None, f"random text {longest}", "random text", longest)
+        pairs, what = raw.pairs is not None, "random text" if raw.pairs is None else "random pairs"
+        return CalibrationRequest(None, f"{what} {longest}", what, longest, pairs=pairs)
     given = documents.read_documents(
         parameters.calibration_data,
-        text_column=parameters.text_column,
+        text_column=parameters.text_columns,
         label_column=None,
         encoding=parameters.encoding,
         limit=None,
         seed=parameters.seed,
     )
-    check_apart(set(given.texts), set(raw.texts), given.name)
+    check_apart(set(given.contents), set(raw.contents), given.name)
     stored = documents.store_documents(given, [0] * len(given.ids), ["-"])
     origin = f"documents of {given.name}"
     return CalibrationRequest(str(stored.path), f"{stored.digest} {longest}", origin, longest)

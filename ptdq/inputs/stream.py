@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from ptdq.errors import UserError
 from ptdq.inputs.documents import RawDocuments, check_rows, class_ids, read_label_map
+from ptdq.inputs.pairs import pair_ids, second_texts
 from ptdq.parameters import Parameters
 from ptdq.store.disk import replacing
 from ptdq.store.schema import schema
@@ -40,17 +41,17 @@ def split_documents(parameters: Parameters, class_names: list[str], rows: int, t
         UserError: whatever is wrong with the file; says where.
     """
     label_map = read_label_map(parameters.label_map)
-    columns = (parameters.text_column, parameters.label_column)
     first = 1
     with replacing(target) as temporary, pq.ParquetWriter(temporary, schema("documents")) as writer:
-        for frame in read_frames(parameters.data, parameters.encoding, rows, list(columns)):
-            found = RawDocuments(
-                parameters.data, "", *check_rows(frame, parameters.data, *columns, first), None
-            )
-            labels = np.asarray(class_ids(found, class_names, label_map))
-            table = make_table_of_columns(
-                "documents", {"doc_id": found.ids, "text": found.texts, "label": labels}
-            )
+        for frame in read_frames(parameters.data, parameters.encoding, rows, _columns(parameters)):
+            found = _checked(parameters, frame, first)
+            columns = {
+                "doc_id": found.ids,
+                "text": found.texts,
+                "pair": found.pairs,
+                "label": np.asarray(class_ids(found, class_names, label_map)),
+            }
+            table = make_table_of_columns("documents", columns)
             writer.write_table(table, row_group_size=rows)
             first += len(found.ids)
         if first == 1:
@@ -63,11 +64,26 @@ def check_beginning(parameters: Parameters, rows: int = 100) -> None:
     Raises:
         UserError: whatever is wrong with them.
     """
-    columns = (parameters.text_column, parameters.label_column)
-    frames = read_frames(parameters.data, parameters.encoding, rows, list(columns))
+    frames = read_frames(parameters.data, parameters.encoding, rows, _columns(parameters))
     for frame in itertools.islice(frames, 1):
-        check_rows(frame, parameters.data, *columns)
+        _checked(parameters, frame, 1)
     frames.close()
+
+
+def _columns(parameters: Parameters) -> list[str]:
+    """The columns that are read."""
+    named = (parameters.text_column, parameters.pair_column, parameters.label_column)
+    return [name for name in named if name is not None]
+
+
+def _checked(parameters: Parameters, frame: pd.DataFrame, first: int) -> RawDocuments:
+    """Some rows of the file, checked; ``first`` is the number of the first of them."""
+    name, columns = parameters.data, (parameters.text_column, parameters.label_column)
+    ids, texts, labels = check_rows(frame, name, *columns, first)
+    if parameters.pair_column is None:
+        return RawDocuments(name, "", ids, texts, labels, None)
+    pairs = second_texts(frame, name, parameters.pair_column, first)
+    return RawDocuments(name, "", pair_ids(texts, pairs, first), texts, labels, None, pairs)
 
 
 def read_frames(

@@ -102,6 +102,7 @@ def describe_run(
             classes=documents.classes,
             synthetic=asked.data == DEMO,
             sampled_from=documents.sampled_from,
+            pairs=documents.pairs,
         ),
         calibration=_calibration(asked, loaded),
         machine=machine_facts(list(design.cores)),

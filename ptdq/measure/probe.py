@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ptdq.host.clock import TimeLimit
 from ptdq.host.futures import run_queues
+from ptdq.inputs.pairs import COLUMNS, texts_of
 from ptdq.inputs.tokenizing import token_counts
 from ptdq.measure.design import Design, Isolation, make_design
 from ptdq.measure.selection import choose_timing_documents, write_selection
@@ -70,8 +71,9 @@ def probe(
     design = make_design([baseline], [max_length], _ROUNDS * len(cores), cores, 0, way)
     with tempfile.TemporaryDirectory(prefix="ptdq-probe-") as place:
         files = RunFiles(Path(place) / "probe")
-        texts = read_table(stage.timing_documents, ["text"])["text"].to_pylist()
-        tokens = token_counts(stage.artifacts[baseline].tokenizer(), texts, max_length)
+        texts = texts_of(read_table(stage.timing_documents, COLUMNS))
+        tokenizer = stage.artifacts[baseline].tokenizer()
+        tokens = token_counts(tokenizer, texts.first, max_length, texts.second)
         chosen = choose_timing_documents(tokens, DOCUMENTS, 0)
         write_selection(stage.timing_documents, chosen, files.timing_documents)
         own = replace(

@@ -12,6 +12,7 @@ from ptdq.errors import RunFailed
 from ptdq.host.clock import TimeLimit
 from ptdq.host.futures import Future, run_queues
 from ptdq.inputs.documents import Documents
+from ptdq.inputs.pairs import COLUMNS, texts_of
 from ptdq.inputs.tokenizing import token_counts
 from ptdq.measure.cell import Outcome, Work, measure_cell
 from ptdq.measure.design import Cell, Design
@@ -169,8 +170,8 @@ def make_stage(
     else:
         timing = files.timing_documents
         tokenizer = next(iter(prepared.values())).artifact.tokenizer()
-        texts = read_table(documents.path, ["text"])["text"].to_pylist()
-        tokens = token_counts(tokenizer, texts, max(parameters.max_length))
+        texts = texts_of(read_table(documents.path, COLUMNS))
+        tokens = token_counts(tokenizer, texts.first, max(parameters.max_length), texts.second)
         chosen = choose_timing_documents(tokens, count, parameters.seed)
         write_selection(documents.path, chosen, timing)
     return Stage(

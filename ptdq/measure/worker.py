@@ -12,7 +12,7 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ptdq.inputs.pairs import Texts
     from ptdq.inputs.tokenizing import Tokenizer
     from ptdq.variants.base import Predictor
 
@@ -129,7 +130,7 @@ class Documents(NamedTuple):
     """Columns of the table ``documents``, in the order of the cell."""
 
     ids: list[str]
-    texts: list[str]
+    texts: Texts
     labels: NDArray[np.int64]
 
 
@@ -138,12 +139,14 @@ def read_documents(request: CellRequest) -> Documents:
     import numpy as np
     import pyarrow.parquet as pq
 
+    from ptdq.inputs.pairs import texts_of
+
     # Read as a single file and reordered here: a data set, or pyarrow's own `take`, imports half of it.
     columns = pq.ParquetFile(request.documents).read().to_pydict()
     count = len(columns["doc_id"])
     order = np.random.default_rng(request.seed).permutation(count)[: request.limit]
-    ids, texts = ([columns[name][place] for place in order] for name in ("doc_id", "text"))
-    return Documents(ids, texts, np.array(columns["label"], np.int64)[order])
+    ids = [columns["doc_id"][place] for place in order]
+    return Documents(ids, texts_of(columns).at(order), np.array(columns["label"], np.int64)[order])
 
 
 class Evaluation:
@@ -154,15 +157,15 @@ class Evaluation:
     """
 
     def __init__(
-        self, request: CellRequest, predict: Predictor, tokenizer: Tokenizer, texts: Sequence[str]
+        self, request: CellRequest, predict: Predictor, tokenizer: Tokenizer, texts: Texts
     ) -> None:
         from ptdq.measure.rows import Rows
 
         self.rows = Rows()
         self._request, self._predict, self._tokenizer, self._texts = request, predict, tokenizer, texts
         self._batches = [
-            range(first, min(first + request.batch_size, len(texts)))
-            for first in range(0, len(texts), request.batch_size)
+            range(first, min(first + request.batch_size, len(texts.first)))
+            for first in range(0, len(texts.first), request.batch_size)
         ]
 
     def warm_up(self) -> None:
@@ -197,13 +200,15 @@ class Evaluation:
         return done
 
     def _shape(self, batch: range) -> tuple[int, int]:
-        return self._tokenizer(self._texts[batch.start : batch.stop], self._request.max_length).shape
+        texts, pairs = self._texts.between(batch.start, batch.stop)
+        return self._tokenizer(texts, self._request.max_length, pairs).shape
 
     def _call(self, batch: range, warmup: bool = False, first_of_shape: bool = False) -> int:
-        texts, max_length = self._texts[batch.start : batch.stop], self._request.max_length
+        texts, pairs = self._texts.between(batch.start, batch.stop)
+        max_length = self._request.max_length
         clock = time.perf_counter_ns
         t0 = clock()
-        encoded = self._tokenizer(texts, max_length)
+        encoded = self._tokenizer(texts, max_length, pairs)
         t1 = clock()
         logits = self._predict(encoded.inputs)
         t2 = clock()

@@ -13,6 +13,9 @@ from ptdq.parameters.purpose import Group, Mark, Purpose, marked
 SUBJECT, MODEL, DATA, QUANTIZATION, MEASUREMENT, VERDICT, FILES = Group
 UNMEASURED, EVALUATE, SENSITIVITY, STUDY_ONLY, RUN_ONLY, MATRIX, EXTENDS, EXPLAINS = Purpose
 
+NONE = "none"
+"""In place of a column: there is none, on purpose."""
+
 
 class Parameters(BaseModel):
     """Parameters of the flow ``quantization-benchmark``. The defaults are the reference experiment's."""
@@ -58,6 +61,12 @@ class Parameters(BaseModel):
 
     text_column: Annotated[str, DATA, EVALUATE, SENSITIVITY] = Field(
         "text", description="Column with the documents."
+    )
+    text_pair_column: Annotated[str | None, DATA, EVALUATE, SENSITIVITY] = Field(
+        None,
+        description="Column with the second text of each document, for models of pairs (entailment, "
+        "duplicates). The longer text of a pair is cut first. `none`: single texts are meant, whatever "
+        "the model was trained on.",
     )
     label_column: Annotated[str, DATA, EVALUATE, SENSITIVITY] = Field(
         "label", description="Column with the labels: ids or names."
@@ -231,6 +240,17 @@ class Parameters(BaseModel):
     _distinct = field_validator("variant", "max_length", "modules")(distinct)
     _plain_name = field_validator("run_id")(plain_name)
     _local_path = field_validator("results_dir")(local_path)
+
+    @property
+    def pair_column(self) -> str | None:
+        """Column with the second texts of pairs; None where documents are single texts."""
+        return None if self.text_pair_column == NONE else self.text_pair_column
+
+    @property
+    def text_columns(self) -> str | tuple[str, str]:
+        """Column with the documents; of pairs, both."""
+        second = self.pair_column
+        return self.text_column if second is None else (self.text_column, second)
 
     @model_validator(mode="after")
     def _apply_dtype(self) -> Self:

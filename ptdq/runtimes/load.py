@@ -29,7 +29,9 @@ class Classifier:
 
     Attributes:
         labels: names of the classes, by class id.
-        max_length: documents are cut to this many tokens, the most that was measured.
+        max_length: documents are cut to this many tokens, the most that was measured; of pairs, the
+            longer text first.
+        reads_pairs: whether it was measured on pairs of texts.
     """
 
     def __init__(self, threads: int = 1) -> None:
@@ -38,6 +40,7 @@ class Classifier:
         facts = _read(HERE / "classifier.json")
         self.labels: list[str] = facts["labels"]
         self.max_length: int = facts["max_length"]
+        self.reads_pairs: bool = facts["pairs"]
         # Whoever runs this file trusts its directory, and so the tokenizer's code where it has some.
         trust = _read(artifact / "source.json")["trust_remote_code"]
         self._tokenizer = AutoTokenizer.from_pretrained(
@@ -48,10 +51,25 @@ class Classifier:
         if warm is not None:
             warm(1, self.max_length)
 
-    def logits(self, texts: Sequence[str], max_length: int | None = None) -> NDArray[np.float32]:
-        """The model's output, [documents, classes]."""
+    def logits(
+        self, texts: Sequence[str], max_length: int | None = None, pairs: Sequence[str] | None = None
+    ) -> NDArray[np.float32]:
+        """The model's output, [documents, classes].
+
+        Args:
+            texts: documents, or first texts of pairs.
+            max_length: another one than that of this object.
+            pairs: second texts of pairs.
+
+        Raises:
+            ValueError: it was measured on pairs, and there are no second texts; or the reverse.
+        """
+        if self.reads_pairs != (pairs is not None):
+            found = "pairs of texts: give pairs=" if self.reads_pairs else "single texts: give no pairs"
+            raise ValueError(f"this model was measured on {found}")
         encoding = self._tokenizer(
             list(texts),
+            None if pairs is None else list(pairs),
             max_length=max_length or self.max_length,
             truncation=True,
             padding=True,
@@ -60,9 +78,11 @@ class Classifier:
         found: NDArray[np.float32] = self._predict(encoding)
         return found
 
-    def classify(self, texts: Sequence[str], max_length: int | None = None) -> list[str]:
-        """The name of each document's class."""
-        return [self.labels[index] for index in self.logits(texts, max_length).argmax(axis=1)]
+    def classify(
+        self, texts: Sequence[str], max_length: int | None = None, pairs: Sequence[str] | None = None
+    ) -> list[str]:
+        """The name of each document's class; arguments as those of :meth:`logits`."""
+        return [self.labels[index] for index in self.logits(texts, max_length, pairs).argmax(axis=1)]
 
 
 def _read(path: Path) -> dict[str, Any]:

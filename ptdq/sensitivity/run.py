@@ -111,7 +111,7 @@ def _load(asked: Parameters) -> tuple[inputs.Loaded, Subject]:
         update = {"data": parameters.calibration_data, "calibration_data": None}
         parameters = parameters.model_copy(update=update)
         raw = inputs.read_data(parameters)
-        check_apart(set(raw.texts), set(test.texts), raw.name)
+        check_apart(set(raw.contents), set(test.contents), raw.name)
     else:
         raw = inputs.read_data(parameters)
     loaded = inputs.read_model(parameters, raw)

@@ -52,6 +52,7 @@ class DataFacts(Part):
         classes: number of documents of each class.
         synthetic: whether they are made up, as those of the demo.
         sampled_from: number of documents that they are a sample of; None where they are all.
+        pairs: whether each is a pair of texts.
     """
 
     path: str | None = None
@@ -60,6 +61,7 @@ class DataFacts(Part):
     classes: dict[str, int] = {}
     synthetic: bool = False
     sampled_from: int | None = None
+    pairs: bool = False
 
 
 class MachineFacts(Part):

@@ -183,6 +183,7 @@ class DocumentRow(TypedDict, total=False):
 
     doc_id: Annotated[str, "stable id: row number and hash of the text"]
     text: Annotated[str, "the document"]
+    pair: Annotated[Text, "second text of a document that is a pair; null: it is a single text"]
     label: Annotated[int, "class id"]
     group: Annotated[Text, "documents of one group belong together; null: the text alone"]
 

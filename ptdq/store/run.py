@@ -117,12 +117,17 @@ class Run:
 
     @cached_property
     def texts(self) -> dict[str, str]:
-        """Document id to text."""
+        """Document id to text; of a pair, both its texts."""
         path = self.files.table("documents")
         if not path.is_file():
             return {}
-        columns = read_table(path, ["doc_id", "text"]).to_pydict()
-        return dict(zip(columns["doc_id"], columns["text"], strict=True))
+        columns = read_table(path, ["doc_id", "text", "pair"]).to_pydict()
+        seconds = columns.get("pair", [None] * len(columns["text"]))
+        texts = (
+            text if second is None else f"{text} | {second}"
+            for text, second in zip(columns["text"], seconds, strict=True)
+        )
+        return dict(zip(columns["doc_id"], texts, strict=True))
 
     @cached_property
     def finished(self) -> list[CellRow]:

@@ -92,7 +92,8 @@ def _model(page: Page) -> str:
 def _data(page: Page) -> str:
     data = page.run.get("data", default={})
     documents, whole = data.get("documents"), data.get("sampled_from")
-    size = f"{numbers.count(documents)} documents" if documents is not None else ""
+    kind = "pairs of texts" if data.get("pairs") else "documents"
+    size = f"{numbers.count(documents)} {kind}" if documents is not None else ""
     if whole:
         size += f", a stratified sample of {numbers.count(whole)}"
     classes = ", ".join(f"{code(name)} {n}" for name, n in (data.get("classes") or {}).items())
