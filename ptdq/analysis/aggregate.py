@@ -11,9 +11,11 @@ import numpy as np
 import pyarrow as pa
 
 from ptdq.analysis.question import Question
+from ptdq.analysis.truth import Truth, label_scores
 from ptdq.measure.cell import read_failure
 from ptdq.measure.design import Cell, Design
 from ptdq.measure.watch import clock_flags
+from ptdq.problem.task import OF_CLASSES
 from ptdq.statistics import drift, quality, summary
 from ptdq.store.layout import RunFiles
 from ptdq.store.rows import (
@@ -47,6 +49,7 @@ def write_cell_tables(files: RunFiles, design: Design, question: Question) -> No
     predictions: list[pa.Table] = []
     cells: list[CellRow] = []
     classes: list[ClassRow] = []
+    truth: Truth | None = None
     judged = design.judged or design.cells
     for cell in (*design.judged, *design.cells):
         path = files.cell(cell.cell_id)
@@ -57,9 +60,15 @@ def write_cell_tables(files: RunFiles, design: Design, question: Question) -> No
         predictions.append(table)
         row = _cell_row(_cell_key(files, cell), cell, table, question)
         if question.claim_quality and cell in judged:
-            scores = _scores(table)
-            row = merge(CellRow, row, _score_columns(scores))
-            classes += _class_rows(_cell_key(files, cell), scores, question.class_names)
+            key = _cell_key(files, cell)
+            if question.task in OF_CLASSES:
+                scores = _scores(table)
+                row = merge(CellRow, row, _score_columns(scores))
+                classes += _class_rows(key, scores.classes, question.class_names)
+            elif question.task == "multi-label":
+                truth = truth or Truth(read_table(files.table("documents")))
+                labels = label_scores(truth, _measured(table), question.cut)
+                classes += _class_rows(key, labels, question.class_names)
         cells.append(row)
     write_table(files.table("predictions"), _joined("predictions", predictions))
     write_table(files.table("cells"), make_table("cells", cells))
@@ -126,7 +135,9 @@ def _scores(table: pa.Table) -> quality.Quality:
     return quality.measure(labels, predictions)
 
 
-def _class_rows(key: CellKey, scores: quality.Quality, class_names: Sequence[str]) -> list[ClassRow]:
+def _class_rows(
+    key: CellKey, scores: Sequence[quality.ClassMetrics], class_names: Sequence[str]
+) -> list[ClassRow]:
     return [
         {
             **key,
@@ -137,7 +148,7 @@ def _class_rows(key: CellKey, scores: quality.Quality, class_names: Sequence[str
             "f1": entry.f1,
             "support": entry.support,
         }
-        for entry in scores.classes
+        for entry in scores
     ]
 
 

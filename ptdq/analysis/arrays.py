@@ -30,7 +30,7 @@ class Measured:
         tokens: tokens of each timed document [N].
         tokens_in_order: tokens in the order of measurement [R, N].
         predictions: predicted classes [R, D].
-        labels: true classes [D].
+        labels: true classes [D]; all 0 where the task has none, as are the predictions.
         doc_ids: ids [D].
         logits: of the first round [D, classes].
     """
@@ -109,6 +109,9 @@ def read_measured(
             doc_ids = documents["doc_id"].to_pylist()
             flat = documents["logits"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
             logits = flat.reshape(documents.num_rows, -1)
+            if logits.shape[1] == 1 and not documents["label"].null_count:
+                # One output that says yes: the other answer's is 0, so that both are probabilities.
+                logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
     return Measured(
         rounds,
         np.asarray(cores, np.int64),
@@ -128,6 +131,8 @@ def _floats(table: pa.Table, name: str) -> Floats:
 
 
 def _ints(table: pa.Table, name: str) -> Ints:
+    if table[name].null_count:  # classes of a task that has none
+        return np.zeros(table.num_rows, np.int64)
     return table[name].to_numpy().astype(np.int64)  # type: ignore[no-any-return]
 
 

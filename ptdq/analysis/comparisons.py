@@ -17,11 +17,13 @@ import pyarrow as pa
 from ptdq.analysis.arrays import Measured, of_kind, read_measured
 from ptdq.analysis.first_calls import first_calls
 from ptdq.analysis.interference import interference
+from ptdq.analysis.measures import MeasureComparer
 from ptdq.analysis.predictions import Comparer, calibration_rows
 from ptdq.analysis.question import Question
 from ptdq.analysis.timing import Analysis, analyse
 from ptdq.analysis.timing_table import TIMES
 from ptdq.numbers import known
+from ptdq.problem.task import OF_CLASSES
 from ptdq.statistics.confounding import confounded
 from ptdq.statistics.drift import MIN_DOCUMENTS
 from ptdq.store.layout import RunFiles
@@ -35,7 +37,7 @@ Key = tuple[str, int]  # variant, maximum length
 
 
 def write_comparisons(files: RunFiles, question: Question) -> list[str]:
-    """Write ``comparisons``, ``buckets``, ``best``, ``first_calls``, ``calibration``, ``interference``.
+    """Write what compares variants: ``comparisons`` and the tables beside it.
 
     Every pair of variants is compared, the earlier one as the baseline of the later, and what was
     measured again of the baseline run with its successor; buckets and the best are those against the
@@ -58,7 +60,7 @@ def write_comparisons(files: RunFiles, question: Question) -> list[str]:
         for length in question.max_lengths
         if (measured := read_measured(timed, variant, length)) is not None
     }
-    comparer = Comparer(files, table, question)
+    comparer = _comparer(files, table, question)
     comparisons = [
         _comparison(files.run_id, pair, length, timing, arrays, comparer)
         for length in question.max_lengths
@@ -66,7 +68,7 @@ def write_comparisons(files: RunFiles, question: Question) -> list[str]:
         if all((name, length) in arrays for name in pair)
     ]
     calibration: list[CalibrationRow] = []
-    if question.claim_quality:
+    if question.claim_quality and isinstance(comparer, Comparer):
         calibration = calibration_rows(files.run_id, comparer)
     tables: dict[str, list[Any]] = {
         "comparisons": comparisons,
@@ -74,6 +76,7 @@ def write_comparisons(files: RunFiles, question: Question) -> list[str]:
         "best": _best(files.run_id, own),
         "first_calls": first_calls(files.run_id, timed),
         "calibration": calibration,
+        "measures": comparer.rows(files.run_id) if isinstance(comparer, MeasureComparer) else [],
     }
     if files.table("control").is_file():
         control = read_table(files.table("control"))
@@ -81,6 +84,12 @@ def write_comparisons(files: RunFiles, question: Question) -> list[str]:
     for name, rows in tables.items():
         write_table(files.table(name), make_table(name, rows))
     return [] if own is None else list(own.notes)
+
+
+def _comparer(files: RunFiles, table: pa.Table, question: Question) -> Comparer | MeasureComparer:
+    """What compares answers, by the task."""
+    kind = Comparer if question.task in OF_CLASSES else MeasureComparer
+    return kind(files, table, question)
 
 
 def _pairs(question: Question) -> list[tuple[str, str]]:
@@ -112,7 +121,7 @@ def _comparison(
     length: int,
     timing: Mapping[str, Analysis],
     arrays: Mapping[Key, Measured],
-    comparer: Comparer,
+    comparer: Comparer | MeasureComparer,
 ) -> ComparisonRow:
     """A row of ``comparisons``."""
     baseline, variant = pair

@@ -125,7 +125,8 @@ def plan_time(
 def plan_quality(documents: Path, margin: float, variants: int, accuracy: float) -> Reach | None:
     """The smallest loss that the documents can exclude; None where the baseline is hardly ever right."""
     table = read_table(documents, ["doc_id", "text", "pair", "label", "group"])
-    if accuracy <= 0 or margin >= 1:
+    # Tasks without classes are not planned: how much their answers vary is not known before.
+    if not accuracy > 0 or margin >= 1 or table["label"].null_count:
         return None
     labels = table["label"].to_numpy().astype(np.int64)
     groups = document_groups(table)

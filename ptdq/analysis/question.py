@@ -8,6 +8,7 @@ from typing import Self
 
 from ptdq.inputs.checkpoint import Checkpoint
 from ptdq.parameters import Parameters
+from ptdq.problem.task import SINGLE, Task, logit
 from ptdq.statistics.non_inferiority import MARGIN
 from ptdq.statistics.verdicts import MIN_EFFECT
 
@@ -19,6 +20,7 @@ class Gates:
     Attributes:
         min_speedup: smallest speed-up of the time per document, end to end.
         max_f1_drop: largest drop in weighted F1.
+        max_quality_drop: largest drop in the main measure of the task.
         max_recall_drop: largest drop in recall of any class.
         max_size_ratio: largest size as a share of the baseline's.
         max_p95_ms: largest 95th percentile of forward latency, in ms.
@@ -26,6 +28,7 @@ class Gates:
 
     min_speedup: float | None = None
     max_f1_drop: float | None = None
+    max_quality_drop: float | None = None
     max_recall_drop: float | None = None
     max_size_ratio: float | None = None
     max_p95_ms: float | None = None
@@ -47,6 +50,8 @@ class Question:
         batch_size: documents in a batch.
         seed: of resampling and permutations.
         earlier: artifacts of the baseline run that were measured again; no verdict is about them.
+        task: what the model answers.
+        cut: output over which the answer of a task with a threshold is yes.
     """
 
     variants: Sequence[str]
@@ -60,6 +65,8 @@ class Question:
     batch_size: int = 1
     seed: int = 0
     earlier: Sequence[str] = ()
+    task: Task = SINGLE
+    cut: float = 0.0
 
     @classmethod
     def asked(
@@ -82,6 +89,8 @@ class Question:
             batch_size=parameters.batch_size,
             seed=parameters.seed,
             earlier=tuple(earlier),
+            task=checkpoint.task or SINGLE,
+            cut=logit(parameters.threshold),
         )
 
     @property

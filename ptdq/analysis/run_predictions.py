@@ -10,6 +10,7 @@ import pyarrow as pa
 from ptdq.analysis.arrays import Measured, of_kind, read_measured
 from ptdq.analysis.nights import Place
 from ptdq.analysis.predictions import document_groups
+from ptdq.problem.task import OF_CLASSES
 from ptdq.statistics.paired_quality import compare_predictions
 from ptdq.statistics.resampling import Sampling
 from ptdq.store.run import Run
@@ -22,12 +23,15 @@ class Predictions:
 
     def __init__(self, old: Run, new: Run, seed: int) -> None:
         self._claimed, self._seed = old.quality and new.quality, seed
+        self._task = new.task
         self._old, self._new = _predictions(old), _predictions(new)
         documents = new.files.table("documents")
         self._groups = document_groups(read_table(documents)) if documents.is_file() else {}
 
     def compare(self, place: Place) -> dict[str, Any]:
         """Fields of :class:`ptdq.analysis.changes.Change`; the p-value is not yet corrected."""
+        if self._task not in OF_CLASSES:
+            return {"quality_refused": f"between runs the task {self._task} is not compared"}
         if not self._claimed:
             return {"quality_refused": "quality is not claimed: the weights are random"}
         pair = self._pair(*place)

@@ -38,6 +38,7 @@ class ShardRequest:
         digest: content that the artifact must have.
         settings: what it was prepared with, as the parameters have it.
         classes: number of classes.
+        cut: output over which a model with one output says yes; None for all others.
     """
 
     directory: Path
@@ -48,6 +49,7 @@ class ShardRequest:
     max_length: int
     batch_size: int
     classes: int
+    cut: float | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ def score_shard(request: ShardRequest, number: int) -> ShardResult:
     documents = pq.ParquetFile(files.documents).read_row_group(number)
     logits, tokens = _predict(request, texts_of(documents))
     predictions = logits.argmax(axis=1)
+    if request.cut is not None:
+        predictions = (logits[:, 0] > request.cut).astype(np.int64)
     labels = documents["label"].to_numpy()
     confusion = np.zeros((request.classes, request.classes), np.int64)
     np.add.at(confusion, (labels, predictions), 1)
@@ -121,7 +125,8 @@ def score_shard(request: ShardRequest, number: int) -> ShardResult:
 def _predict(request: ShardRequest, texts: Texts) -> tuple[NDArray[np.float32], Ints]:
     tokenizer, predict = _load(request.artifact, request.digest, request.settings, request.variant)
     count = len(texts.first)
-    logits = np.empty((count, request.classes), np.float32)
+    outputs = request.classes if request.cut is None else 1
+    logits = np.empty((count, outputs), np.float32)
     tokens = np.empty(count, np.int64)
     # In the order of the file: int8 activations share a scale within a batch, so that another
     # grouping would be another result.

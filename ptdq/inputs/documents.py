@@ -16,8 +16,10 @@ import numpy as np
 import pandas as pd
 
 from ptdq.errors import UserError, line_of
+from ptdq.inputs.columns import pair_ids, second_texts, with_label_lists
 from ptdq.inputs.hub_data import read_split
-from ptdq.inputs.pairs import Texts, pair_ids, second_texts
+from ptdq.inputs.pairs import Texts
+from ptdq.problem.task import SINGLE, Task
 from ptdq.store.cache import cache_entry
 from ptdq.store.disk import replacing
 from ptdq.store.tables import make_table_of_columns, write_table
@@ -78,13 +80,17 @@ class Documents:
     sampled_from: int | None
     pairs: bool = False
     """Whether each is a pair of texts."""
+    queries: int | None = None
+    """Number of queries whose candidates they are; None for other tasks."""
+    task: Task = SINGLE
+    """What their labels are for."""
 
 
 def read_documents(
     name: str,
     *,
     text_column: str | tuple[str, str],
-    label_column: str | None,
+    label_column: str | Sequence[str] | None,
     encoding: str,
     limit: int | None,
     seed: int,
@@ -96,7 +102,8 @@ def read_documents(
         name: local path or any URL that fsspec opens (``hf://``, ``s3://``, …); the type is told
             by its ending: csv, tsv, jsonl, ndjson or parquet, compressed or not.
         text_column: column with the documents; of pairs of texts, both columns.
-        label_column: column with ids or names of classes; None where labels are not needed.
+        label_column: column with ids or names of classes; of several labels, one column for each; None
+            where labels are not needed.
         encoding: of a text file.
         limit: size of a stratified sample; None for all.
         seed: of the sample.
@@ -110,6 +117,7 @@ def read_documents(
     else:
         frame, file_digest = _read_frame(name, encoding)
     text_column, pair_column = (text_column, None) if isinstance(text_column, str) else text_column
+    frame, label_column = with_label_lists(frame, name, label_column)
     ids, texts, labels = check_rows(frame, name, text_column, label_column)
     pairs = None if pair_column is None else second_texts(frame, name, pair_column)
     if pairs is not None:
@@ -268,10 +276,13 @@ def _short(text: str) -> str:
 def stratified_sample(labels: Sequence[str], limit: int, seed: int) -> list[int]:
     """Indices of a sample in which each class keeps its share as nearly as whole numbers allow.
 
-    Largest remainders; ties by the class's name. Indices are in the order of the file.
+    Largest remainders; ties by the class's name. Indices are in the order of the file. Of more classes
+    than the sample has places (numbers, sets of labels) any will do: it is not stratified.
     """
     random = np.random.default_rng(seed)
     names, codes, counts = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)
+    if len(names) > limit:
+        return [int(index) for index in np.sort(random.permutation(len(labels))[:limit])]
     exact = counts * limit / len(labels)
     quotas = np.floor(exact).astype(int)
     short = limit - int(quotas.sum())

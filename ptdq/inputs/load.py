@@ -11,7 +11,17 @@ from ptdq.inputs import documents
 from ptdq.inputs.calibration import CalibrationRequest, check_apart
 from ptdq.inputs.checkpoint import Checkpoint, open_checkpoint
 from ptdq.inputs.documents import Documents, RawDocuments
+from ptdq.inputs.targets import store_targets
 from ptdq.parameters import Parameters
+from ptdq.problem.task import (
+    MEASURES,
+    OF_CLASSES,
+    SINGLE,
+    Found,
+    choose_task,
+    main_measure,
+    names_of,
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +42,7 @@ def read_data(parameters: Parameters) -> RawDocuments:
     return documents.read_documents(
         parameters.data,
         text_column=parameters.text_columns,
-        label_column=parameters.label_column,
+        label_column=parameters.label_columns or parameters.label_column,
         encoding=parameters.encoding,
         limit=parameters.limit,
         seed=parameters.seed,
@@ -49,8 +59,13 @@ def read_model(parameters: Parameters, raw: RawDocuments) -> Loaded:
     label_map = documents.read_label_map(parameters.label_map)
     labels = raw.labels if label_map is None else [str(i) for i in label_map.values()]
     checkpoint = open_model(parameters, labels)
-    ids = documents.class_ids(raw, checkpoint.class_names, label_map)
-    stored = documents.store_documents(raw, ids, checkpoint.class_names)
+    task = checkpoint.task or SINGLE
+    if task in OF_CLASSES:
+        ids = documents.class_ids(raw, checkpoint.class_names, label_map)
+        stored = documents.store_documents(raw, ids, checkpoint.class_names)
+    else:
+        stored = store_targets(raw, task, checkpoint.class_names)
+    stored = replace(stored, task=task)
     calibration = _calibration(parameters, raw, max(parameters.max_length))
     return Loaded(checkpoint, stored, replace(calibration, compare_on=str(stored.path)))
 
@@ -80,6 +95,7 @@ def open_model(parameters: Parameters, labels: Sequence[str]) -> Checkpoint:
             f"({checkpoint.pairs}), and one column of texts is named; name the second one "
             "(--text-pair-column COLUMN), or say that single texts are meant (--text-pair-column none)"
         )
+    checkpoint = with_task(checkpoint, parameters)
     longest = max(parameters.max_length)
     if checkpoint.max_positions is not None and longest > checkpoint.max_positions:
         raise UserError(
@@ -92,6 +108,50 @@ def open_model(parameters: Parameters, labels: Sequence[str]) -> Checkpoint:
         for parameter, names in keeps.items():
             check_module_names(parameter, names, modules)
     return checkpoint
+
+
+def with_task(checkpoint: Checkpoint, parameters: Parameters) -> Checkpoint:
+    """The model with the task that it is measured at, and the names of its classes for that.
+
+    Raises:
+        UserError: nobody says which, or it does not go with the other parameters.
+    """
+    asked = parameters.task
+    if checkpoint.loader is not None and asked not in (None, SINGLE):
+        raise UserError(f"task {asked}: with model_loader, {SINGLE} is the only one")
+    names, found = checkpoint.class_names, Found(checkpoint.task, checkpoint.task_why)
+    task = SINGLE if checkpoint.loader else choose_task(checkpoint.name, len(names), found, asked)
+    if task not in OF_CLASSES and parameters.max_f1_drop is not None:
+        raise UserError(
+            f"max_f1_drop: the task {task} has no weighted F1; --max-quality-drop is about "
+            f"{MEASURES[task][main_measure(task)].words}"
+        )
+    if task in ("regression", "rerank") and parameters.max_recall_drop is not None:
+        raise UserError(f"max_recall_drop: the task {task} has no classes; see --max-quality-drop")
+    if task not in OF_CLASSES and parameters.label_map is not None:
+        raise UserError(f"label_map: it maps to classes, of which the task {task} has none")
+    if task == "rerank":
+        _check_rerank(parameters)
+    why = "asked for" if asked else checkpoint.task_why
+    return replace(checkpoint, task=task, task_why=why, class_names=names_of(task, names))
+
+
+def _check_rerank(parameters: Parameters) -> None:
+    """Raises UserError where the other parameters do not go with the task rerank."""
+    if parameters.pair_column is None:
+        raise UserError(
+            "task rerank: it needs queries and candidates; name both columns (--text-column QUERY "
+            "--text-pair-column CANDIDATE), or another --task"
+        )
+    if parameters.batch_size > 1:
+        raise UserError(
+            "batch_size: with the task rerank a batch is the candidates of a query; leave it out"
+        )
+    if parameters.limit is not None:
+        raise UserError(
+            "limit: with the task rerank a sample of rows would take candidates from their queries; "
+            "sample whole queries into a file of its own"
+        )
 
 
 def check_module_names(parameter: str, names: Sequence[str], modules: Sequence[str]) -> None:

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ptdq.errors import UserError
+from ptdq.inputs.columns import pair_ids, second_texts
 from ptdq.inputs.documents import RawDocuments, check_rows, class_ids, read_label_map
-from ptdq.inputs.pairs import pair_ids, second_texts
 from ptdq.parameters import Parameters
 from ptdq.store.disk import replacing
 from ptdq.store.schema import schema

@@ -103,6 +103,7 @@ def describe_run(
             synthetic=asked.data == DEMO,
             sampled_from=documents.sampled_from,
             pairs=documents.pairs,
+            queries=documents.queries,
         ),
         calibration=_calibration(asked, loaded),
         machine=machine_facts(list(design.cores)),
@@ -126,6 +127,8 @@ def _model_facts(name: str, checkpoint: Checkpoint, lengths: Sequence[int]) -> M
         parameters=checkpoint.parameters,
         max_positions=checkpoint.max_positions,
         random_weights=checkpoint.random_weights,
+        task=checkpoint.task,
+        task_why=checkpoint.task_why,
         multiply_adds_per_length={length: count for length, count in counts.items() if count is not None},
     )
 

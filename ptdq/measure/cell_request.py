@@ -18,6 +18,8 @@ class CellRequest:
             ``quality`` cell are recorded and decide nothing.
         documents: file of the schema ``documents``; the cell evaluates every row.
         seed: of the order of the documents, the same for all variants of a round.
+        cut: output over which a model with one output says yes; None for all others.
+        by_query: whether a batch is the candidates of a query.
         limit: documents to take from the start of that order; None for all.
         digest: content that the artifact must have.
         settings: what it was prepared with, as the run's parameters have it.
@@ -44,6 +46,8 @@ class CellRequest:
     batch_size: int
     warmup: int
     seed: int
+    cut: float | None
+    by_query: bool
     limit: int | None
     meeting: str | None
     together: int

@@ -60,7 +60,7 @@ def measure(request: CellRequest, report: Callable[[int], None]) -> None:
 
     predict, tokenizer, load_seconds = load(request)
     documents = read_documents(request)
-    evaluation = Evaluation(request, predict, tokenizer, documents.texts)
+    evaluation = Evaluation(request, predict, tokenizer, documents)
 
     read_back = check_process(request, predict)
     # What exists by now stays: the collector need not look at it while documents are timed.
@@ -131,7 +131,10 @@ class Documents(NamedTuple):
 
     ids: list[str]
     texts: Texts
-    labels: NDArray[np.int64]
+    labels: NDArray[np.int64] | None
+    """Class ids; None where the task has no classes."""
+    batches: list[range]
+    """Their places."""
 
 
 def read_documents(request: CellRequest) -> Documents:
@@ -144,9 +147,19 @@ def read_documents(request: CellRequest) -> Documents:
     # Read as a single file and reordered here: a data set, or pyarrow's own `take`, imports half of it.
     columns = pq.ParquetFile(request.documents).read().to_pydict()
     count = len(columns["doc_id"])
-    order = np.random.default_rng(request.seed).permutation(count)[: request.limit]
+    if request.by_query:
+        from ptdq.measure.queries import query_batches, query_order
+
+        order = query_order(columns["group"], request.seed, request.limit)
+        batches = query_batches([columns["group"][place] for place in order])
+    else:
+        order = np.random.default_rng(request.seed).permutation(count)[: request.limit]
+        size = request.batch_size
+        starts = range(0, len(order), size)
+        batches = [range(first, min(first + size, len(order))) for first in starts]
     ids = [columns["doc_id"][place] for place in order]
-    return Documents(ids, texts_of(columns).at(order), np.array(columns["label"], np.int64)[order])
+    labels = None if None in columns["label"] else np.array(columns["label"], np.int64)[order]
+    return Documents(ids, texts_of(columns).at(order), labels, batches)
 
 
 class Evaluation:
@@ -157,16 +170,13 @@ class Evaluation:
     """
 
     def __init__(
-        self, request: CellRequest, predict: Predictor, tokenizer: Tokenizer, texts: Texts
+        self, request: CellRequest, predict: Predictor, tokenizer: Tokenizer, documents: Documents
     ) -> None:
         from ptdq.measure.rows import Rows
 
-        self.rows = Rows()
-        self._request, self._predict, self._tokenizer, self._texts = request, predict, tokenizer, texts
-        self._batches = [
-            range(first, min(first + request.batch_size, len(texts.first)))
-            for first in range(0, len(texts.first), request.batch_size)
-        ]
+        self.rows = Rows(request.cut)
+        self._request, self._predict, self._tokenizer = request, predict, tokenizer
+        self._texts, self._batches = documents.texts, documents.batches
 
     def warm_up(self) -> None:
         """Batches that count nowhere; in a timing cell then one of each shape that has not been seen.

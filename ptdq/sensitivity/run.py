@@ -18,6 +18,7 @@ from ptdq.host.software import git_commit, package_versions
 from ptdq.inputs import load as inputs
 from ptdq.inputs.calibration import check_apart
 from ptdq.parameters import DEMO, Parameters, with_demo
+from ptdq.problem.task import SINGLE
 from ptdq.sensitivity.find import TABLE, Found, find_sensitivity
 from ptdq.sensitivity.report import write_files
 from ptdq.sensitivity.request import WHOLE, By, StudyRequest
@@ -115,6 +116,11 @@ def _load(asked: Parameters) -> tuple[inputs.Loaded, Subject]:
     else:
         raw = inputs.read_data(parameters)
     loaded = inputs.read_model(parameters, raw)
+    if loaded.checkpoint.task != SINGLE:
+        raise UserError(
+            f"task {loaded.checkpoint.task}: sensitivity knows models of one class of several alone; "
+            "`ptdq run` compares the variants"
+        )
     own = "the demo's training documents" if apart else asked.data
     return loaded, Subject(
         model=asked.model,

@@ -28,6 +28,8 @@ class ModelFacts(Part):
         labels: names of the classes, by class id.
         parameters: number of weights.
         max_positions: longest input that it takes; None where it names no bound.
+        task: what it was measured at; None in records of earlier versions, which knew one alone.
+        task_why: how that was known, in words.
         multiply_adds_per_length: of one document's forward pass, by the number of tokens.
     """
 
@@ -39,6 +41,8 @@ class ModelFacts(Part):
     parameters: int | None = None
     max_positions: int | None = None
     random_weights: bool = False
+    task: str | None = None
+    task_why: str = ""
     multiply_adds_per_length: dict[str, int] = {}
 
 
@@ -53,6 +57,7 @@ class DataFacts(Part):
         synthetic: whether they are made up, as those of the demo.
         sampled_from: number of documents that they are a sample of; None where they are all.
         pairs: whether each is a pair of texts.
+        queries: number of queries whose candidates they are; None for other tasks.
     """
 
     path: str | None = None
@@ -62,6 +67,7 @@ class DataFacts(Part):
     synthetic: bool = False
     sampled_from: int | None = None
     pairs: bool = False
+    queries: int | None = None
 
 
 class MachineFacts(Part):

@@ -11,10 +11,11 @@ from typing import Any, TypeVar, cast
 
 import pandas as pd
 
+from ptdq.problem.task import SINGLE, TASKS, Task
 from ptdq.store import record
 from ptdq.store.layout import RunFiles
 from ptdq.store.record_model import RunRecord
-from ptdq.store.rows import CellRow, ComparisonRow, VariantRow
+from ptdq.store.rows import CellRow, ComparisonRow, MeasureRow, VariantRow
 from ptdq.store.schema import names, schema, table_of
 from ptdq.store.tables import read_table
 from ptdq.variant_names import is_earlier
@@ -209,7 +210,14 @@ class Run:
     @cached_property
     def quality(self) -> bool:
         """Whether quality is claimed."""
-        return not self.random_weights and any(row["f1_weighted"] is not None for row in self.judged)
+        if self.random_weights:
+            return False
+        return any(row["f1_weighted"] is not None for row in self.judged) or bool(self.rows(MeasureRow))
+
+    @property
+    def task(self) -> Task:
+        """What the model answers."""
+        return next((task for task in TASKS if task == self.record.model.task), SINGLE)
 
     def class_name(self, class_id: int) -> str:
         """The name of a class, or its id where the model has none."""

@@ -18,10 +18,11 @@ from ptdq.export.build import export
 from ptdq.inputs.calibration import check_apart
 from ptdq.inputs.documents import read_documents
 from ptdq.inputs.load import Loaded, read_data, read_model
+from ptdq.inputs.stream import split_documents
 from ptdq.parameters import Parameters
 from ptdq.problem.pairs import why_pairs
 from ptdq.store.layout import RunFiles
-from ptdq.store.tables import make_table
+from ptdq.store.tables import make_table, read_table
 from tests.support.problems import RELATIONS, TOKENS, logits_of, save_model, save_pairs, texts
 
 COLUMNS = {"text_column": "premise", "label_column": "relation"}
@@ -102,6 +103,14 @@ def test_a_pair_is_both_its_texts(tmp_path: Path) -> None:
     groups = document_groups(make_table("documents", rows))
     assert groups["0"] == groups["2"]
     assert len({groups["0"], groups["1"], groups["3"]}) == 3
+
+
+def test_a_file_in_shards_has_the_same_pairs(model: Path, data: Path, tmp_path: Path) -> None:
+    given = {"model": str(model), "data": str(data), "max_length": [TOKENS], **COLUMNS}
+    parameters = Parameters.model_validate(given | {"text_pair_column": "hypothesis"})
+    split_documents(parameters, list(RELATIONS), 7, tmp_path / "documents.parquet")
+    found, whole = read_table(tmp_path / "documents.parquet").to_pydict(), read(data)
+    assert (found["doc_id"], found["text"], found["pair"]) == (whole.ids, whole.texts, whole.pairs)
 
 
 @pytest.mark.slow

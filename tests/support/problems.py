@@ -88,3 +88,36 @@ def save_pairs(model: Path, path: Path, count: int = 40) -> Path:
     names = [RELATIONS[(index + off) % len(RELATIONS)] for index, off in zip(found, wrong, strict=True)]
     pd.DataFrame({"premise": first, "hypothesis": second, "relation": names}).to_csv(path, index=False)
     return path
+
+
+def save_multi_label(model: Path, path: Path, names: Sequence[str], count: int = 60) -> Path:
+    """Documents with the labels that the model gives them, some of them wrong; lists in Parquet."""
+    first = texts(count)
+    given = logits_of(model, first) > 0
+    wrong = np.random.default_rng(1).random(given.shape) < 0.1
+    rows = [[names[int(label)] for label in np.flatnonzero(row)] for row in given ^ wrong]
+    pd.DataFrame({"text": first, "label": rows}).to_parquet(path)
+    return path
+
+
+def save_scores(model: Path, path: Path, count: int = 60) -> Path:
+    """Pairs with about what the model says of each as score, rounded as annotators do."""
+    first, second = texts(count), texts(count, 5)
+    noise = np.random.default_rng(2).normal(0, 0.3, count)
+    scores = np.round(logits_of(model, first, second)[:, 0] + noise, 1)
+    pd.DataFrame({"first": first, "second": second, "score": scores}).to_csv(path, index=False)
+    return path
+
+
+def save_candidates(model: Path, path: Path, queries: int = 12, candidates: int = 5) -> Path:
+    """Queries with candidates, of which about what the model likes best is relevant; shuffled rows."""
+    asked = [text for text in texts(queries) for _ in range(candidates)]
+    offered = texts(len(asked), 5)
+    scores = logits_of(model, asked, offered)[:, 0]
+    noisy = scores + np.random.default_rng(3).normal(0, 0.5, len(scores))
+    best = noisy.reshape(queries, candidates).argsort(axis=1)[:, -2:]
+    relevant = np.zeros((queries, candidates), int)
+    np.put_along_axis(relevant, best, [[1, 2]], axis=1)
+    frame = pd.DataFrame({"query": asked, "candidate": offered, "relevance": relevant.ravel()})
+    frame.sample(frac=1, random_state=4).to_csv(path, index=False)
+    return path

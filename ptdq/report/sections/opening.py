@@ -7,6 +7,7 @@ from typing import Any
 
 from ptdq import numbers
 from ptdq.numbers import MISSING
+from ptdq.problem.task import OF_CLASSES, WORDS
 from ptdq.report.markdown import bullets, code, facts, paragraphs, prose, table
 from ptdq.report.sections.page import Page, cell_name
 
@@ -57,6 +58,7 @@ def question(page: Page) -> str:
     get = page.run.get
     rows = [
         ("model", _model(page)),
+        ("task", _task(page)),
         ("data", _data(page)),
         ("timed on", _timed_on(page)),
         ("variants", _list(get("parameters", "variant"))),
@@ -67,7 +69,7 @@ def question(page: Page) -> str:
         ("batch size", _value(get("parameters", "batch_size"))),
         ("isolation", _value(get("design", "isolation") or get("parameters", "isolation"))),
         ("seed", _value(get("parameters", "seed"))),
-        ("margin of F1", _value(get("parameters", "margin")) if page.run.quality else ""),
+        (_margin_of(page), _value(get("parameters", "margin")) if page.run.quality else ""),
         ("calibration", prose(get("calibration", default=""))),
     ]
     rows += [("not run", text) for text in _not_run(page)]
@@ -89,11 +91,28 @@ def _model(page: Page) -> str:
     return ", ".join(part for part in parts if part)
 
 
+def _margin_of(page: Page) -> str:
+    return "margin of F1" if page.run.task in OF_CLASSES else "margin of quality"
+
+
+def _task(page: Page) -> str:
+    """What the model answers, and how that is known."""
+    model, run = page.run.record.model, page.run
+    if model.task is None:
+        return ""
+    why = f" ({prose(model.task_why)})" if model.task_why else ""
+    threshold = run.get("parameters", "threshold")
+    cut = f", threshold {code(threshold)}" if run.task in ("binary", "multi-label") else ""
+    return f"{prose(WORDS[run.task])}{why}{cut}"
+
+
 def _data(page: Page) -> str:
     data = page.run.get("data", default={})
     documents, whole = data.get("documents"), data.get("sampled_from")
     kind = "pairs of texts" if data.get("pairs") else "documents"
     size = f"{numbers.count(documents)} {kind}" if documents is not None else ""
+    if queries := data.get("queries"):
+        size += f", candidates of {numbers.count(queries)} queries"
     if whole:
         size += f", a stratified sample of {numbers.count(whole)}"
     classes = ", ".join(f"{code(name)} {n}" for name, n in (data.get("classes") or {}).items())
