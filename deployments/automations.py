@@ -22,7 +22,7 @@ from prefect.types import SecretDict
 
 FLOWS = ["quantization-benchmark", "benchmark-matrix", "sharded-evaluation", "release", "retention"]
 ZOMBIES = "ptdq: runs that died are Crashed"
-NOTICE = "ptdq: a failed run is told"
+NOTICE = "ptdq: notice of a failed run"
 WEBHOOK = "ptdq-webhook"
 
 _RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
@@ -128,7 +128,7 @@ def replace(automation: Automation) -> None:
     "url",
     metavar="URL",
     envvar="PTDQ_WEBHOOK",
-    help="Failed runs are told there, by POST; from PTDQ_WEBHOOK it is in no list of processes.",
+    help="URL that gets a POST for each failed run; PTDQ_WEBHOOK keeps it out of the list of processes.",
 )
 @click.option(
     "--heartbeat",

@@ -149,7 +149,7 @@ def built_in() -> str:
 
 
 def variant_families() -> str:
-    """What the modules of the variants say of themselves: settings, with the documents they come from."""
+    """What the modules of the variants say about themselves: settings, and where those are documented."""
     modules = dict.fromkeys(place.partition(":")[0] for place in registry.BUILT_IN.values())
     parts = []
     for module in modules:

@@ -184,14 +184,14 @@ def check_versions(requirements: Sequence[str], installed: dict[str, str]) -> li
         requirement = Requirement(text)
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
-        name, found = requirement.name, installed.get(requirement.name.lower())
+        name, version = requirement.name, installed.get(requirement.name.lower())
         reason = _BREAKS.get(name.lower())
         wanted = f"{name}{requirement.specifier}"
         remedy = f"pip install -c constraints.txt '{wanted}'"
-        if found is None:
+        if version is None:
             wrong.append(Check("packages", "fail", f"{name} is not installed", remedy))
-        elif not requirement.specifier.contains(found, prereleases=True):
-            text = f"{name} {found}, wanted {requirement.specifier}"
+        elif not requirement.specifier.contains(version, prereleases=True):
+            text = f"{name} {version}, wanted {requirement.specifier}"
             if reason is None:
                 wrong.append(Check("packages", "warn", text, remedy))
             else:
@@ -259,11 +259,12 @@ def examine(model: str | None, results: Path) -> list[Check]:
         text = f"{model}: its weights are not on this machine, so their size is not known"
         checks.append(Check("model", "warn", text, "give a directory, or download it first"))
     for name, path in (("disk of the cache", cache_root()), ("disk of the results", results)):
-        there = _existing(path)
-        free = shutil.disk_usage(there).free
-        checks.append(check_disk(name, path, free, os.access(there, os.W_OK), _COPIES * (size or 0)))
+        existing = _existing(path)
+        free = shutil.disk_usage(existing).free
+        checks.append(check_disk(name, path, free, os.access(existing, os.W_OK), _COPIES * (size or 0)))
     installed = {
-        str(found.metadata["Name"]).lower(): found.version for found in importlib.metadata.distributions()
+        str(distribution.metadata["Name"]).lower(): distribution.version
+        for distribution in importlib.metadata.distributions()
     }
     checks += check_versions(importlib.metadata.requires("ptdq") or [], installed)
     from ptdq.orchestration.api import check_server
@@ -291,7 +292,7 @@ def _quota() -> float | None:
 
 def _siblings(cores: Sequence[int]) -> dict[int, frozenset[int]]:
     """The threads of each core's physical core."""
-    found = {}
+    siblings = {}
     for core in cores:
         path = Path(f"/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list")
         with contextlib.suppress(OSError, ValueError):
@@ -299,5 +300,5 @@ def _siblings(cores: Sequence[int]) -> dict[int, frozenset[int]]:
             for part in path.read_text().strip().split(","):
                 first, _, last = part.partition("-")
                 threads |= set(range(int(first), int(last or first) + 1))
-            found[core] = frozenset(threads)
-    return found
+            siblings[core] = frozenset(threads)
+    return siblings

@@ -30,6 +30,7 @@ from ptdq.store.rows import (
 )
 from ptdq.store.schema import merge, names
 from ptdq.store.tables import make_table, read_table, table_metadata, write_table
+from ptdq.variants.artifact import INSTRUCTIONS
 from ptdq.variants.preparation import PreparedVariant
 
 # A core that others used for more than this share of a cell was not the cell's own.
@@ -166,6 +167,7 @@ def write_variants(files: RunFiles, prepared: dict[str, PreparedVariant]) -> Non
             "engine": entry.artifact.settings.engine,
             "prepare_seconds": entry.artifact.prepare_seconds,
             "cached": entry.cached,
+            "instruction_set": entry.artifact.details.get(INSTRUCTIONS),
             "details": json.dumps(entry.artifact.details, ensure_ascii=False, sort_keys=True),
         }
         for name, entry in prepared.items()

@@ -50,12 +50,12 @@ def compare_runs(old: Run, new: Run, history: Sequence[Run] = (), seed: int = 0)
     refused = refusal(old, new)
     nights = Nights(old, new, history)
     judged = Predictions(old, new, seed)
-    found = []
+    compared = []
     for place in _shared(old, new):
         change = _figures(old, new, place)
         timed = _again(new, change) or _between(nights, change, refused)
-        found.append((replace(change, **timed.fields, **judged.compare(place)), timed))
-    changes = _decided(found)
+        compared.append((replace(change, **timed.fields, **judged.compare(place)), timed))
+    changes = _decided(compared)
     return Comparison(
         old.files.run_id,
         new.files.run_id,
@@ -141,13 +141,13 @@ def _between(nights: Nights, change: Change, refused: str | None) -> _Timed:
     fields["how"] = BETWEEN
     if (doubt := nights.confounded(change.variant, change.max_length)) is not None:
         return _Timed(fields | {"confounded": doubt})
-    found = nights.figures(change.variant, change.max_length)
-    if found is None:
+    history = nights.figures(change.variant, change.max_length)
+    if history is None:
         return _Timed(fields | {"speedup_refused": "no speed-up with an interval in both runs"})
-    fields |= {"runs": len(found.old), "speedup": float(np.exp(found.new - found.old.mean()))}
-    estimate = change_between(found.old, found.new, found.others, found.error)
+    fields |= {"runs": len(history.old), "speedup": float(np.exp(history.new - history.old.mean()))}
+    estimate = change_between(history.old, history.new, history.others, history.error)
     if estimate is None:
-        count = len(found.old) + sum(map(len, found.others))
+        count = len(history.old) + sum(map(len, history.others))
         text = f"{count} {'run' if count == 1 else 'runs'} to tell how much runs differ, of {LEAST_RUNS}"
         return _Timed(fields | {"speedup_refused": text})
     fields["speedup_low"] = float(np.exp(estimate.low(TAIL)))
@@ -156,15 +156,15 @@ def _between(nights: Nights, change: Change, refused: str | None) -> _Timed:
     return _Timed(fields, estimate.p_value(), equivalent(estimate, effect))
 
 
-def _decided(found: Sequence[tuple[Change, _Timed]]) -> list[Change]:
+def _decided(changes: Sequence[tuple[Change, _Timed]]) -> list[Change]:
     """Verdicts, by p-values that are corrected for how many tests the comparison makes.
 
     Predictions that do not differ at all are no test: none of them could have come out significant (R. E.
     Tarone, Biometrics 46, 1990).
     """
-    times = {i: timed.p_value for i, (_, timed) in enumerate(found) if timed.p_value is not None}
+    times = {i: timed.p_value for i, (_, timed) in enumerate(changes) if timed.p_value is not None}
     quality = {
-        i: change.mcnemar_p for i, (change, _) in enumerate(found) if change.better or change.worse
+        i: change.mcnemar_p for i, (change, _) in enumerate(changes) if change.better or change.worse
     }
     tests = [
         *((i, "time", p) for i, p in times.items()),
@@ -174,7 +174,7 @@ def _decided(found: Sequence[tuple[Change, _Timed]]) -> list[Change]:
     by_test = {(i, what): float(p) for (i, what, _), p in zip(tests, adjusted, strict=True)}
     return [
         _verdicts(change, timed, by_test.get((i, "time")), by_test.get((i, "quality")))
-        for i, (change, timed) in enumerate(found)
+        for i, (change, timed) in enumerate(changes)
     ]
 
 
@@ -211,7 +211,7 @@ def _said(changes: Sequence[Change], nights: Nights) -> Iterator[str]:
     short = {c.speedup_refused for c in changes if c.how == BETWEEN and c.speedup_refused and c.runs}
     if short:
         yield (
-            "whether times changed can't be told from how much runs differ of themselves: "
+            "whether times changed can't be told from how much runs differ without any change: "
             f"{'; '.join(sorted(short))}; `ptdq run --baseline {nights.old.files.run_id}` measures the "
             "old artifacts again"
         )

@@ -150,8 +150,8 @@ def _course(a: Measured, b: Measured, seed: int) -> ComparisonRow:
         return row
     row["round_speedups"] = (np.median(a.times, axis=1) / np.median(b.times, axis=1)).tolist()
     if a.in_order.shape[1] >= MIN_DOCUMENTS:
-        found = confounded(a.in_order, b.in_order, seed=seed)
-        row["confounded"] = found.reason if found.confounded else None
+        confounding = confounded(a.in_order, b.in_order, seed=seed)
+        row["confounded"] = confounding.reason if confounding.confounded else None
     return row
 
 

@@ -1,7 +1,7 @@
 """What the first call of an input length costs more than later ones.
 
 Some runtimes make kernels for each length of input that they meet. A process that serves for long pays
-once for each, so this is no part of the steady times; it is told apart from them.
+once for each, so this is no part of the steady times; it is kept apart from them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Thresholds that a variant must be shown to meet: each gate is a rule, a line of a table.
 
-A new gate is a field of ``Gates`` and a rule of the same name in ``RULES``.
+A new gate is a parameter that is marked ``GATE`` and a rule of the same name in ``RULES``.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class Rule:
     """How a gate is decided.
 
     Attributes:
-        name: the parameter, a field of ``Gates``.
+        name: the parameter.
         least: whether the threshold is the smallest value allowed, not the largest.
         figure: of a comparison with the baseline; None where it is of no length.
         timing: whether it rests on times, so that confounded ones decide nothing.
@@ -193,7 +193,7 @@ def judge_gates(question: Question, tables: Tables) -> list[Gate]:
     A gate holds at every length of the run, so one at which nothing was measured fails it; timings in
     doubt fail a gate on timings.
     """
-    asked = [rule for rule in RULES if getattr(question.gates, rule.name) is not None]
+    asked = [rule for rule in RULES if rule.name in question.gates]
     decided = []
     for variant in question.variants[1:]:
         rows = tables.against_baseline(question, variant)
@@ -237,7 +237,7 @@ def _decide(
     question: Question, rule: Rule, variant: str, figures: Figures, doubts: Sequence[str]
 ) -> Gate:
     """Decide on the figure with the worst bound; one without a bound is worse than any."""
-    threshold, sign = getattr(question.gates, rule.name), 1 if rule.least else -1
+    threshold, sign = question.gates[rule.name], 1 if rule.least else -1
 
     def slack(figure: Figure) -> float:
         return float("-inf") if figure.bound is None else sign * (figure.bound - threshold)

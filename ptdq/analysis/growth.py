@@ -82,14 +82,14 @@ class Rounds:
         """Why no rounds are added, in words; None where some are."""
         if any(self._files.failure(cell.cell_id).is_file() for cell in self.design.cells):
             return "No rounds were added for the target width: cells failed."
-        found = widths(read_times(self._files, self.design), self._variants[0])
+        current = widths(read_times(self._files, self.design), self._variants[0])
         asked = f"asked for: ±{percent(target, 1)}"
-        if not found:
+        if not current:
             return "No rounds were added for the target width: nothing is compared."
-        widest = max(found, key=lambda width: width.share)
+        widest = max(current, key=lambda width: width.share)
         if widest.share <= target:
             return f"Every interval is at most ±{percent(widest.share, 1)} wide ({asked})."
-        if (hopeless := _hopeless(found, target)) is not None:
+        if (hopeless := _hopeless(current, target)) is not None:
             return f"{hopeless} ({asked})."
         step = block(len(self.design.cores), self.design.isolation)
         if self._block_seconds(step) > seconds_left or self.design.rounds + step > MAX_ROUNDS:
@@ -110,9 +110,9 @@ class Rounds:
         return float(seconds / self.design.rounds * step)
 
 
-def _hopeless(found: Sequence[Width], target: float) -> str | None:
+def _hopeless(widths: Sequence[Width], target: float) -> str | None:
     """Why no number of rounds makes all intervals this narrow; None where some may."""
-    for width in found:
+    for width in widths:
         if width.too_few is not None:
             return f"No interval: {width.too_few}"
         if width.estimate is None:

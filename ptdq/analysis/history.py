@@ -70,20 +70,20 @@ def points(runs: Iterable[Run]) -> list[Point]:
 def all_points(results: Path) -> tuple[list[Point], list[str]]:
     """Points of the runs of a results directory, and why others were left out."""
     runs, left_out = all_runs(results)
-    found = []
+    points = []
     for run in runs:
         try:
             with as_data(run.files):
-                found += _points(run)
+                points += _points(run)
         except UserError as error:
             left_out.append(str(error))
-    return found, left_out
+    return points, left_out
 
 
 def _points(run: Run) -> list[Point]:
     compared = {(r["variant"], r["max_length"]): r for r in tables.against_baseline(run)}
     subject = f"{run.get('model', 'digest', default='')} {run.get('data', 'digest', default='')}"
-    found = []
+    points = []
     for row in tables.figures(run):
         if is_earlier(row["variant"]):
             continue  # that is the earlier run's own point
@@ -94,7 +94,7 @@ def _points(run: Run) -> list[Point]:
         if min(medians) <= 0:
             raise UserError(f"run '{run.files.run_id}': damaged: a latency of {min(medians)} ms")
         ratio: ComparisonRow = compared.get((row["variant"], row["max_length"]), {})
-        found.append(
+        points.append(
             Point(
                 run_id=run.files.run_id,
                 started_at=started(run),
@@ -115,19 +115,19 @@ def _points(run: Run) -> list[Point]:
                 decision=str(run.get("verdict", "decision", default="none")),
             )
         )
-    return found
+    return points
 
 
-def select(found: Iterable[Point], variants: Sequence[str], max_lengths: Sequence[int]) -> list[Point]:
+def select(points: Iterable[Point], variants: Sequence[str], max_lengths: Sequence[int]) -> list[Point]:
     """Points of some variants and lengths; all where none are named."""
     return [
         p
-        for p in found
+        for p in points
         if (not variants or p.variant in variants) and (not max_lengths or p.max_length in max_lengths)
     ]
 
 
-def series(found: Iterable[Point]) -> dict[tuple[str, int], list[Point]]:
+def series(points: Iterable[Point]) -> dict[tuple[str, int], list[Point]]:
     """Points by variant and length, each in the order of time."""
-    ordered = sorted(found, key=lambda p: (p.max_length, p.variant != "fp32", p.variant, p.started_at))
+    ordered = sorted(points, key=lambda p: (p.max_length, p.variant != "fp32", p.variant, p.started_at))
     return {key: list(group) for key, group in groupby(ordered, key=lambda p: (p.variant, p.max_length))}

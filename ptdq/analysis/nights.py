@@ -42,7 +42,7 @@ class Speedups:
 
 
 class Nights:
-    """The runs of the history that tell how much two runs differ of themselves.
+    """The runs of the history that tell how much two runs differ without any change.
 
     Attributes:
         old: the earlier run.

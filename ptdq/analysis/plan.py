@@ -91,11 +91,11 @@ def make_plan(
         timed = plan_time(parameters, len(variants), design.rounds, probed, step)
         lines.append(_time_line(parameters, max(design.rounds, MIN_ROUNDS), timed, probed))
     if not parameters.random_weights:
-        found = plan_quality(
+        reaches = plan_quality(
             stage.documents, parameters.margin, len(variants) - 1, probed.accuracy if probed else 1.0
         )
-        if found is not None:
-            (lines if found.decides else warnings).append(_quality_line(found))
+        if reaches is not None:
+            (lines if reaches.decides else warnings).append(_quality_line(reaches))
     return Plan(tuple(lines), tuple(warnings))
 
 
@@ -139,15 +139,15 @@ def _duration(
 ) -> str:
     seconds = duration(parameters, design, stage, probed)
     lengths = len(parameters.max_length)
-    once = f", and quality once on all {count(stage.count)}" if design.quality else ""
+    quality = f", and quality once on all {count(stage.count)}" if design.quality else ""
     minutes = f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
     longest = max(parameters.max_length)
     typical = 1e3 * float(np.mean(probed.seconds_of(_tokens(stage, longest, timed=False))))
     return (
         f"about {minutes}, if all variants are as slow as the baseline: {design.rounds} rounds of "
         f"{len(variants)} variants × {lengths} {'lengths' if lengths > 1 else 'length'} × "
-        f"{count(stage.timing_count)} documents{once} (it takes {typical:.3g} ms a document at {longest} "
-        f"tokens, and {probed.start_seconds:.1f} s to start)"
+        f"{count(stage.timing_count)} documents{quality} (it takes {typical:.3g} ms a document at "
+        f"{longest} tokens, and {probed.start_seconds:.1f} s to start)"
     )
 
 
@@ -192,7 +192,7 @@ def _time_line(parameters: Parameters, rounds: int, timed: TimePlan | None, prob
     target = parameters.target_width
     if target is not None:
         text += f"; ±{percent(target)} takes " + (
-            "more rounds than can be had" if timed.rounds is None else f"about {timed.rounds} rounds"
+            "more rounds than a run can have" if timed.rounds is None else f"about {timed.rounds} rounds"
         )
     return (
         f"{text} (roughly: from {probed.processes} short processes, and without what the choice of "
@@ -200,19 +200,19 @@ def _time_line(parameters: Parameters, rounds: int, timed: TimePlan | None, prob
     )
 
 
-def _quality_line(found: Reach) -> str:
-    metric = found.metric.replace("_", " ").replace("f1", "F1")
-    documents = f"{count(found.documents)} documents"
-    if found.decides:
+def _quality_line(reach: Reach) -> str:
+    metric = reach.metric.replace("_", " ").replace("f1", "F1")
+    documents = f"{count(reach.documents)} documents"
+    if reach.decides:
         return (
-            f"quality: {documents} exclude a loss of {percent(found.smallest_loss)} of {metric} if no "
-            f"prediction changes, so they can decide the margin {found.margin:g}"
+            f"quality: {documents} exclude a loss of {percent(reach.smallest_loss)} of {metric} if no "
+            f"prediction changes, so they can decide the margin {reach.margin:g}"
         )
-    wanted = "more than there can be"
-    if found.documents_needed is not None:
-        wanted = f"about {count(found.documents_needed)}"
+    wanted = "more than any file has"
+    if reach.documents_needed is not None:
+        wanted = f"about {count(reach.documents_needed)}"
     return (
-        f"quality: {documents} cannot show that {found.margin:g} of {metric} is kept, even if no "
-        f"prediction changes (the bound is then {found.bound:.3f}); it takes {wanted}, or a wider "
+        f"quality: {documents} cannot show that {reach.margin:g} of {metric} is kept, even if no "
+        f"prediction changes (the bound is then {reach.bound:.3f}); it takes {wanted}, or a wider "
         "--margin"
     )

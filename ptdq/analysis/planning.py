@@ -90,8 +90,8 @@ def _probed(
     parameters: Parameters, variants: Sequence[str], design: Design, stage: Stage, limit: TimeLimit
 ) -> Plan:
     longest = max(parameters.max_length)
-    found = probe(stage, variants[0], longest, design.cores, design.isolation, limit)
-    return make_plan(parameters, variants, design, stage, found)
+    probed = probe(stage, variants[0], longest, design.cores, design.isolation, limit)
+    return make_plan(parameters, variants, design, stage, probed)
 
 
 def say_plan(files: RunFiles, plan: Plan, say: Say, warn: Say) -> None:

@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Self
 
 from ptdq.inputs.checkpoint import Checkpoint
-from ptdq.parameters import Parameters
+from ptdq.parameters import Parameters, Purpose, names
 from ptdq.problem.task import SINGLE, Task, logit
 from ptdq.statistics.non_inferiority import MARGIN
 from ptdq.statistics.verdicts import MIN_EFFECT
 
-
-@dataclass(frozen=True)
-class Gates:
-    """Thresholds; None where there is none.
-
-    Attributes:
-        min_speedup: smallest speed-up of the time per document, end to end.
-        max_f1_drop: largest drop in weighted F1.
-        max_quality_drop: largest drop in the main measure of the task.
-        max_recall_drop: largest drop in recall of any class.
-        max_size_ratio: largest size as a share of the baseline's.
-        max_p95_ms: largest 95th percentile of forward latency, in ms.
-    """
-
-    min_speedup: float | None = None
-    max_f1_drop: float | None = None
-    max_quality_drop: float | None = None
-    max_recall_drop: float | None = None
-    max_size_ratio: float | None = None
-    max_p95_ms: float | None = None
+Gates = Mapping[str, float]
+"""Thresholds that were asked for, by the name of the parameter."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +42,7 @@ class Question:
     min_effect: float = MIN_EFFECT
     claim_quality: bool = True
     isolation: str = "parallel"
-    gates: Gates = Gates()
+    gates: Gates = field(default_factory=dict)
     class_names: Sequence[str] = ()
     batch_size: int = 1
     seed: int = 0
@@ -77,6 +59,7 @@ class Question:
         earlier: Sequence[str] = (),
     ) -> Self:
         """The question that the parameters ask of a model and the variants of it that could be made."""
+        thresholds = {name: getattr(parameters, name) for name in names(Purpose.GATE)}
         return cls(
             variants=tuple(variants),
             max_lengths=tuple(parameters.max_length),
@@ -84,7 +67,7 @@ class Question:
             min_effect=parameters.min_effect,
             claim_quality=not checkpoint.random_weights,
             isolation=parameters.isolation,
-            gates=Gates(**{name: getattr(parameters, name) for name in vars(Gates())}),
+            gates={name: value for name, value in thresholds.items() if value is not None},
             class_names=tuple(checkpoint.class_names),
             batch_size=parameters.batch_size,
             seed=parameters.seed,

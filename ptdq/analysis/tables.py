@@ -73,6 +73,7 @@ class SizeRow(TypedDict, total=False):
     state_dict_share: float | None
     engine: str | None
     prepare_seconds: float | None
+    instruction_set: str | None
 
 
 class NeighbourRow(Place, total=False):
@@ -177,7 +178,7 @@ def fastest(run: Run) -> list[FastestRow]:
     }
     rows: list[FastestRow] = []
     for length in sorted({length for _, length in best}):
-        found: list[FastestRow] = [
+        fastest_rows: list[FastestRow] = [
             {
                 "variant": row["variant"],
                 "max_length": length,
@@ -191,13 +192,13 @@ def fastest(run: Run) -> list[FastestRow]:
             if row["max_length"] == length
         ]
         if run.baseline is not None:
-            found.append(
+            fastest_rows.append(
                 {
                     "variant": run.baseline, "max_length": length, "speedup": 1.0, "low": None,
                     "high": None, "best": (run.baseline, length) in best, "shrunk": None,
                 }
             )  # fmt: skip
-        rows += sorted(found, key=lambda row: -(row["speedup"] or 0.0))
+        rows += sorted(fastest_rows, key=lambda row: -(row["speedup"] or 0.0))
     return rows
 
 
@@ -213,7 +214,7 @@ def reference(run: Run) -> list[ReferenceRow]:
     Where quality was measured once, each repeat has that F1.
     """
     rows: list[ReferenceRow] = []
-    once = {(c["variant"], c["max_length"]): c["f1_weighted"] for c in run.judged if c["repeat"] < 0}
+    scores = {(c["variant"], c["max_length"]): c["f1_weighted"] for c in run.judged if c["repeat"] < 0}
     for length in reversed(run.lengths):
         repeats = sorted({row["repeat"] for row in run.good if row["max_length"] == length})
         for repeat in repeats:
@@ -221,7 +222,7 @@ def reference(run: Run) -> list[ReferenceRow]:
             for cell in run.good:
                 if (cell["max_length"], cell["repeat"]) == (length, repeat):
                     row.mean_ms[cell["variant"]] = cell["total_mean_ms"]
-                    row.f1[cell["variant"]] = once.get((cell["variant"], length), cell["f1_weighted"])
+                    row.f1[cell["variant"]] = scores.get((cell["variant"], length), cell["f1_weighted"])
             rows.append(row)
     return rows
 
@@ -245,6 +246,7 @@ def sizes(run: Run) -> list[SizeRow]:
                 "state_dict_share": _share(state_dict, base["state_dict_bytes"] if base else None),
                 "engine": row["engine"],
                 "prepare_seconds": row["prepare_seconds"],
+                "instruction_set": row["instruction_set"],
             }
         )
     return rows

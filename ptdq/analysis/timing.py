@@ -102,23 +102,23 @@ def analyse(
     notes: list[str] = []
     estimates: dict[str, list[Estimate | None]] = {name: [] for name in [*MEASURES, "bucket"]}
     for length in sorted(table["max_length"].unique()):
-        mine = table[table["max_length"] == length]
-        present = set(mine["variant"].unique())
+        of_length = table[table["max_length"] == length]
+        present = set(of_length["variant"].unique())
         here = [name for name in names if name in present]
         if here[0] != baseline:
             notes.append(f"{baseline} has no cell at {length} tokens: nothing is compared there")
             continue
-        arrays = length_times(mine, here, int(length))
+        arrays = length_times(of_length, here, int(length))
         notes += arrays.notes
         data = _Length(here, int(length), arrays, level, seed)
         new = [{"baseline": baseline, "variant": n, "max_length": int(length)} for n in here[1:]]
         for measure in MEASURES:
-            found = data.measure(measure)
-            for row, columns in zip(new, found.columns, strict=True):
+            measured = data.measure(measure)
+            for row, columns in zip(new, measured.columns, strict=True):
                 row |= columns
-            estimates[measure] += found.estimates
-            best += found.best
-            winners += found.winner
+            estimates[measure] += measured.estimates
+            best += measured.best
+            winners += measured.winner
         for other, row in enumerate(new, start=1):
             row |= data.tail(other)
         rows += new
@@ -147,9 +147,9 @@ def _judge(
 ) -> None:
     """Add verdicts and adjusted p-values, which are those of all rows together."""
     p_values = [row[f"{measure}_p"] for row in rows]
-    found, adjusted = verdicts(estimates, p_values, min_effect, level)
+    judged, adjusted = verdicts(estimates, p_values, min_effect, level)
     name = f"{prefix}_verdict" if prefix else "verdict"
-    for row, verdict, p_value in zip(rows, found, adjusted, strict=True):
+    for row, verdict, p_value in zip(rows, judged, adjusted, strict=True):
         row[name] = verdict
         row[f"{measure}_p_adjusted"] = float(p_value)
 
@@ -179,19 +179,19 @@ class _Length:
         data = self.times.total if name == "speedup_total" else self.times.forward
         comparer = Comparer(data, MEASURES[name], self.seed)
         others = range(1, len(self.names))
-        found = [None if comparer.refused(0, o) else comparer.compare(0, o) for o in others]
-        columns = [self._columns(comparer, name, o, e) for o, e in zip(others, found, strict=True)]
-        known = [i for i, estimate in enumerate(found) if estimate is not None]
+        compared = [None if comparer.refused(0, o) else comparer.compare(0, o) for o in others]
+        columns = [self._columns(comparer, name, o, e) for o, e in zip(others, compared, strict=True)]
+        known = [i for i, estimate in enumerate(compared) if estimate is not None]
         if not known:
-            return _Found(columns, found, [], [])
-        kept = [estimate for estimate in found if estimate is not None]
+            return _Found(columns, compared, [], [])
+        kept = [estimate for estimate in compared if estimate is not None]
         indices = [i + 1 for i in known]
         first = winner(kept, self._leads(comparer, indices, kept), self.level)
         everyone = [0, *indices]
         best = best_set(self._leads(comparer, everyone, [None, *kept]), self.level)
         tail = (1 - self.level) / 2 / len(known)
         for place, i in enumerate(known):
-            estimate = found[i]
+            estimate = compared[i]
             assert estimate is not None
             columns[i] |= {
                 f"{name}_simultaneous_low": float(np.exp(estimate.low(tail))),
@@ -205,7 +205,7 @@ class _Length:
                 }
         key = {"measure": name, "max_length": self.max_length}
         in_best = [{**key, "variant": self.names[everyone[i]]} for i in best]
-        return _Found(columns, found, in_best, [{**key, **self._winner(first, known)}])
+        return _Found(columns, compared, in_best, [{**key, **self._winner(first, known)}])
 
     def _leads(
         self, comparer: Comparer, variants: list[int], speedups: Sequence[Estimate | None]
@@ -248,11 +248,11 @@ class _Length:
         rounds = measured.times[variant, measured.cores[variant] >= 0]
         if not len(rounds):
             return {"p95_ms": None, "p95_ms_bound": None, "p95_ms_refused": "no round is complete"}
-        found = tail_bound(rounds / NS_PER_MS)
+        bound = tail_bound(rounds / NS_PER_MS)
         return {
-            "p95_ms": found.value,
-            "p95_ms_bound": found.bound,
-            "p95_ms_refused": found.refused,
+            "p95_ms": bound.value,
+            "p95_ms_bound": bound.bound,
+            "p95_ms_refused": bound.refused,
         }
 
     def buckets(self, baseline: str) -> list[tuple[dict[str, Any], Estimate | None]]:
@@ -262,7 +262,7 @@ class _Length:
         edges = bucket_edges(self.times.tokens)
         if not edges:
             return []
-        found = []
+        rows = []
         place = np.searchsorted(np.asarray(edges), self.times.tokens, side="right")
         for bucket in np.unique(place):
             inside = place == bucket
@@ -279,8 +279,8 @@ class _Length:
                     "documents": int(inside.sum()),
                     **_ratio("speedup", comparer, other, estimate, self.level),
                 }
-                found.append((columns, estimate))
-        return found
+                rows.append((columns, estimate))
+        return rows
 
 
 def _ratio(

@@ -64,17 +64,17 @@ def widths(times: pd.DataFrame, baseline: str) -> list[Width]:
     """
     table = checked(times, baseline)
     names = [baseline, *(name for name in table["variant"].unique() if name != baseline)]
-    found = []
+    rows = []
     for length in sorted(table["max_length"].unique()):
-        mine = table[table["max_length"] == length]
-        here = [name for name in names if (mine["variant"] == name).any()]
+        of_length = table[table["max_length"] == length]
+        here = [name for name in names if (of_length["variant"] == name).any()]
         if here[0] != baseline:
             continue
-        comparer = Comparer(length_times(mine, here, int(length)).total, MEAN_TIME)
+        comparer = Comparer(length_times(of_length, here, int(length)).total, MEAN_TIME)
         present, documents = comparer.fit.layout.present, comparer.measured.documents
         for other in range(1, len(here)):
             estimate = None if comparer.refused(0, other) else comparer.compare(0, other)
             rounds = int((present[0] & present[other]).sum())
             too_few = MEAN_TIME.refused(documents)
-            found.append(Width(here[other], int(length), rounds, documents, estimate, too_few))
-    return found
+            rows.append(Width(here[other], int(length), rounds, documents, estimate, too_few))
+    return rows

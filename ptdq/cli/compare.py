@@ -22,7 +22,7 @@ def command(old: str, new: str, results_dir: str, as_json: bool) -> None:
     """Say what changed from run OLD to run NEW (ids or directories).
 
     Timings of different CPU models or numbers of cores are not compared; quality always is. How much runs
-    differ of themselves is taken from the other runs beside OLD.
+    differ without any change is taken from the other runs beside OLD.
     Status 3: something became decidedly slower, or predicts decidedly worse.
     """
     from ptdq.analysis.compare_runs import compare_runs

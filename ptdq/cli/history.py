@@ -30,8 +30,8 @@ def command(
     from ptdq.store.results import is_url, readable
 
     with readable(results_dir) as directory:
-        found, left_out = all_points(directory)
-        selected = select(found, variant, max_length)
+        points, left_out = all_points(directory)
+        selected = select(points, variant, max_length)
     for reason in left_out:
         click.echo(f"left out: {plain(reason)}", err=True)
     if not selected:

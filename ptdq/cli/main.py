@@ -40,6 +40,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "show": "Print the tables of a run.",
         "report": "Rebuild the report of a run.",
         "compare": "Say what changed from one run to another.",
+        "why": "Say where the time of a document goes, and what to do about it.",
         "history": "Show how latency and quality went from run to run.",
     },
     "Use and keep": {

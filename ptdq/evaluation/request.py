@@ -147,10 +147,10 @@ def keep_documents(
     known = evaluation_record.read(files).documents_digest
     if not files.documents.is_file() or known not in (None, file_digest(files.documents)):
         split_documents(parameters, checkpoint.class_names, shard_documents, files.documents)
-    found = file_digest(files.documents)
+    digest = file_digest(files.documents)
     if known is None:
-        evaluation_record.know_documents(files, found)
-    elif known != found:
+        evaluation_record.know_documents(files, digest)
+    elif known != digest:
         raise UserError(
             f"run_id '{files.run_id}': its documents were damaged, and {parameters.data} is no longer "
             "what they were made of; start a new evaluation"

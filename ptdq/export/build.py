@@ -72,7 +72,7 @@ def requirements(loader: Iterable[Path], versions: Mapping[str, str]) -> list[st
     """The packages that the loader's files import, in the versions of the run."""
     text = "\n".join(path.read_text(encoding="utf-8") for path in loader)
     imported = set(re.findall(r"^\s*(?:import|from) (\w+)", text, re.MULTILINE))
-    # What follows the plus (a build for CPUs) is not to be had from every index.
+    # Not every index has what follows the plus (a build for CPUs).
     pins = {name: version.split("+")[0] for name, version in versions.items() if name in imported}
     # A run may be anybody's, and a line more would be an option of pip.
     if wrong := [name for name, version in pins.items() if not re.fullmatch(r"[\w.!-]+", version)]:

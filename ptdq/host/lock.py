@@ -74,8 +74,8 @@ def _own_directory(directory: Path) -> Path:
     """
     with contextlib.suppress(FileExistsError):
         directory.mkdir(mode=0o700)
-    found = directory.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+    status = directory.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
         raise UserError(
             f"lock {directory}: it is not a directory that only you can write; "
             "set PTDQ_LOCK to a file of yours"
@@ -206,13 +206,15 @@ def _regular(descriptor: int, path: Path) -> int:
     Raises:
         UserError: it is something else; the descriptor is closed.
     """
-    found = os.fstat(descriptor)
+    status = os.fstat(descriptor)
     # No name at all is a file that was removed since: the next try finds its successor.
-    if stat.S_ISREG(found.st_mode) and found.st_nlink <= 1:
+    if stat.S_ISREG(status.st_mode) and status.st_nlink <= 1:
         return descriptor
     os.close(descriptor)
     what = (
-        "it has another name (a hard link)" if stat.S_ISREG(found.st_mode) else "it is not a regular file"
+        "it has another name (a hard link)"
+        if stat.S_ISREG(status.st_mode)
+        else "it is not a regular file"
     )
     raise UserError(f"lock {path}: {what}; remove it, or set PTDQ_LOCK to another file")
 

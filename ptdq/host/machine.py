@@ -20,7 +20,7 @@ FLAGS_THAT_MATTER = (
 VNNI = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 """Flags of CPUs that add products of int8 in 32 bits. Others add pairs of them in 16, which saturate."""
 ISA_CAP = "ONEDNN_MAX_CPU_ISA"
-"""The variable by which oneDNN, in torch and in OpenVINO, is told to be content with less.
+"""The variable by which oneDNN, in torch and in OpenVINO, is kept to older instructions.
 https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html"""
 _BEYOND_AVX2 = (
     "avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_tile", "amx_int8",
@@ -110,17 +110,20 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def cpu_flags() -> list[str]:
+def cpu_flags(capped: bool = True) -> list[str]:
     """Those of the CPU's flags that matter for quantized inference, and that runtimes may use here.
 
     A CPU that is capped (:data:`ISA_CAP`) is one that has less.
+
+    Args:
+        capped: False for what libraries see that do not know the cap: FBGEMM, MLAS.
     """
-    beyond = _BEYOND.get(os.environ.get(ISA_CAP, "").upper(), ())
+    beyond = _BEYOND.get(os.environ.get(ISA_CAP, "").upper(), ()) if capped else ()
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith(("flags", "Features")):
-                found = set(line.partition(":")[2].split())
-                return [f for f in FLAGS_THAT_MATTER if f in found and f not in beyond]
+                flags = set(line.partition(":")[2].split())
+                return [f for f in FLAGS_THAT_MATTER if f in flags and f not in beyond]
     return []
 
 

@@ -43,8 +43,8 @@ class CalibrationRequest:
     @property
     def examples(self) -> Path | None:
         """The file that artifacts are compared on with the float model."""
-        found = self.documents or self.compare_on
-        return None if found is None else Path(found)
+        documents = self.documents or self.compare_on
+        return None if documents is None else Path(documents)
 
 
 def check_apart(calibration: set[Any], test: set[Any], name: str) -> None:

@@ -178,7 +178,7 @@ def _locate(name: str, revision: str | None, random_weights: bool) -> tuple[Path
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(
-            f"model {name}: no such directory, and not to be had from the model hub ({reason})"
+            f"model {name}: no such directory, and the model hub does not have it ({reason})"
         ) from error
     except Exception as error:
         # httpx raises its own family of errors, which the hub's client passes on unwrapped.

@@ -99,7 +99,7 @@ def read_documents(
     """Read a labelled file, or a split of a data set, and check every row.
 
     Args:
-        name: local path or any URL that fsspec opens (``hf://``, ``s3://``, …); the type is told
+        name: local path or any URL that fsspec opens (``hf://``, ``s3://``, …); the type is known
             by its ending: csv, tsv, jsonl, ndjson or parquet, compressed or not.
         text_column: column with the documents; of pairs of texts, both columns.
         label_column: column with ids or names of classes; of several labels, one column for each; None
@@ -306,7 +306,7 @@ def class_ids(
     """
     by_name = {name: index for index, name in enumerate(class_names)}
     known: dict[str, int] = {}
-    found: list[int] = []
+    ids: list[int] = []
     for row, label in zip(raw.ids, raw.labels, strict=True):
         if label not in known:
             if label_map is not None:
@@ -322,8 +322,8 @@ def class_ids(
                     "a label map translates (--label-map)"
                 )
             known[label] = index
-        found.append(known[label])
-    return found
+        ids.append(known[label])
+    return ids
 
 
 def read_label_map(path: str | None) -> dict[str, int] | None:

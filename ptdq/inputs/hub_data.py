@@ -44,12 +44,12 @@ def read_split(name: str, split: str) -> pd.DataFrame:
     return frame
 
 
-def _saved(found: Any, name: str, split: str) -> Any:
+def _saved(data_set: Any, name: str, split: str) -> Any:
     """A split of what was saved, which is one split or several."""
-    if not hasattr(found, "keys"):
-        if str(found.split or split) != split:
-            raise UserError(f"data {name}: it is the split {found.split}, not {split} (--split)")
-        return found
-    if split not in found:
-        raise UserError(f"data {name}: no split {split}; there are {', '.join(found)} (--split)")
-    return found[split]
+    if not hasattr(data_set, "keys"):
+        if str(data_set.split or split) != split:
+            raise UserError(f"data {name}: it is the split {data_set.split}, not {split} (--split)")
+        return data_set
+    if split not in data_set:
+        raise UserError(f"data {name}: no split {split}; there are {', '.join(data_set)} (--split)")
+    return data_set[split]

@@ -160,8 +160,8 @@ def check_module_names(parameter: str, names: Sequence[str], modules: Sequence[s
         if name not in modules:
             near = get_close_matches(name, modules)
             parts = [module for module in modules if "." not in module]
-            there = f"near that are {', '.join(near)}" if near else f"its parts are {', '.join(parts)}"
-            raise UserError(f"{parameter}: the model has no module '{name}'; {there}")
+            hint = f"near that are {', '.join(near)}" if near else f"its parts are {', '.join(parts)}"
+            raise UserError(f"{parameter}: the model has no module '{name}'; {hint}")
 
 
 def _calibration(parameters: Parameters, raw: RawDocuments, longest: int) -> CalibrationRequest:

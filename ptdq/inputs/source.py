@@ -180,11 +180,11 @@ def only_needed() -> Iterator[None]:
     None stands for in ``sys.modules`` is documented: there is no such module.
     """
     hidden = [name for name in _UNNEEDED if name not in sys.modules]
-    found = importlib.import_module("transformers.utils.import_utils")
+    import_utils = importlib.import_module("transformers.utils.import_utils")
 
     def ask_again() -> None:
         for name in hidden:
-            getattr(found, f"is_{name}_available").cache_clear()
+            getattr(import_utils, f"is_{name}_available").cache_clear()
 
     ask_again()  # it may have been told before that they are there
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
@@ -207,11 +207,11 @@ def resolve_loader(loader: str) -> Callable[[str], nn.Module]:
     if not module_name or not function:
         raise UserError(f"model_loader '{loader}': expected package.module:function")
     try:
-        found = getattr(importlib.import_module(module_name), function)
+        resolved = getattr(importlib.import_module(module_name), function)
     except Exception as error:
         # The user's module runs here, and may fail with anything.
         raise UserError(f"model_loader '{loader}': it cannot be imported ({line_of(error)})") from error
-    return cast(Callable[[str], nn.Module], found)
+    return cast(Callable[[str], nn.Module], resolved)
 
 
 def call_loader(loader: str, directory: Path) -> nn.Module:

@@ -44,16 +44,16 @@ def split_documents(parameters: Parameters, class_names: list[str], rows: int, t
     first = 1
     with replacing(target) as temporary, pq.ParquetWriter(temporary, schema("documents")) as writer:
         for frame in read_frames(parameters.data, parameters.encoding, rows, _columns(parameters)):
-            found = _checked(parameters, frame, first)
+            documents = _checked(parameters, frame, first)
             columns = {
-                "doc_id": found.ids,
-                "text": found.texts,
-                "pair": found.pairs,
-                "label": np.asarray(class_ids(found, class_names, label_map)),
+                "doc_id": documents.ids,
+                "text": documents.texts,
+                "pair": documents.pairs,
+                "label": np.asarray(class_ids(documents, class_names, label_map)),
             }
             table = make_table_of_columns("documents", columns)
             writer.write_table(table, row_group_size=rows)
-            first += len(found.ids)
+            first += len(documents.ids)
         if first == 1:
             raise UserError(f"{parameters.data}: no row; it needs a row for each document")
 

@@ -18,8 +18,6 @@ class CellRequest:
             ``quality`` cell are recorded and decide nothing.
         documents: file of the schema ``documents``; the cell evaluates every row.
         seed: of the order of the documents, the same for all variants of a round.
-        cut: output over which a model with one output says yes; None for all others.
-        by_query: whether a batch is the candidates of a query.
         limit: documents to take from the start of that order; None for all.
         digest: content that the artifact must have.
         settings: what it was prepared with, as the run's parameters have it.
@@ -29,6 +27,8 @@ class CellRequest:
         together: how many meet there.
         spawned_at: seconds since the epoch when the parent started the process.
         spawned_ns: the same by the system's monotonic clock, which all processes share and nobody sets.
+        cut: output over which a model with one output says yes; None for all others.
+        by_query: whether a batch is the candidates of a query.
     """
 
     run_id: str
@@ -46,14 +46,14 @@ class CellRequest:
     batch_size: int
     warmup: int
     seed: int
-    cut: float | None
-    by_query: bool
     limit: int | None
     meeting: str | None
     together: int
     result: str
     spawned_at: float
     spawned_ns: int
+    cut: float | None = None
+    by_query: bool = False
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> CellRequest:

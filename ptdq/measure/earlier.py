@@ -129,7 +129,7 @@ def last_good(results: Path, parameters: Parameters) -> RunFiles | None:
 
     A run that became worse than its own baseline is none: the next one is compared with what was before.
     """
-    found: list[tuple[str, RunFiles]] = []
+    good: list[tuple[str, RunFiles]] = []
     for path in results.glob("*/run.json"):
         files = RunFiles(path.parent)
         try:
@@ -142,5 +142,5 @@ def last_good(results: Path, parameters: Parameters) -> RunFiles | None:
         failed = noted.failures or record.failed_gates(noted.gates)
         well = noted.status == "completed" and not failed and not worse
         if same and well and noted.machine.cpu == machine.cpu_model():
-            found.append((noted.started_at or "", files))
-    return max(found, key=lambda pair: pair[0])[1] if found else None
+            good.append((noted.started_at or "", files))
+    return max(good, key=lambda pair: pair[0])[1] if good else None

@@ -39,15 +39,15 @@ def _damage(files: RunFiles, path: Path) -> str | None:
     try:
         table = read_table(path)
         cell = table_metadata(table)["cell"]
-        found = (cell["run_id"], cell["cell_id"])
+        identity = (cell["run_id"], cell["cell_id"])
         expected = _documents(files, cell)
         rows = table.num_rows - pa.compute.sum(table["warmup"]).as_py()
     except UserError as error:
         return str(error).removeprefix(f"{path}: ")
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         return line_of(error)
-    if found != (files.run_id, path.stem):
-        return f"it is of cell {found[1]} of run {found[0]}"
+    if identity != (files.run_id, path.stem):
+        return f"it is of cell {identity[1]} of run {identity[0]}"
     if expected is not None and rows != expected:
         return f"it has {rows} documents of {expected}"
     return None
@@ -60,7 +60,7 @@ def _documents(files: RunFiles, cell: dict[str, Any]) -> int | None:
     """
     known = {path.name: path for path in (files.table("documents"), files.timing_documents)}
     try:
-        there = pq.ParquetFile(known[Path(cell["documents"]).name]).metadata.num_rows
+        rows = pq.ParquetFile(known[Path(cell["documents"]).name]).metadata.num_rows
     except (OSError, pa.ArrowException):
         return None
-    return int(there if cell["limit"] is None else min(there, cell["limit"]))
+    return int(rows if cell["limit"] is None else min(rows, cell["limit"]))

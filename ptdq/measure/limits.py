@@ -29,11 +29,11 @@ def main(arguments: list[str]) -> int:
     import torch
 
     torch.set_num_threads(1)
-    found = {
+    limits = {
         "float32_gflops": rate(float32_product()),
         "int8_gops": max(rate(product) for product in int8_products()),
     }
-    Path(request["result"]).write_text(json.dumps(found))
+    Path(request["result"]).write_text(json.dumps(limits))
     return 0
 
 
@@ -65,7 +65,7 @@ def int8_products() -> list[Callable[[], object]]:
     import torch
 
     rows, inner, columns = SIZE
-    found: list[Callable[[], object]] = []
+    products: list[Callable[[], object]] = []
     left = torch.randint(-100, 100, (rows, inner), dtype=torch.int8)
     right = torch.randint(-100, 100, (inner, columns), dtype=torch.int8)
     candidates: list[Callable[[], Callable[[], object]]] = [
@@ -78,8 +78,8 @@ def int8_products() -> list[Callable[[], object]]:
             product()
         except (RuntimeError, AttributeError, NotImplementedError):
             continue  # this build or CPU lacks the route
-        found.append(product)
-    return found
+        products.append(product)
+    return products
 
 
 def _onednn_product(left: object, right: object) -> Callable[[], object]:

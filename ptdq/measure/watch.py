@@ -1,7 +1,7 @@
 """What happened to a worker, its core and its clocks while it measured.
 
 A worker that stands still (stopped by a signal, frozen, on a suspended machine), a parent that does,
-and a clock that is set all leave times that look like any other. Each is told here from what the
+and a clock that is set all leave times that look like any other. Each is recognised here from what the
 system counts, between the timed regions.
 """
 
@@ -22,7 +22,7 @@ STILL_SECONDS = 0.2
 """Least time without the processor that counts as standing still; schedulers take turns in hundredths."""
 
 CLOCK_SECONDS = 0.5
-"""Least jump of a clock that is told; a clock that is disciplined gains 0.5 ms a second at most."""
+"""Smallest jump of a clock that is reported; a clock that NTP slews gains 0.5 ms a second at most."""
 
 
 class Watch:
@@ -98,20 +98,20 @@ def clock_flags(row: Mapping[str, Any]) -> list[str]:
     Args:
         row: of the table ``cells``; what it lacks (a run of an older version) is not told.
     """
-    found = []
+    flags = []
     if still := row.get("still_seconds"):
-        found.append(
+        flags.append(
             f"the worker stood still for {still:.1f} s: it was stopped, frozen or waited for a disk"
         )
     if (suspended := row.get("suspended_seconds") or 0.0) >= CLOCK_SECONDS:
-        found.append(f"the machine was suspended for {suspended:.1f} s")
+        flags.append(f"the machine was suspended for {suspended:.1f} s")
     if jump := row.get("clock_jump_seconds"):
-        found.append(f"the clock was set by {jump:+.1f} s; times are of another clock, which nobody sets")
+        flags.append(f"the clock was set by {jump:+.1f} s; times are of another clock, which nobody sets")
     if row.get("parent_stopped"):
-        found.append(
+        flags.append(
             "the run's own process was stopped meanwhile: what ran beside the cell is not by design"
         )
-    return found
+    return flags
 
 
 def parent_stopped() -> bool:

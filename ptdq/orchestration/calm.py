@@ -21,7 +21,8 @@ def shown(verbose: bool) -> Iterator[None]:
         yield
         return
     with calm() as terminal:
-        import prefect  # takes seconds, and configures logging anew
+        # Takes seconds, and configures logging anew, which would drop the handler below.
+        import prefect.main
 
         notes = _Notes(terminal, Path(prefect.__file__).parent)
         loggers = [logging.getLogger(name) for name in ("prefect.flow_runs", "prefect.task_runs")]

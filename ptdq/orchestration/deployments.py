@@ -132,7 +132,7 @@ def _cancel(client: SyncPrefectClient, flow_run_id: UUID) -> None:
     """Ask for the end of a run; nothing happens to one that has ended."""
     state = client.read_flow_run(flow_run_id).state
     if state is not None and not state.is_final():
-        client.set_flow_run_state(flow_run_id, Cancelling(message="the matrix gave it up"))
+        client.set_flow_run_state(flow_run_id, Cancelling(message="the matrix stopped waiting for it"))
 
 
 def _wait_for_runs(

@@ -47,7 +47,7 @@ def _named_code(parameters: Parameters) -> list[tuple[str, str]]:
     named = [(f"variant '{name}'", name) for name in parameters.variant if ":" in name]
     if parameters.model_loader is not None:
         named.append((f"model_loader '{parameters.model_loader}'", parameters.model_loader))
-    found = [(what, place.partition(":")[0]) for what, place in named]
+    modules = [(what, place.partition(":")[0]) for what, place in named]
     if parameters.trust_remote_code:
-        found.append((REMOTE_CODE, REMOTE_CODE))
-    return found
+        modules.append((REMOTE_CODE, REMOTE_CODE))
+    return modules

@@ -64,7 +64,7 @@ def check_answers(url: str, seconds: float = 10.0) -> None:
     spare_loopback_the_proxy()
     try:
         httpx.get(f"{url.rstrip('/')}/health", timeout=seconds, follow_redirects=True)
-        found = _version(url, seconds)
+        version = _version(url, seconds)
     except httpx.TransportError as error:
         raise RunFailed(
             f"Prefect's API at {url} does not answer ({str(error) or type(error).__name__}): start its "
@@ -75,9 +75,9 @@ def check_answers(url: str, seconds: float = 10.0) -> None:
     import prefect
 
     needed = _release(prefect.__version__)
-    if found is not None and _release(found) < needed:
+    if version is not None and _release(version) < needed:
         raise RunFailed(
-            f"Prefect's server at {url} is of version {plain(found, 40)}, and this needs "
+            f"Prefect's server at {url} is of version {plain(version, 40)}, and this needs "
             f"{'.'.join(map(str, needed))} or newer: upgrade it, or unset PREFECT_API_URL"
         )
 
@@ -166,7 +166,7 @@ def _start(
         env={**os.environ, **settings, **own, **guarded},
         stdin=subprocess.DEVNULL,
         pass_fds=(listening.fileno(), read_end),
-        # Ctrl-C is for the run, which needs the API until its last state is told.
+        # Ctrl-C is for the run, which needs the API until it has sent its last state.
         start_new_session=True,
     )
 

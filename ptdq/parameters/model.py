@@ -12,7 +12,7 @@ from ptdq.parameters.purpose import Group, Mark, Purpose, marked
 from ptdq.problem.task import Task
 
 SUBJECT, MODEL, DATA, QUANTIZATION, MEASUREMENT, VERDICT, FILES = Group
-UNMEASURED, EVALUATE, SENSITIVITY, STUDY_ONLY, RUN_ONLY, MATRIX, EXTENDS, EXPLAINS = Purpose
+UNMEASURED, EVALUATE, SENSITIVITY, STUDY_ONLY, RUN_ONLY, MATRIX, EXTENDS, GATE, EXPLAINS = Purpose
 
 NONE = "none"
 """In place of a column: there is none, on purpose."""
@@ -206,25 +206,25 @@ class Parameters(BaseModel):
         description="Smallest difference in time that matters, as a share: within it two variants are "
         "the same.",
     )
-    min_speedup: Annotated[float | None, VERDICT] = Field(
+    min_speedup: Annotated[float | None, VERDICT, GATE] = Field(
         None, gt=0, description="Gate: smallest speed-up of the time per document, tokenization included."
     )
-    max_f1_drop: Annotated[float | None, VERDICT] = Field(
+    max_f1_drop: Annotated[float | None, VERDICT, GATE] = Field(
         None, ge=0, description="Gate: largest drop in weighted F1."
     )
-    max_quality_drop: Annotated[float | None, VERDICT] = Field(
+    max_quality_drop: Annotated[float | None, VERDICT, GATE] = Field(
         None,
         ge=0,
         description="Gate: largest drop in the main figure of the task: weighted F1, micro F1, Spearman "
         "or NDCG@10.",
     )
-    max_recall_drop: Annotated[float | None, VERDICT] = Field(
+    max_recall_drop: Annotated[float | None, VERDICT, GATE] = Field(
         None, ge=0, le=1, description="Gate: largest drop in the recall of any class."
     )
-    max_size_ratio: Annotated[float | None, VERDICT] = Field(
+    max_size_ratio: Annotated[float | None, VERDICT, GATE] = Field(
         None, gt=0, description="Gate: largest size of the artifact, relative to the baseline's."
     )
-    max_p95_ms: Annotated[float | None, VERDICT] = Field(
+    max_p95_ms: Annotated[float | None, VERDICT, GATE] = Field(
         None, gt=0, description="Gate: largest 95th percentile of forward latency, ms."
     )
     baseline: Annotated[str | None, VERDICT, MATRIX] = Field(

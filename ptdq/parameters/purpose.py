@@ -30,6 +30,7 @@ class Purpose(Enum):
     RUN_ONLY = "in the configuration that `ptdq sensitivity` reads, it is for the run and not the study"
     MATRIX = "`ptdq matrix` gives it to each of its runs"
     EXTENDS = "`ptdq run --extend` may change it: it decides how many rounds there are"
+    GATE = "a threshold: a variant that is not shown to meet it fails the run"
     EXPLAINS = "`ptdq compare` names it where two runs differ in it, since it may explain a change"
 
 

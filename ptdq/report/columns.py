@@ -134,9 +134,9 @@ def fastest_lines(run: Run) -> list[str]:
     rows = tables.fastest(run)
     lines = []
     for length in dict.fromkeys(row["max_length"] for row in rows):
-        mine = [row for row in rows if row["max_length"] == length]
-        best = [row["variant"] for row in mine if row["best"]]
-        if len(mine) > 2 and best:
+        of_length = [row for row in rows if row["max_length"] == length]
+        best = [row["variant"] for row in of_length if row["best"]]
+        if len(of_length) > 2 and best:
             text = f"fastest at {length} tokens, by time per document: {best[0]}"
             others = f"; can't be told from it: {', '.join(best[1:])}" if best[1:] else ""
             lines.append(text + others)

@@ -32,9 +32,9 @@ _LEGEND = (
 )
 
 
-def show(found: Sequence[Point], console: Console) -> None:
+def show(points: Sequence[Point], console: Console) -> None:
     """A table for each variant and length: the runs from the oldest to the newest."""
-    for (variant, length), line in series(found).items():
+    for (variant, length), line in series(points).items():
         title = Text(f"{plain(variant)}, at most {length} tokens", style="bold")
         table = Table(title=title, title_justify="left", header_style="bold")
         quality = any(point.f1_weighted is not None for point in line)
@@ -64,7 +64,7 @@ def show(found: Sequence[Point], console: Console) -> None:
             table.add_row(*map(Text, cells))
             before = point
         console.print(table)
-    if found:
+    if points:
         console.print(Text(_LEGEND, style="italic"))
 
 
@@ -86,16 +86,16 @@ def _change(before: Point | None, point: Point) -> str:
     return f"{point.median_ms / before.median_ms - 1:+.1%}"
 
 
-def plot(found: Sequence[Point], path: Path) -> bool:
+def plot(points: Sequence[Point], path: Path) -> bool:
     """Median latency (above) and speed-up (below) over the runs, a column for each length.
 
     Points are joined only where machine, model and data are the same.
     """
-    lines = series(found)
+    lines = series(points)
     lengths = sorted({length for _, length in lines})
     if not lengths:
         return False
-    runs = sorted({(p.started_at, p.run_id) for p in found})
+    runs = sorted({(p.started_at, p.run_id) for p in points})
     at = {run_id: number for number, (_, run_id) in enumerate(runs)}
     with canvas(path, 2, len(lengths), 6.4) as (figure, axes):
         for column, length in enumerate(lengths):

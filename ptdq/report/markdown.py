@@ -34,9 +34,9 @@ def prose(value: object, limit: int | None = None) -> str:
     text = plain(value, limit)
     parts: list[str] = []
     end = 0
-    for found in _LINK_LIKE.finditer(text):
-        parts += [_escape(text[end : found.start()]), code(found.group())]
-        end = found.end()
+    for link in _LINK_LIKE.finditer(text):
+        parts += [_escape(text[end : link.start()]), code(link.group())]
+        end = link.end()
     return "".join([*parts, _escape(text[end:])])
 
 

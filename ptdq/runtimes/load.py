@@ -81,8 +81,8 @@ class Classifier:
             padding=True,
             return_tensors="np",
         )
-        found: NDArray[np.float32] = self._predict(encoding)
-        return found
+        logits: NDArray[np.float32] = self._predict(encoding)
+        return logits
 
     def classify(
         self, texts: Sequence[str], max_length: int | None = None, pairs: Sequence[str] | None = None
@@ -128,5 +128,5 @@ class Classifier:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content

@@ -81,9 +81,9 @@ class FastTokenizer:
             )
             self._max_length = max_length
         given = list(texts) if pairs is None else list(zip(texts, pairs, strict=True))
-        found = self._backend.encode_batch(given)
+        encodings = self._backend.encode_batch(given)
         inputs = {
-            name: np.array([getattr(one, _ATTRIBUTES[name]) for one in found], np.int64)
+            name: np.array([getattr(one, _ATTRIBUTES[name]) for one in encodings], np.int64)
             for name in self.names
         }
-        return Encoded(inputs, lambda: [bool(one.overflowing) for one in found])
+        return Encoded(inputs, lambda: [bool(one.overflowing) for one in encodings])

@@ -36,18 +36,18 @@ class Harm:
     f1_weighted_difference: float
 
 
-def harm(labels: Ints, expected: Logits, found: Logits) -> Harm:
+def harm(labels: Ints, expected: Logits, actual: Logits) -> Harm:
     """Compare logits [N, K] of the float model with those of the quantized one."""
-    old, new = (log_softmax(logits.astype(np.float64), axis=1) for logits in (expected, found))
+    old, new = (log_softmax(logits.astype(np.float64), axis=1) for logits in (expected, actual))
     divergence = (np.exp(old) * (old - new)).sum(axis=1).mean()
-    difference = found.astype(np.float64) - expected
-    score = weighted_f1(labels, found)
+    difference = actual.astype(np.float64) - expected
+    score = weighted_f1(labels, actual)
     return Harm(
         # Logits that are no numbers are the greatest harm there is, and must not spoil the order.
         divergence=float(np.nan_to_num(divergence, nan=np.inf)),
         mean_squared=float((difference**2).mean()),
         largest=float(np.abs(difference).max()),
-        changed=int((found.argmax(axis=1) != expected.argmax(axis=1)).sum()),
+        changed=int((actual.argmax(axis=1) != expected.argmax(axis=1)).sum()),
         f1_weighted=score,
         f1_weighted_difference=score - weighted_f1(labels, expected),
     )

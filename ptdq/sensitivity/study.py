@@ -113,17 +113,17 @@ class _Outcome:
     largest: float
 
 
-def _outcome(labels: NDArray[np.int64], expected: Logits, found: Logits, margin: float) -> _Outcome:
-    old, new = (logits.argmax(axis=1).astype(np.int64) for logits in (expected, found))
+def _outcome(labels: NDArray[np.int64], expected: Logits, actual: Logits, margin: float) -> _Outcome:
+    old, new = (logits.argmax(axis=1).astype(np.int64) for logits in (expected, actual))
     kept = evidence(labels, old, new, margin=margin).decide()
-    far = harm(labels, expected, found)
+    harmed = harm(labels, expected, actual)
     return _Outcome(
-        f1_weighted=far.f1_weighted,
+        f1_weighted=harmed.f1_weighted,
         f1_ratio=kept.ratio,
         f1_ratio_low=kept.low,
         non_inferiority=kept.outcome,
-        changed=far.changed,
-        largest=float(np.finfo(np.float32).max) if np.isnan(far.largest) else far.largest,
+        changed=harmed.changed,
+        largest=float(np.finfo(np.float32).max) if np.isnan(harmed.largest) else harmed.largest,
     )
 
 
@@ -147,21 +147,21 @@ def _logits(
 ) -> Logits:
     """Logits [N, K]; one document at a time, since the ranges are taken over a batch."""
     board.quantize(quantized)
-    found = []
+    logits = []
     for document in inputs:
-        found.append(board.predict(document)[0])
+        logits.append(board.predict(document)[0])
         tick()
-    return np.stack(found)
+    return np.stack(logits)
 
 
 def _gain(
     board: Switchboard, calls: Mapping[str, Calls], modules: Sequence[str]
 ) -> dict[str, float | int]:
     """Columns of the time of these modules alone; none where the model does not call them."""
-    mine = {name: calls[name] for name in modules if name in calls}
-    if not mine:
+    own_calls = {name: calls[name] for name in modules if name in calls}
+    if not own_calls:
         return {}
-    return asdict(time_pair(lambda: board.run(mine, False), lambda: board.run(mine, True)))
+    return asdict(time_pair(lambda: board.run(own_calls, False), lambda: board.run(own_calls, True)))
 
 
 def _tokenized(source: Source, texts: Texts, max_length: int) -> list[Inputs]:

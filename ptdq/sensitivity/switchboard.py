@@ -54,14 +54,14 @@ class Switchboard:
 
     def calls(self, inputs: Inputs) -> dict[str, Calls]:
         """How each module is called in a forward pass; one that is not called is left out."""
-        found: dict[str, Calls] = {}
+        calls: dict[str, Calls] = {}
 
         def note(name: str) -> Any:
             def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-                if name in found:
-                    found[name].count += 1
+                if name in calls:
+                    calls[name].count += 1
                 else:
-                    found[name] = Calls(args, kwargs)
+                    calls[name] = Calls(args, kwargs)
 
             return hook
 
@@ -75,7 +75,7 @@ class Switchboard:
         finally:
             for handle in hooks:
                 handle.remove()
-        return found
+        return calls
 
     def run(self, calls: dict[str, Calls], quantized: bool) -> None:
         """Call the modules alone, as often as a forward pass does."""
@@ -93,11 +93,11 @@ def groups(names: Sequence[str], by: By) -> dict[str, list[str]]:
         names: qualified names.
         by: ``module``: each by itself; ``block``: those of one numbered layer together.
     """
-    found: dict[str, list[str]] = {}
+    members: dict[str, list[str]] = {}
     for name in names:
         key = _block(name) if by == "block" else name
-        found.setdefault(key, []).append(name)
-    return found
+        members.setdefault(key, []).append(name)
+    return members
 
 
 def _block(name: str) -> str:

@@ -1,4 +1,4 @@
-"""A figure of one run against those of earlier runs: what runs of the same code differ by of themselves.
+"""A figure of one run against those of earlier runs: how much runs of the same code differ.
 
 The interval of a run knows its rounds and documents. It does not know that the next run, of the very same
 code, comes out elsewhere: memory lies elsewhere, the machine is in another mood. Only other runs tell how

@@ -114,9 +114,9 @@ def _reason(affected: tuple[int, ...], steps: tuple[Step, ...], rounds: int) -> 
     if not affected:
         return "no step or trend that one variant has and the other has not"
     text = f"{len(affected)} of {rounds} rounds have a step or trend not shared by both variants"
-    found = [(r, steps[r]) for r in affected if steps[r].found]
-    if found:
-        r, step = max(found, key=lambda pair: abs(np.log(pair[1].ratio)))
+    stepped = [(r, steps[r]) for r in affected if steps[r].found]
+    if stepped:
+        r, step = max(stepped, key=lambda pair: abs(np.log(pair[1].ratio)))
         text += (
             f"; the largest step, in round {r} after {step.location} documents, changes "
             f"variant / baseline by a factor of {step.ratio:.2f}"

@@ -201,7 +201,7 @@ def find_step(
         seed: seed of the permutations.
 
     Returns:
-        The strongest shift, ``found`` or not.
+        The strongest shift, ``decided`` or not.
 
     Raises:
         ValueError: as ``normalized``.
@@ -220,8 +220,8 @@ def find_step(
     p_value = float(np.mean(strongest >= strongest[0] - 1e-12))
     location = int(before[np.argmax(sums[0])]) * stretch
     change = float(np.median(every[location:]) - np.median(every[:location]))
-    found = p_value <= alpha and abs(change) >= np.log1p(min_change)
-    return Step(bool(found), location, float(np.exp(change)), p_value)
+    decided = p_value <= alpha and abs(change) >= np.log1p(min_change)
+    return Step(bool(decided), location, float(np.exp(change)), p_value)
 
 
 def find_trend(
@@ -244,7 +244,7 @@ def find_trend(
         min_change: least change over the part looked at that counts.
 
     Returns:
-        The trend, ``found`` or not.
+        The trend, ``decided`` or not.
 
     Raises:
         ValueError: as ``normalized``, or ``last`` leaves under ``MIN_DOCUMENTS`` documents.
@@ -259,5 +259,5 @@ def find_trend(
     points = np.array_split(logs, min(len(logs), _SLOPE_POINTS))
     slope = float(stats.theilslopes([float(np.median(part)) for part in points]).slope)
     change = slope * (len(points) - 1)
-    found = p_value <= alpha and abs(change) >= np.log1p(min_change)
-    return Trend(bool(found), float(np.exp(change)), p_value)
+    decided = p_value <= alpha and abs(change) >= np.log1p(min_change)
+    return Trend(bool(decided), float(np.exp(change)), p_value)

@@ -89,11 +89,11 @@ class Comparer:
         """Of each document [R, N]; nan where there is no cell."""
         if variant not in self._influences:
             times = self.measured.times[variant]
-            found = np.full(times.shape, np.nan)
+            influence = np.full(times.shape, np.nan)
             present = self.fit.layout.present[variant]
             for core in range(times.shape[1]):
-                found[present, core] = self.statistic.influence(times[present, core])
-            self._influences[variant] = found.mean(axis=1)
+                influence[present, core] = self.statistic.influence(times[present, core])
+            self._influences[variant] = influence.mean(axis=1)
         return self._influences[variant]
 
 

@@ -173,17 +173,17 @@ def evidence(
     if not 0 < margin <= 1:
         raise ValueError("margin must lie between 0 and 1")
     statistic = _ratio_of(metric)
-    found = kinds(labels, baseline, variant, groups)
-    drawn = resample(found, sampling)
+    counts = kinds(labels, baseline, variant, groups)
+    drawn = resample(counts, sampling)
     ratio = drawn.point(statistic)
     if not np.isfinite(ratio):
         raise ValueError(f"the baseline's {metric} is 0: there is nothing to keep a share of")
     lows, highs = (drawn.values(statistic, harmful=harmful) for harmful in (True, False))
-    return Evidence(ratio, lows, highs, margin, metric, len(labels), found, sampling)
+    return Evidence(ratio, lows, highs, margin, metric, len(labels), counts, sampling)
 
 
 def decide_family(
-    found: Sequence[Sequence[Decidable]], alpha: float = ALPHA
+    family: Sequence[Sequence[Decidable]], alpha: float = ALPHA
 ) -> list[list[NonInferiority]]:
     """Decide for all variants of a run: any wrong "non-inferior" has probability ``alpha`` at most.
 
@@ -192,16 +192,18 @@ def decide_family(
     holds for variants shipped on all their lengths and metrics, and at any one length for itself.
 
     Args:
-        found: for each variant, its evidence at every length and by every metric; at least one.
+        family: for each variant, its evidence at every length and by every metric; at least one.
 
     Returns:
         The decisions, in the same places.
     """
-    if not found:
+    if not family:
         return []
-    p_values = np.array([max(each.p_value for each in mine) for mine in found])
+    p_values = np.array([max(each.p_value for each in member) for member in family])
     levels = holm_levels(p_values, alpha).tolist()
-    return [[each.decide(1 - level) for each in mine] for mine, level in zip(found, levels, strict=True)]
+    return [
+        [each.decide(1 - level) for each in member] for member, level in zip(family, levels, strict=True)
+    ]
 
 
 def combined(outcomes: Sequence[Outcome]) -> Outcome:

@@ -94,13 +94,13 @@ def reach(
         raise ValueError("score must lie between 0 and 1, and variants be at least 1")
     predictions = _baseline(labels, score)
     level = 1 - ALPHA / variants
-    found = [
+    reached = [
         evidence(
             labels, predictions, predictions, groups, margin=margin, metric=metric, sampling=sampling
         )
         for metric in METRICS
     ]
-    least = min(found, key=lambda each: each.decide(level).low)
+    least = min(reached, key=lambda each: each.decide(level).low)
     low = least.decide(level).low
     needed = len(labels) if low >= margin else least.documents_needed(level)
     return Reach(len(labels), low, margin, least.metric, needed)

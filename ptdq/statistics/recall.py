@@ -68,32 +68,32 @@ def recall_changes(
         sampling: of the bounds.
     """
     each = compact(groups, len(labels))
-    found = []
+    changes = []
     for label in np.unique(labels):
-        mine = labels == label
-        old, new, group = right[mine], now_right[mine], each[mine]
+        in_class = labels == label
+        old, new, group = right[in_class], now_right[in_class], each[in_class]
         gained, lost = int((new & ~old).sum()), int((old & ~new).sum())
         net = np.bincount(group, new.astype(int) - old.astype(int)).round().astype(np.int64)
         size = design_effect(group)
         bound = drop_bound(lost / size, gained / size, len(old) / size, level=level, sampling=sampling)
         recalls = float(old.mean()), float(new.mean())
         change = RecallChange(int(label), len(old), *recalls, gained, lost, sign_flip(net), 1.0, bound)
-        found.append(change)
-    return correct([found])[0]
+        changes.append(change)
+    return correct([changes])[0]
 
 
-def correct(found: Sequence[Sequence[RecallChange]]) -> list[tuple[RecallChange, ...]]:
+def correct(families: Sequence[Sequence[RecallChange]]) -> list[tuple[RecallChange, ...]]:
     """Correct the p-values (Holm) over everything given: variants, lengths and classes.
 
     Args:
-        found: changes of each comparison.
+        families: changes of each comparison.
 
     Returns:
         The same with ``p_holm`` of the whole family.
     """
-    p_values = np.array([change.p_value for changes in found for change in changes], np.float64)
+    p_values = np.array([change.p_value for changes in families for change in changes], np.float64)
     adjusted = iter(holm(p_values).tolist())
-    return [tuple(replace(change, p_holm=next(adjusted)) for change in changes) for changes in found]
+    return [tuple(replace(change, p_holm=next(adjusted)) for change in changes) for changes in families]
 
 
 def worst(changes: Sequence[RecallChange]) -> RecallChange:

@@ -221,18 +221,18 @@ def _patterns(groups: Ints, which: Ints) -> tuple[sparse.csr_array, Floats]:
     return chosen, np.array([counts[pattern] for pattern in patterns], float)
 
 
-def resample(found: Kinds, sampling: Sampling = DEFAULT) -> Resampled:
+def resample(kinds: Kinds, sampling: Sampling = DEFAULT) -> Resampled:
     """Draw Dirichlet weights for the groups.
 
     Gamma weights do: every statistic here is unchanged when all weights are scaled.
     """
     rng, resamples = np.random.default_rng(sampling.seed), sampling.resamples
-    unseen = found.size * rng.standard_gamma(1.0, (resamples, 1))
-    size = max(1, _CHUNK // len(found.counts))
+    unseen = kinds.size * rng.standard_gamma(1.0, (resamples, 1))
+    size = max(1, _CHUNK // len(kinds.counts))
     parts = []
     for start in range(0, resamples, size):
-        shape = (min(size, resamples - start), len(found.counts))
-        parts.append(found.tallies(rng.standard_gamma(found.counts, shape)))
+        shape = (min(size, resamples - start), len(kinds.counts))
+        parts.append(kinds.tallies(rng.standard_gamma(kinds.counts, shape)))
     old, new = (
         Tally(
             np.concatenate([tally.right for tally in side]),
@@ -241,7 +241,7 @@ def resample(found: Kinds, sampling: Sampling = DEFAULT) -> Resampled:
         )
         for side in zip(*parts, strict=True)
     )
-    return Resampled(found.tallies(found.counts[None]), old, new, unseen, found.size)
+    return Resampled(kinds.tallies(kinds.counts[None]), old, new, unseen, kinds.size)
 
 
 def _worst_unseen(

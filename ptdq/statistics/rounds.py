@@ -128,9 +128,9 @@ class Layout:
     def own_variances(self, residuals: Floats) -> tuple[Floats, Floats]:
         """Variance [..., V] of each variant's residuals [..., cells], and degrees of freedom [V]."""
         variants, _ = self._places
-        mine = (variants == np.arange(len(self.cores))[:, None]).astype(float)
-        df = np.maximum(mine @ np.diag(self._residual_maker), 1e-9)
-        return (residuals**2) @ mine.T / df, df
+        in_variant = (variants == np.arange(len(self.cores))[:, None]).astype(float)
+        df = np.maximum(in_variant @ np.diag(self._residual_maker), 1e-9)
+        return (residuals**2) @ in_variant.T / df, df
 
     def noisiest(self, logs: Floats, seed: int) -> tuple[int, float]:
         """The variant with the largest variance, and the p-value of its being larger by chance.
@@ -241,8 +241,8 @@ class RoundsFit:
     @property
     def core_effects(self) -> Floats:
         """Log slowdown of each core against their mean; empty where cores were not estimated."""
-        found = self.layout.effects(self.logs)[sum(self.layout.cores.shape) :]
-        return np.asarray(found - found.mean()) if len(found) else found
+        effects = self.layout.effects(self.logs)[sum(self.layout.cores.shape) :]
+        return np.asarray(effects - effects.mean()) if len(effects) else effects
 
 
 def _own_variance(

@@ -50,14 +50,14 @@ def verdicts(
     adjusted = np.full(len(estimates), np.nan)
     known = [i for i, p_value in enumerate(p_values) if p_value is not None]
     adjusted[known] = holm(np.array([p for p in p_values if p is not None]))
-    found: list[Verdict] = []
+    decided: list[Verdict] = []
     for estimate, p_value in zip(estimates, adjusted, strict=True):
         if estimate is None:
-            found.append("can't tell")
+            decided.append("can't tell")
         elif equivalent(estimate, min_effect, level):
-            found.append("the same")
+            decided.append("the same")
         elif p_value > 1 - level:
-            found.append("can't tell")
+            decided.append("can't tell")
         else:
-            found.append("faster" if estimate.value > 0 else "slower")
-    return found, adjusted
+            decided.append("faster" if estimate.value > 0 else "slower")
+    return decided, adjusted

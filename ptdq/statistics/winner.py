@@ -53,7 +53,7 @@ def winner(speedups: Sequence[Estimate], leads: Sequence[Estimate | None], level
     """The fastest of several variants, with an estimate and an interval that know of the choice.
 
     Coming first takes luck, so the lower end allows for as many comparisons as there are contenders:
-    variants that are not behind the winner beyond doubt. Finding them takes a share of the error (the
+    variants that are not shown to be behind the winner. Finding them takes a share of the error (the
     two-stage procedure of J. P. Romano, A. M. Shaikh and M. Wolf, Econometrica 82, 2014). Luck does not
     make the upper end miss more often. The point is drawn towards the contenders' mean as far as
     their spread is what noise alone would give (C. N. Morris, "Parametric empirical Bayes inference",
@@ -65,13 +65,13 @@ def winner(speedups: Sequence[Estimate], leads: Sequence[Estimate | None], level
         level: confidence level.
     """
     first = leads.index(None)
-    mine, tail = speedups[first], (1 - level) / 2
+    own, tail = speedups[first], (1 - level) / 2
     if len(speedups) == 1:
-        return Winner(0, mine.value, mine.low(tail), mine.high(tail), 1)
+        return Winner(0, own.value, own.low(tail), own.high(tail), 1)
     spent = SCREEN * (1 - level)
     screen = spent / (len(speedups) - 1)
     close = [i for i, lead in enumerate(leads) if lead is None or lead.low(screen) <= 0]
-    low, high = mine.low((tail - spent) / len(close)), mine.high(tail)
+    low, high = own.low((tail - spent) / len(close)), own.high(tail)
     value = float(np.clip(_shrunk(speedups, leads, close, first), low, high))
     return Winner(first, value, low, high, len(close))
 

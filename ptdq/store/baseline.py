@@ -49,8 +49,8 @@ def marked(results: Path) -> str | None:
     path = _path(results)
     if not path.is_file():
         return None
-    found = read_json(path)
-    version, run_id = found.get("schema_version", 0), found.get("run_id")
+    content = read_json(path)
+    version, run_id = content.get("schema_version", 0), content.get("run_id")
     if isinstance(version, int):
         check_version(path, version)
     if not isinstance(version, int) or not isinstance(run_id, str):

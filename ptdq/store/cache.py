@@ -182,8 +182,8 @@ def sweep() -> None:
             # Between a directory's making and its locking is an instant.
             if not place.is_dir() or time.time() - place.stat().st_mtime < _YOUNG:
                 continue
-            with _locked(place, wait=False) as mine:
-                if mine:
+            with _locked(place, wait=False) as free:
+                if free:
                     shutil.rmtree(place, ignore_errors=True)
 
 

@@ -79,7 +79,7 @@ def prune(
     runs = [RunFiles(path.parent) for place in places for path in sorted(place.glob("*/run.json"))]
     evaluations = [ShardFiles(path.parent) for path in sorted(results.glob("*/evaluation.json"))]
     all_files: list[RunFiles | ShardFiles] = [*runs, *evaluations]
-    found = []
+    removals = []
     for files in all_files:
         name = str(files.directory.relative_to(results))
         try:
@@ -96,8 +96,8 @@ def prune(
                     _drop(files, droppable, size)
         except (UserError, OSError) as error:
             size, reason = 0, str(error)
-        found.append(Pruned(name, 0 if reason else size, reason))
-    return found
+        removals.append(Pruned(name, 0 if reason else size, reason))
+    return removals
 
 
 def _through_link(path: Path, results: Path) -> bool:
@@ -125,7 +125,7 @@ def drop_unused(
 
 def _baselines(results: Path) -> dict[Path, str]:
     """Directories of the runs that others are compared with, and why each is kept."""
-    found = {}
+    marks = {}
     for path in results.glob("*/run.json"):
         try:
             name = record.baseline_of(path)
@@ -133,9 +133,9 @@ def _baselines(results: Path) -> dict[Path, str]:
             continue  # it says so itself
         if name is not None and name != NONE:
             for directory in (results / name, Path(name)):
-                found[directory.resolve()] = f"it is the baseline of {path.parent.name}"
+                marks[directory.resolve()] = f"it is the baseline of {path.parent.name}"
     name = marked(results)
-    return found if name is None else found | {(results / name).resolve(): "it is the baseline"}
+    return marks if name is None else marks | {(results / name).resolve(): "it is the baseline"}
 
 
 def _read(files: RunFiles | ShardFiles) -> RunRecord | EvaluationRecord:
@@ -143,11 +143,11 @@ def _read(files: RunFiles | ShardFiles) -> RunRecord | EvaluationRecord:
 
 
 def _keep(
-    found: RunRecord | EvaluationRecord, directory: Path, older_than: timedelta, now: datetime
+    record: RunRecord | EvaluationRecord, directory: Path, older_than: timedelta, now: datetime
 ) -> str | None:
     """Why a run keeps its rows; None where it does not."""
-    ended = found.ended_at or ""
-    status = found.status if isinstance(found, RunRecord) else None
+    ended = record.ended_at or ""
+    status = record.status if isinstance(record, RunRecord) else None
     status = status or ("completed" if ended else "running")  # an evaluation has none
     if status != "completed":
         written = (path.stat().st_mtime for path in directory.rglob("*") if path.is_file())
@@ -171,7 +171,7 @@ def _droppable(files: RunFiles | ShardFiles) -> Iterator[Path]:
         paths = (*map(files.table, _TABLES), files.cells)
     for path in paths:
         # The second is what a pruning that was broken off has left.
-        yield from (found for found in (path, _condemned(path)) if found.exists())
+        yield from (candidate for candidate in (path, _condemned(path)) if candidate.exists())
 
 
 def _condemned(path: Path) -> Path:

@@ -47,9 +47,9 @@ def publish(files: RunFiles, url: str) -> str:
     try:
         system, root = _open(url)
         target = f"{root}/{files.run_id}"
-        found = [*files.directory.glob("[!.]*.*"), *files.directory.glob("plots/[!.]*.*")]
+        paths = [*files.directory.glob("[!.]*.*"), *files.directory.glob("plots/[!.]*.*")]
         system.makedirs(f"{target}/plots", exist_ok=True)
-        for path in sorted(found, key=lambda path: (path == files.record, path)):
+        for path in sorted(paths, key=lambda path: (path == files.record, path)):
             system.put_file(str(path), f"{target}/{path.relative_to(files.directory)}")
     except Exception as error:  # each file system has errors of its own
         raise RunFailed(

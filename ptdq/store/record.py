@@ -74,7 +74,7 @@ class Conclusion:
 def read(files: RunFiles) -> RunRecord:
     """The record of a run.
 
-    One whose process has ended without a word, and which says that it is running, is read as broken off.
+    One that says that it is running, and whose process has ended, is read as broken off.
 
     Raises:
         UserError: there is none, it is of a newer version, or damaged.
@@ -83,7 +83,7 @@ def read(files: RunFiles) -> RunRecord:
     process = record.process
     if record.status != "running" or process is None or not has_ended(files.directory, process):
         return record
-    reason = f"its process (pid {process.pid} on {process.node}) ended without a word"
+    reason = f"its process (pid {process.pid} on {process.node}) ended and left no message"
     return record.model_copy(update={"status": "broken off", "broken_off": reason})
 
 

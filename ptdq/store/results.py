@@ -87,7 +87,9 @@ def _copy(url: str, target: Path, detailed: Sequence[str]) -> None:
         for name in names:
             tables = [*SUMMARIES, *(DETAILS if name in detailed else ())]
             wanted = ["run.json", *(f"{table}.parquet" for table in tables)]
-            present = {found.rpartition("/")[2]: found for found in system.ls(names[name], detail=False)}
+            present = {
+                listed.rpartition("/")[2]: listed for listed in system.ls(names[name], detail=False)
+            }
             if "run.json" not in present:
                 continue
             (target / name).mkdir()

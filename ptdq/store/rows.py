@@ -233,6 +233,9 @@ class VariantRow(TypedDict, total=False):
     prepare_seconds: Annotated[Float, "checkpoint to artifact, compilation included, when it was made"]
     cached: Annotated[Bool, "whether the artifact was there already"]
     details: Annotated[Text, "JSON: what else the variant says of its preparation"]
+    instruction_set: Annotated[
+        Text, "instruction sets of its products, as the runtime says; `by the CPU` where it says nothing"
+    ]
 
 
 class PairKey(TypedDict, total=False):

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get
 
 import pyarrow as pa
 
-from ptdq.store import rows, rows_beyond
+from ptdq.store import rows, rows_beyond, rows_profile
 
 SCHEMA_VERSION = 2
 
@@ -38,8 +38,10 @@ RUN_TABLES: dict[str, type] = {
     "first_calls": rows.FirstCallRow,
     "calibration": rows.CalibrationRow,
     "interference": rows.InterferenceRow,
+    "profiles": rows_profile.ProfileRow,
+    "operations": rows_profile.OperationRow,
 }
-"""The tables of a run, and what their rows are."""
+"""The tables of a run, and what their rows are. The last two are there once ``ptdq why`` was called."""
 
 TABLES = RUN_TABLES | {
     "shard": rows_beyond.ShardRow,

@@ -112,16 +112,16 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         raise UserError(f"{path}: not a readable Parquet file ({line_of(error)})") from error
 
 
-def _check_declared(path: Path, found: pa.Schema) -> None:
+def _check_declared(path: Path, actual: pa.Schema) -> None:
     """Raises UserError where a file's columns are not those of a table of this project."""
-    metadata = found.metadata or {}
+    metadata = actual.metadata or {}
     table = metadata.get(b"ptdq_table", b"").decode(errors="replace")
     version = metadata.get(b"ptdq_schema", b"")
     if table not in TABLES or not version.isdigit():
         raise UserError(f"{path}: not a table of ptdq")
     check_version(path, int(version))
     declared = schema(table)
-    for field in found:
+    for field in actual:
         name = plain(field.name, 40)
         if field.name not in declared.names:
             raise UserError(f"{path}: damaged, or of another version of ptdq: unknown column {name}")
@@ -130,11 +130,11 @@ def _check_declared(path: Path, found: pa.Schema) -> None:
             raise UserError(f"{path}: damaged: column {name} is of type {field.type}, not {wanted}")
 
 
-def check_version(path: Path, found: int) -> None:
-    """Raises UserError where ``found`` is newer than this code's schema version."""
-    if found > SCHEMA_VERSION:
+def check_version(path: Path, version: int) -> None:
+    """Raises UserError where ``version`` is newer than this code's schema version."""
+    if version > SCHEMA_VERSION:
         raise UserError(
-            f"{path}: schema version {found} is newer than this ptdq understands "
+            f"{path}: schema version {version} is newer than this ptdq understands "
             f"({SCHEMA_VERSION}); upgrade ptdq to read it"
         )
 
@@ -151,5 +151,5 @@ def table_metadata(table: pa.Table) -> dict[str, Any]:
         return {}
     if digest is not None and digest.decode(errors="replace") != _digest(raw):
         raise ValueError("the metadata of the table is damaged")
-    found = json.loads(raw)
-    return found if isinstance(found, dict) else {}
+    content = json.loads(raw)
+    return content if isinstance(content, dict) else {}

@@ -57,9 +57,9 @@ def _find(track: str) -> Tracker:
     if name not in others:
         raise UserError(f"track {track}: no such tracker; there are {', '.join([MLFLOW, *others])}")
     try:
-        found: Tracker = others[name].load()
+        tracker: Tracker = others[name].load()
     except Exception as error:  # anyone's module runs here
         raise UserError(
             f"track {track}: {others[name].value} cannot be loaded ({line_of(error)})"
         ) from error
-    return found
+    return tracker

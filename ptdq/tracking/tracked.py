@@ -53,14 +53,14 @@ def tracked(files: RunFiles) -> Tracked:
         "ptdq.cpu": record.machine.cpu or "",
         "ptdq.command": record.command or "",
     }
-    found = [*files.directory.glob("[!.]*.*"), *files.directory.glob("plots/[!.]*.*")]
+    paths = [*files.directory.glob("[!.]*.*"), *files.directory.glob("plots/[!.]*.*")]
     return Tracked(
         run_id=files.run_id,
         directory=files.directory,
         parameters={name: _text(value) for name, value in {**record.parameters, **hashes}.items()},
         metrics=_metrics(run),
         tags=tags,
-        files=sorted(found),
+        files=sorted(paths),
     )
 
 

@@ -174,9 +174,10 @@ def check_compiled(
     inputs = example_inputs(source, names, batch=8)
     with torch.inference_mode():
         wanted, unrounded = compiled(*inputs), exact(*inputs)
-    found = predict({name: ids.numpy() for name, ids in zip(names, inputs, strict=True)})
+    actual = predict({name: ids.numpy() for name, ids in zip(names, inputs, strict=True)})
     difference, rounding = (
-        float((logits - wanted).square().mean().sqrt()) for logits in (torch.from_numpy(found), unrounded)
+        float((logits - wanted).square().mean().sqrt())
+        for logits in (torch.from_numpy(actual), unrounded)
     )
     if not difference <= 2 * rounding + TOLERANCE * float(wanted.abs().max()):
         raise UserError(

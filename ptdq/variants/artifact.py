@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 MANIFEST = "artifact.json"
 FORMAT = 2
 """Of the manifest; 1 had a digest of files that the manifest itself named."""
-PROOF = 2
-"""Of what an artifact has shown before it is in the cache; 1 was a reload alone."""
+PROOF = 3
+"""Of what an artifact has shown before it is in the cache; 1 was a reload alone, 2 no instruction set."""
+INSTRUCTIONS = "instructions"
+"""Of the details: the instruction set of its products."""
 _VERSIONED = ("torch", "transformers", "torchao", "onnx", "onnxruntime", "openvino", "nncf")
 
 
@@ -91,13 +93,13 @@ def cache_key(model_digest: str, variant: Variant, settings: Settings, calibrati
 
 def versions() -> dict[str, str]:
     """Versions of the packages that have a say in an artifact, those that are installed."""
-    found = {}
+    installed = {}
     for name in _VERSIONED:
         try:
-            found[name] = importlib.metadata.version(name)
+            installed[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def make_artifact(
@@ -123,6 +125,7 @@ def make_artifact(
             variant cannot take this model.
     """
     from ptdq.inputs.examples import read_examples
+    from ptdq.variants.instructions import instructions
     from ptdq.variants.proof import prove
 
     with staging(target) as directory:
@@ -152,7 +155,10 @@ def make_artifact(
             "prepare_seconds": seconds,
             "versions": versions(),
             "calibration": calibration.origin if calibration and variant.calibrates else None,
-            "details": prepared.details,
+            "details": {
+                **prepared.details,
+                INSTRUCTIONS: instructions(variant, directory, settings, given),
+            },
         }
         manifest |= {
             "digest": content_digest(directory, manifest),
@@ -211,8 +217,8 @@ def open_artifact(directory: Path, settings: Settings, digest: str | None = None
     if manifest.get("format") != FORMAT:
         raise UserError(f"{directory}: artifact of format {manifest.get('format')}, expected {FORMAT}")
     try:
-        there = content_digest(directory, manifest)
-        same = there == manifest["digest"] and digest in (None, there)
+        actual = content_digest(directory, manifest)
+        same = actual == manifest["digest"] and digest in (None, actual)
         if not same or Settings.from_json(manifest["settings"]) != settings:
             raise UserError(f"{directory}: the artifact is not the one that was prepared")
         kept = (

@@ -107,8 +107,8 @@ class Variant(ABC):
     quantizes: ClassVar[bool] = True
     """Whether converting no module at all is an error."""
     repeats: ClassVar[bool] = True
-    """Whether an artifact gives the same logits bit for bit each time it is loaded. Not where loading
-    compiles, and chooses the order of sums."""
+    """Whether an artifact gives the same logits, but for rounding, each time it is loaded. Not where
+    loading compiles, and chooses the order of sums."""
     refuses: ClassVar[Mapping[str, str]] = {}
     """Families (:meth:`ptdq.inputs.source.Source.family`) that it cannot take, to the reason."""
     max_batch: ClassVar[int | None] = None

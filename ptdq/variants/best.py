@@ -116,8 +116,8 @@ def _rewrite(source: Source, module: nn.Module) -> dict[str, str]:
 
 def _renamed(names: tuple[str, ...], now: dict[str, str]) -> tuple[str, ...]:
     """What modules (or prefixes of names) of the original model are called after the rewrite."""
-    found: dict[str, None] = {}
+    new_names: dict[str, None] = {}
     for name in names:
         inside = [new for old, new in now.items() if is_kept(old, [name])]
-        found.update(dict.fromkeys(inside or [name]))
-    return tuple(found)
+        new_names.update(dict.fromkeys(inside or [name]))
+    return tuple(new_names)

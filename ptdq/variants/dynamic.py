@@ -197,11 +197,11 @@ def notes(quantized: nn.Module, settings: Settings) -> list[str]:
     """
     wanted = (*settings.keep_float, *settings.keep_float_mixed)
     left = [child for name, child in quantized.named_modules() if not is_kept(name, wanted)]
-    found = []
+    notes = []
     convolutions = sum(isinstance(child, CONVOLUTIONS) for child in left)
     if convolutions:
         count = f"{convolutions} convolution{'s' if convolutions > 1 else ''}"
-        found.append(
+        notes.append(
             f"dynamic quantization converts little of a convolutional model: {count} stayed float32; "
             f"{OF_CONVOLUTIONS}"
         )
@@ -209,11 +209,11 @@ def notes(quantized: nn.Module, settings: Settings) -> list[str]:
         layers = sum(type(child) is kind for child in left)
         if layers:
             options = " ".join(f"--modules {name}" for name in (*settings.modules, kind.__name__))
-            found.append(
+            notes.append(
                 f"{layers} {kind.__name__} module{'s' if layers > 1 else ''} stayed float32; "
                 f"converted as well with {options}"
             )
-    return found
+    return notes
 
 
 def save_quantized(module: nn.Module, directory: Path) -> list[str]:

@@ -133,7 +133,7 @@ def _reader(inputs: Sequence[Inputs], names: Sequence[str]) -> Any:
             self._left: Iterator[Inputs] = iter(inputs)
 
         def get_next(self) -> dict[str, Any] | None:
-            found = next(self._left, None)
-            return None if found is None else {name: found[name] for name in names}
+            example = next(self._left, None)
+            return None if example is None else {name: example[name] for name in names}
 
     return Reader()

@@ -24,10 +24,10 @@ def get(name: str) -> Variant:
     place = BUILT_IN.get(name) or places().get(check_name(name), name)
     module, _, attribute = place.partition(":")
     try:
-        found = getattr(importlib.import_module(module), attribute)
-        if not (isinstance(found, type) and issubclass(found, Variant)):
+        named = getattr(importlib.import_module(module), attribute)
+        if not (isinstance(named, type) and issubclass(named, Variant)):
             raise UserError(f"variant '{name}': {place} is no subclass of ptdq.variants.base.Variant")
-        variant = found()
+        variant = named()
     except UserError:
         raise
     except Exception as error:

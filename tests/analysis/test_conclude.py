@@ -84,7 +84,7 @@ def concluded(directory: Path, gates: Gates, broken: tuple[str, int] | None = No
 
 
 def test_cells_become_tables_gates_and_verdict(tmp_path: Path) -> None:
-    run = concluded(tmp_path / "r", Gates(min_speedup=2, max_size_ratio=0.4, max_p95_ms=10_000))
+    run = concluded(tmp_path / "r", {"min_speedup": 2, "max_size_ratio": 0.4, "max_p95_ms": 10_000})
     assert len(run.good) == 16
     for row in run.rows(ComparisonRow):
         assert row["speedup"] == pytest.approx(2.4, rel=0.05)
@@ -99,7 +99,7 @@ def test_cells_become_tables_gates_and_verdict(tmp_path: Path) -> None:
 
 
 def test_a_length_whose_cells_all_failed_is_not_shipped(tmp_path: Path) -> None:
-    run = concluded(tmp_path / "r", Gates(min_speedup=2), broken=("int8-dynamic", 256))
+    run = concluded(tmp_path / "r", {"min_speedup": 2}, broken=("int8-dynamic", 256))
     (gate,) = run.get("gates")
     assert not gate["passed"]
     assert "at 256 tokens nothing was measured" in gate["text"]

@@ -9,15 +9,16 @@ import pytest
 
 from ptdq.analysis.gates import RULES, Gate, Tables, judge_gates
 from ptdq.analysis.question import Gates, Question
+from ptdq.parameters import Purpose, names
 from ptdq.store.record import failed_gates
 from ptdq.store.record_model import GateRecord
 from tests.analysis.test_verdict import CALM, SIZES, cell, change, comparison
 
 
 def judged(gates: Gates, *rows: Any, planned: Any = None, **tables: Any) -> list[Gate]:
-    names = list(dict.fromkeys(["fp32", "int8", *(row["variant"] for row in rows)]))
+    variants = list(dict.fromkeys(["fp32", "int8", *(row["variant"] for row in rows)]))
     lengths = planned or sorted({row["max_length"] for row in rows})
-    question = Question(names, lengths, gates=gates, class_names=("sport", "health"))
+    question = Question(variants, lengths, gates=gates, class_names=("sport", "health"))
     return judge_gates(question, Tables(list(rows), **{"cells": CALM, "variants": SIZES, **tables}))
 
 
@@ -27,13 +28,13 @@ def gate(threshold: Gates, *rows: Any, **tables: Any) -> Gate:
 
 
 def test_each_threshold_has_its_rule() -> None:
-    assert [rule.name for rule in RULES] == list(Gates.__dataclass_fields__)
+    assert [rule.name for rule in RULES] == list(names(Purpose.GATE))
 
 
 def test_speedup_is_that_of_the_time_per_document_decided_on_the_worst_lower_bound() -> None:
     rows = (comparison(128), comparison(256, speedup_total=1.6, speedup_total_low=1.45))
-    assert gate(Gates(min_speedup=1.4), *rows).passed
-    found = gate(Gates(min_speedup=1.5), *rows)
+    assert gate({"min_speedup": 1.4}, *rows).passed
+    found = gate({"min_speedup": 1.5}, *rows)
     assert not found.passed
     assert found.bound == 1.45
     assert "the interval does not show it" in found.text
@@ -42,14 +43,14 @@ def test_speedup_is_that_of_the_time_per_document_decided_on_the_worst_lower_bou
 
 def test_without_an_interval_no_gate_is_passed() -> None:
     row = comparison(speedup_total_low=None, speedup_total_refused="fewer than 4 rounds")
-    found = gate(Gates(min_speedup=1.0), comparison(256), row)
+    found = gate({"min_speedup": 1.0}, comparison(256), row)
     assert not found.passed
     assert "at 128 tokens, without an interval (fewer than 4 rounds)" in found.text
 
 
 def test_f1_drop_is_decided_on_the_largest_drop_the_interval_allows() -> None:
-    assert gate(Gates(max_f1_drop=0.004), comparison()).passed
-    found = gate(Gates(max_f1_drop=0.003), comparison())
+    assert gate({"max_f1_drop": 0.004}, comparison()).passed
+    found = gate({"max_f1_drop": 0.003}, comparison())
     assert not found.passed
     assert found.value == pytest.approx(0.001)
     assert found.bound == pytest.approx(0.004)
@@ -57,8 +58,8 @@ def test_f1_drop_is_decided_on_the_largest_drop_the_interval_allows() -> None:
 
 def test_quality_gates_fail_where_quality_is_not_known() -> None:
     row = comparison(f1_weighted_difference=None, f1_drop_bound=None, class_changes=None)
-    assert not gate(Gates(max_f1_drop=0.5), row).passed
-    assert not gate(Gates(max_recall_drop=0.5), row).passed
+    assert not gate({"max_f1_drop": 0.5}, row).passed
+    assert not gate({"max_recall_drop": 0.5}, row).passed
 
 
 def test_recall_is_decided_on_the_class_that_may_have_lost_most() -> None:
@@ -68,8 +69,8 @@ def test_recall_is_decided_on_the_class_that_may_have_lost_most() -> None:
         change(1, baseline=0.95, variant=0.94, drop_bound=0.11, support=30),
     ]
     row = comparison(class_changes=json.dumps(changes))
-    assert gate(Gates(max_recall_drop=0.11), row).passed
-    found = gate(Gates(max_recall_drop=0.1), row)
+    assert gate({"max_recall_drop": 0.11}, row).passed
+    found = gate({"max_recall_drop": 0.1}, row)
     assert not found.passed
     assert found.value == pytest.approx(0.01)
     assert found.bound == 0.11
@@ -77,24 +78,24 @@ def test_recall_is_decided_on_the_class_that_may_have_lost_most() -> None:
 
 
 def test_size_has_no_interval() -> None:
-    assert gate(Gates(max_size_ratio=0.375), comparison()).passed
-    assert not gate(Gates(max_size_ratio=0.37), comparison()).passed
-    assert not gate(Gates(max_size_ratio=1.0), comparison(), variants=SIZES[:1]).passed
+    assert gate({"max_size_ratio": 0.375}, comparison()).passed
+    assert not gate({"max_size_ratio": 0.37}, comparison()).passed
+    assert not gate({"max_size_ratio": 1.0}, comparison(), variants=SIZES[:1]).passed
 
 
 def test_p95_is_decided_on_its_bound() -> None:
-    assert gate(Gates(max_p95_ms=110), comparison()).passed
-    found = gate(Gates(max_p95_ms=105), comparison())
+    assert gate({"max_p95_ms": 110}, comparison()).passed
+    found = gate({"max_p95_ms": 105}, comparison())
     assert not found.passed
     assert (found.bound or 0) > 105 > (found.value or 106)
     few = comparison(p95_ms_bound=None, p95_ms_refused="59 documents are needed, there are 40")
-    found = gate(Gates(max_p95_ms=200), comparison(256), few)
+    found = gate({"max_p95_ms": 200}, comparison(256), few)
     assert not found.passed
     assert "59 documents are needed" in found.text
 
 
 EASY = [
-    Gates(min_speedup=1.4), Gates(max_p95_ms=110), Gates(max_f1_drop=0.01), Gates(max_recall_drop=0.5),
+    {"min_speedup": 1.4}, {"max_p95_ms": 110}, {"max_f1_drop": 0.01}, {"max_recall_drop": 0.5},
 ]  # fmt: skip
 
 
@@ -124,7 +125,7 @@ def test_the_run_fails_only_where_no_variant_passes_all_of_its_gates(
     threshold: float, failing: int
 ) -> None:
     rows = [comparison(), comparison(variant="best", speedup_total=3.2, speedup_total_low=3.0)]
-    found = judged(Gates(min_speedup=threshold), *rows)
+    found = judged({"min_speedup": threshold}, *rows)
     assert [gate.passed for gate in found] == [False, threshold < 3]
     texts = failed_gates([GateRecord(**vars(gate)) for gate in found])
     assert len(texts) == failing
@@ -133,7 +134,7 @@ def test_the_run_fails_only_where_no_variant_passes_all_of_its_gates(
 def test_a_gate_passed_by_one_variant_and_another_by_the_other_is_a_failure() -> None:
     rows = [comparison(), comparison(variant="best", speedup_total=3.2, speedup_total_low=3.0)]
     sizes = [*SIZES, {"variant": "best", "artifact_bytes": 300_000_000}]
-    found = judged(Gates(min_speedup=2.5, max_size_ratio=0.5), *rows, variants=sizes)
+    found = judged({"min_speedup": 2.5, "max_size_ratio": 0.5}, *rows, variants=sizes)
     texts = failed_gates([GateRecord(**vars(gate)) for gate in found])
     assert [text.split(":")[0] for text in texts] == [
         "gate min_speedup failed", "gate max_size_ratio failed",

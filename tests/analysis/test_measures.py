@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ptdq.analysis.findings import quality
 from ptdq.analysis.gates import Tables, judge_gates
 from ptdq.analysis.measures import MeasureComparer
-from ptdq.analysis.question import Gates, Question
+from ptdq.analysis.question import Question
 from ptdq.problem.task import Task
 from ptdq.store.layout import RunFiles
 from ptdq.store.rows import ComparisonRow
@@ -53,7 +53,7 @@ def comparer(
     ]  # fmt: skip
     question = Question(
         tuple(logits), (LENGTH,), task=task, class_names=("a", "b", "c"),
-        gates=Gates(max_quality_drop=0.02),
+        gates={"max_quality_drop": 0.02},
     )  # fmt: skip
     predictions: pa.Table = make_table("predictions", rows)
     return MeasureComparer(files, predictions, question)

@@ -70,7 +70,7 @@ def test_another_seed_is_another_entry(tmp_path: Path) -> None:
 
 def test_another_version_is_another_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     before = build._key(1, SMALL)
-    monkeypatch.setattr("transformers.__version__", "0.0.0")
+    monkeypatch.setattr(f"{build.__name__}.transformers.__version__", "0.0.0")
     assert build._key(1, SMALL) != before
 
 
@@ -113,5 +113,6 @@ def test_few_lines_without_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_real_model_is_good_but_not_perfect(tmp_path: Path) -> None:
     assert 0.90 <= make_demo(tmp_path, progress=False).accuracy <= 0.98

@@ -225,7 +225,7 @@ def test_a_baseline_that_is_not_there_is_refused_before_any_work(
     assert not (results / "lost").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 def test_a_run_that_waits_can_be_ended(
     number: signal.Signals, asked: dict[str, Any], prefect_server: str, results: Path
 ) -> None:

@@ -130,7 +130,7 @@ def test_a_deployment_runs_no_code_that_its_machine_does_not_allow(
     (run,) = [
         run
         for run in runs_of(installation, deployment(installation, "demo").id)
-        if run.parameters["parameters"].get("run_id") == name
+        if run.parameters.get("run_id") == name
     ]
     assert run.state is not None
     assert run.state.is_failed()

@@ -37,20 +37,27 @@ NEEDS = {
     "int8-best": {"numpy", "openvino", "transformers"},
 }
 INSTALLED = [v for v in NEEDS if v in registry.names() and not registry.missing_packages(registry.get(v))]
+QUICK = [v for v in INSTALLED if v in ("fp32", "int8-dynamic-embeddings", "onnx-int8-dynamic")]
+OTHERS = [v for v in INSTALLED if v not in QUICK]
+"""They take minutes to prepare."""
 
 
 @pytest.fixture(scope="module")
 def measured(
-    prefect_server: str, tiny_model: Path, tiny_data: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    prefect_server: str,
+    tiny_model: Path,
+    tiny_data: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> RunFiles:
-    """One run of all that can be exported here."""
+    """One run of variants that can be exported here."""
     results = tmp_path_factory.mktemp("results")
     calibration = tmp_path_factory.mktemp("calibration") / "others.csv"
     calibration.write_text("text\n球队新车\n医生建议学校放假\n部队\n", encoding="utf-8")
     state = run_flow(
         model=str(tiny_model),
         data=str(tiny_data),
-        variant=INSTALLED,
+        variant=request.param,
         calibration_data=str(calibration),
         max_length=[16],
         repeats=1,
@@ -63,7 +70,15 @@ def measured(
     return RunFiles(results / "measured")
 
 
-@pytest.mark.parametrize("variant", INSTALLED)
+@pytest.mark.parametrize(
+    ("measured", "variant"),
+    [
+        *(pytest.param(QUICK, variant, id=variant) for variant in QUICK),
+        *(pytest.param(OTHERS, variant, id=variant, marks=pytest.mark.long) for variant in OTHERS),
+    ],
+    indirect=["measured"],
+    scope="module",
+)
 def test_a_clean_process_predicts_what_the_run_did(
     variant: str, measured: RunFiles, tmp_path: Path
 ) -> None:

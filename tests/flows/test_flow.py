@@ -78,7 +78,7 @@ def test_every_table_has_its_schema(finished: Finished) -> None:
     there = {path.stem for path in files.directory.glob("*.parquet")}
     # One repeat is measured on one core, which is its own control.
     alone = set() if read_json(files.record)["design"]["control"] else {"control", "interference"}
-    assert there == set(schema.tables()) - alone
+    assert there == set(schema.tables()) - alone - {"profiles", "operations"}  # of `ptdq why`
     for name in there:
         assert pq.ParquetFile(files.table(name)).schema_arrow.equals(schema.schema(name)), name
     assert broken_files(files.directory) == []
@@ -199,7 +199,14 @@ def waiting_run(results: Path, run_id: str, server: str, model: Path, data: Path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGKILL,
+        pytest.param(signal.SIGINT, marks=pytest.mark.long),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
+    ],
+)
 def test_nothing_is_left_of_a_run_that_was_ended(
     number: signal.Signals, prefect_server: str, tiny_model: Path, tiny_data: Path, tmp_path: Path
 ) -> None:

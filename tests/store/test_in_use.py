@@ -1,4 +1,4 @@
-"""A run whose process ended without a word is broken off, for whoever reads its record."""
+"""A run whose process ended and left no message is broken off, for whoever reads its record."""
 
 from __future__ import annotations
 

@@ -238,7 +238,12 @@ def events_of(installation: Installation, run_id: UUID) -> list[dict[str, Any]]:
             "event": {"prefix": ["ptdq."]},
             "related": {"resources_in_roles": [[f"prefect.flow-run.{run_id}", "flow-run"]]},
         }
-        answer = httpx.post(f"{installation.api}/events/filter", json={"filter": asked}, timeout=30)
+        answer = httpx.post(
+            f"{installation.api}/events/filter",
+            json={"filter": asked},
+            auth=httpx.BasicAuth(*PASSWORD.split(":")),
+            timeout=30,
+        )
         answer.raise_for_status()
         found: list[dict[str, Any]] = answer.json()["events"]
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 
 from ptdq.variants.base import Inputs, Predictor, Settings
 from ptdq.variants.fp32 import Fp32
+
+WORKER = "ptdq.measure.worker"
 
 
 class Same(Fp32):
@@ -39,12 +42,20 @@ class Slower(Fp32):
 
 
 class Worse(Fp32):
-    """The float model, with the logits of one document in eight turned upside down."""
+    """The float model, with the logits of one document in eight turned upside down in the cells.
+
+    There alone: what proves an artifact before it is measured would refuse it.
+    """
 
     name = "worse"
 
     def load(self, directory: Path, settings: Settings) -> Predictor:
         predict = super().load(directory, settings)
+        if (
+            sys.modules["__main__"].__spec__ is None
+            or WORKER not in sys.modules["__main__"].__spec__.name
+        ):
+            return predict
 
         def worse(inputs: Inputs) -> NDArray[np.float32]:
             logits = predict(inputs)

@@ -108,7 +108,13 @@ def expected(checkpoint: Checkpoint, batch_size: int) -> list[np.ndarray]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*FAMILIES, *RECURRENT, "convolutional"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in ("roberta", "gru") else pytest.mark.long)
+        for name in (*FAMILIES, *RECURRENT, "convolutional")
+    ],
+)
 def test_from_checkpoint_to_measured_cell(name: str, tmp_path: Path) -> None:
     here = room(tmp_path, name)
     assert here.checkpoint.class_names == list(CLASSES)

@@ -40,6 +40,7 @@ def test_without_smoothing_where_no_answer_changes(tmp_path: Path) -> None:
     assert not smoothed(tmp_path / "artifact")
 
 
+@pytest.mark.long
 @pytest.mark.skipif("avx2" not in cpu_flags(), reason="there is no cap for this CPU's instructions")
 def test_a_cpu_without_vnni_gives_the_same_answers(tmp_path: Path) -> None:
     """Its sums in 16 bits saturate, unless weights have seven: capped before the runtimes are loaded."""
@@ -62,6 +63,7 @@ def print_changed(directory: str) -> None:
     print(json.dumps(prepared.details["changed_without_and_with_smoothing"]))
 
 
+@pytest.mark.long
 def test_with_smoothing_where_an_outlier_needs_it(tmp_path: Path) -> None:
     source = model(tmp_path / "model", outlier=True)
     prepared = prepare(source, tmp_path / "artifact", documents())

@@ -50,7 +50,17 @@ def documents(checkpoint: Checkpoint) -> Path:
     return store_documents(raw, class_ids(raw, checkpoint.class_names, None), checkpoint.class_names).path
 
 
-@pytest.mark.parametrize("name", [*registry.names(), EXAMPLE])
+QUICK = ("fp32", "int8-dynamic", "onnx-int8-dynamic", "openvino-int8-static", EXAMPLE)
+"""One of each kind of runtime; the others take minutes together."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in QUICK else pytest.mark.long)
+        for name in (*registry.names(), EXAMPLE)
+    ],
+)
 def test_conformance(name: str, checkpoint: Checkpoint, documents: Path, tmp_path: Path) -> None:
     try:
         variant = registry.get(name)

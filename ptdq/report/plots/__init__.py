@@ -12,6 +12,7 @@ from pathlib import Path
 from ptdq.report.plots.comparison import pareto, ratios
 from ptdq.report.plots.latency import course, distribution, tokens
 from ptdq.report.plots.reliability import reliability
+from ptdq.report.plots.time_spent import why
 from ptdq.store.run import Run
 
 PLOTS: dict[str, Callable[[Run, Path], bool]] = {
@@ -21,6 +22,7 @@ PLOTS: dict[str, Callable[[Run, Path], bool]] = {
     "pareto": pareto,
     "reliability": reliability,
     "course": course,
+    "why": why,
 }
 
 

@@ -81,11 +81,11 @@ def tokens(run: Run, path: Path) -> bool:
     calls = calls[calls["max_length"] == longest]
     with canvas(path, 1, 1, 3.9) as (figure, (ax,)):
         for variant in run.measured_variants:
-            mine = calls[calls["variant"] == variant]
+            own_calls = calls[calls["variant"] == variant]
             color, marker = look(variant)
-            sample = mine.sample(min(len(mine), 1500), random_state=0)
+            sample = own_calls.sample(min(len(own_calls), 1500), random_state=0)
             ax.scatter(sample["tokens"], sample["forward_ms"], s=7, color=color, alpha=0.2, linewidths=0)
-            middle = _binned(mine)
+            middle = _binned(own_calls)
             ax.plot(middle["tokens"], middle["forward_ms"], color="white", linewidth=3.4)
             ax.plot(middle["tokens"], middle["forward_ms"], color=color, marker=marker, markersize=5)
         # From zero and linear: the slope is the cost of a token. Single hung calls are cut off.
@@ -134,16 +134,16 @@ def course(run: Run, path: Path) -> bool:
 
 def _cells(ax: Axes, run: Run, variant: str, length: int) -> None:
     color, _ = look(variant)
-    mine = _of(run.calls, variant, length)
+    own_calls = _of(run.calls, variant, length)
     ax.axhline(1, color="#999999", linewidth=0.8, zorder=1)
-    if mine.empty:
+    if own_calls.empty:
         ax.text(0.5, 0.5, "no data", transform=ax.transAxes, ha="center", va="center")
         return
-    mine = mine.assign(relative=mine["forward_ms"] / _expected(mine))
+    own_calls = own_calls.assign(relative=own_calls["forward_ms"] / _expected(own_calls))
     cores = {c["repeat"]: c["core"] for c in cell_rows(run.good, variant, length)}
-    repeats = sorted(mine["repeat"].unique())
+    repeats = sorted(own_calls["repeat"].unique())
     for repeat in repeats:
-        cell = mine[mine["repeat"] == repeat].sort_values("position")
+        cell = own_calls[own_calls["repeat"] == repeat].sort_values("position")
         warm = cell["warmup"].astype(bool)
         x, y = cell["position"], cell["relative"]
         ax.scatter(x[~warm], y[~warm], s=4, color=color, alpha=0.15, linewidths=0, zorder=2)

@@ -22,11 +22,11 @@ def reliability(run: Run, path: Path) -> bool:
             ax.sharey(axes[0])
             ax.plot([0, 1], [0, 1], color="#999999", linewidth=0.9, linestyle="--", zorder=1)
             for name in names:
-                mine = [r for r in points if (r["variant"], r["max_length"]) == (name, length)]
+                own_points = [r for r in points if (r["variant"], r["max_length"]) == (name, length)]
                 color, marker = look(name)
-                x, y = [r["confidence"] for r in mine], [r["accuracy"] for r in mine]
+                x, y = [r["confidence"] for r in own_points], [r["accuracy"] for r in own_points]
                 ax.plot(x, y, color=color, linewidth=1, alpha=0.7, zorder=2)
-                sizes = [12 + 90 * r["documents"] / most for r in mine]
+                sizes = [12 + 90 * r["documents"] / most for r in own_points]
                 ax.scatter(x, y, s=sizes, color=color, marker=marker, alpha=0.75, linewidths=0, zorder=3)
             ax.set_title(f"at most {label(length)} tokens")
             ax.set_xlabel("mean confidence")

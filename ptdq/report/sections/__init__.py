@@ -17,6 +17,7 @@ from ptdq.report.sections import (
     opening,
     quality,
     speed,
+    why,
 )
 from ptdq.report.sections.page import Page
 
@@ -40,6 +41,7 @@ SECTIONS: tuple[Callable[[Page], str], ...] = (
     quality.reports,
     quality.agreement,
     closing.limits,
+    why.why,
     figures.pareto,
     closing.flags,
     closing.environment,

@@ -141,6 +141,8 @@ def contents(page: Page) -> str:
         "first_calls": "what the first call of an input length costs",
         "calibration": "share of right predictions by confidence",
         "interference": "latency with the neighbour idle and busy",
+        "profiles": "a row for each variant that `ptdq why` was asked about",
+        "operations": "a row for each operation of these: class, time, kernel",
     }
     paths = {files.table(name): text for name, text in tables.items()}
     paths[files.record] = "parameters, hashes, machine, design, verdict"

@@ -112,6 +112,15 @@ _SIZES: list[Column[SizeRow]] = [
     Column("preparation s", lambda r: numbers.seconds(r["prepare_seconds"])),
     Column("engine", lambda r: r["engine"] or numbers.MISSING, words=True),
 ]
+_INSTRUCTIONS: Column[SizeRow] = Column(
+    "products use", lambda r: r["instruction_set"] or numbers.MISSING, words=True
+)
+
+
+_TOLD = (
+    " Products use: the instruction sets of the matrix products, as the runtime says in a call; by the "
+    "CPU: where it says nothing, what it chooses by the CPU."
+)
 
 
 def sizes(page: Page) -> str:
@@ -119,12 +128,13 @@ def sizes(page: Page) -> str:
     rows = tables.sizes(page.run)
     if not rows:
         return ""
+    told = any(row["instruction_set"] for row in rows)  # earlier versions did not ask
     return paragraphs(
         "## Sizes",
-        to_markdown(_SIZES, rows),
+        to_markdown([*_SIZES, _INSTRUCTIONS] if told else _SIZES, rows),
         "Artifact: the files that a variant is loaded from, proven to give the same logits after "
         "a reload. State dict: `torch.save(state_dict())`, the reference experiment's measure. "
-        "MB of 1e6 bytes.",
+        "MB of 1e6 bytes." + (_TOLD if told else ""),
         bullets(_converted(row) for row in page.run.rows(VariantRow)),
     )
 

@@ -24,15 +24,15 @@ RANDOM = (
 def verdict(page: Page) -> str:
     """Title and verdict: what a reader in a hurry needs."""
     run = page.run
-    found = run.get("verdict", default={})
-    variant = found.get("variant")
+    decided = run.get("verdict", default={})
+    variant = decided.get("variant")
     which = f" {code(variant)}" if variant else ""
-    headline = found.get("headline")
+    headline = decided.get("headline")
     return paragraphs(
         f"# Quantization benchmark {code(run.files.run_id)}",
         f"## Verdict: {prose(run.decision)}{which}",
         f"**{prose(headline)}**" if headline else "",
-        bullets(prose(reason) for reason in found.get("reasons") or []),
+        bullets(prose(reason) for reason in decided.get("reasons") or []),
         SYNTHETIC if run.get("data", "synthetic") else "",
         RANDOM if run.random_weights else "",
         _failures(page),
@@ -140,8 +140,8 @@ def _timed_on(page: Page) -> str:
 
 def _truncated(page: Page) -> str:
     """How many documents were cut at each length: above all of them, length says little."""
-    once = page.run.measured.drop_duplicates(["max_length", "doc_id"])
-    shares = once.groupby("max_length")["truncated"].mean()
+    documents = page.run.measured.drop_duplicates(["max_length", "doc_id"])
+    shares = documents.groupby("max_length")["truncated"].mean()
     return ", ".join(
         f"{numbers.percent(float(shares[length]))} of documents at {length}"
         for length in page.run.lengths
@@ -162,8 +162,8 @@ def _not_run(page: Page) -> list[str]:
 
 def gates(page: Page) -> str:
     """The gates, decided on the interval's bound; nothing where none was set."""
-    found = page.run.get("gates", default=[])
-    if not found:
+    decided = page.run.get("gates", default=[])
+    if not decided:
         return ""
     results = {True: "passed", False: "**failed**", None: "not decided"}
     rows = [
@@ -176,7 +176,7 @@ def gates(page: Page) -> str:
             results.get(gate.get("passed"), "not decided"),
             prose(gate.get("text") or ""),
         ]
-        for gate in found
+        for gate in decided
     ]
     headings = ["gate", "variant", "threshold", "measured", "bound that decides", "result", "in words"]
     return paragraphs(

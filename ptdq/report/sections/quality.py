@@ -25,13 +25,13 @@ def reports(page: Page) -> str:
     parts = []
     for length in run.lengths:
         for variant in run.measured_variants:
-            found = _reports(run, variant, length)
-            if len(found) > 1:
+            texts = _reports(run, variant, length)
+            if len(texts) > 1:
                 parts.append(
                     f"**{code(variant)} is not deterministic at {length} tokens**: its repeats "
                     "predict different classes for the same documents, so each has its own report."
                 )
-            for repeats, text in found:
+            for repeats, text in texts:
                 rounds = f", repeat {repeats}" if repeats else ""
                 parts.append(f"{code(variant)}, at most {length} tokens{rounds}:")
                 parts.append(block(text))
@@ -53,10 +53,10 @@ def _reports(run: Run, variant: str, length: int) -> list[tuple[str, str]]:
 def classification_text(run: Run, rows: pd.DataFrame) -> str:
     """scikit-learn's own text with four digits, of the predictions of one cell."""
     label, prediction = rows["label"].to_numpy(), rows["prediction"].to_numpy()
-    found = np.unique(np.concatenate([label, prediction]))
-    names = [plain(run.class_name(int(c))) for c in found]
+    classes = np.unique(np.concatenate([label, prediction]))
+    names = [plain(run.class_name(int(c))) for c in classes]
     text = classification_report(
-        label, prediction, labels=found, target_names=names, digits=4, zero_division=0
+        label, prediction, labels=classes, target_names=names, digits=4, zero_division=0
     )
     return str(text)
 
@@ -98,8 +98,8 @@ def _disagreements(page: Page, wide: pd.DataFrame, length: int) -> str:
     same = f"{len(wide) - len(differ)} of {len(wide)} documents"
     if differ.empty:
         return f"All variants predict the same class for each of the {len(wide)} documents."
-    once = _predictions(run, names[0], length).drop_duplicates("doc_id")
-    labels = once.set_index("doc_id")["label"].reindex(differ.index).astype(int)
+    documents = _predictions(run, names[0], length).drop_duplicates("doc_id")
+    labels = documents.set_index("doc_id")["label"].reindex(differ.index).astype(int)
     # What the baseline gets right comes first: those are the documents that a change costs.
     order = (differ[names[0]] != labels).sort_values(kind="stable").index
     most = max(1, _LISTED // len(run.lengths))

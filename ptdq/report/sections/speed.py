@@ -35,7 +35,7 @@ def fastest(page: Page) -> str:
         "## Which is fastest",
         to_markdown(_FASTEST, rows),
         "By the time per document. All intervals of a length hold at once with 95 %. Slower: the one "
-        "that came out first is faster beyond doubt, corrected for the number of variants (Hsu 1984). "
+        "that came out first is shown to be faster, corrected for the number of variants (Hsu 1984). "
         "Among the others size and quality decide.",
         bullets(text for row in rows if (text := _lucky(rows, row))),
     )

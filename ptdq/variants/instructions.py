@@ -1,0 +1,40 @@
+"""The instruction set that a prepared variant's products use, read while it is called once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from ptdq.inputs.arrays import Inputs, Predictor
+from ptdq.profile.instructions import in_words
+from ptdq.profile.watch import profile
+from ptdq.variants.base import Settings, Variant
+
+
+def instructions(
+    variant: Variant, directory: Path, settings: Settings, examples: Sequence[Inputs]
+) -> str | None:
+    """What the runtime says of one document, the longest; None without a product, or a profile.
+
+    In the process that prepares: no cell pays for it. The variant has been loaded there before.
+
+    Args:
+        variant: what was prepared.
+        directory: its artifact.
+        settings: of the preparation.
+        examples: inputs, at least one.
+    """
+    alone = [inputs for inputs in examples if len(inputs["input_ids"]) == 1] or list(examples)
+    longest = max(alone, key=lambda inputs: inputs["input_ids"].shape[1])
+
+    def call(predict: Predictor) -> object:
+        return predict(longest)
+
+    try:
+        found = profile(lambda: variant.load(directory, settings), call, call)
+    except Exception as error:
+        # A profiler that fails is no reason to be without the artifact.
+        logging.getLogger(__name__).warning("%s cannot be profiled: %s", variant.name, error)
+        return None
+    return in_words(found.operations)

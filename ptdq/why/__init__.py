@@ -1,0 +1,1 @@
+"""``ptdq why``: where the time of a document goes, and what can be done about it."""
