@@ -36,6 +36,7 @@ def main(arguments: list[str]) -> int:
 
     predict, tokenizer, _ = load(cell)
     documents = read_documents(cell)
+    count = len(documents.ids)
     texts = [documents.texts.between(batch.start, batch.stop) for batch in documents.batches]
     batches = [tokenizer(some.first, cell.max_length, some.second) for some in texts]
     inputs = [batch.inputs for batch in batches]
@@ -60,11 +61,11 @@ def main(arguments: list[str]) -> int:
         print(f"refused: {error}", file=sys.stderr)
         return 1
     answer = {
-        "documents": len(documents.ids),
+        "documents": count,
         "tokens": int(sum(sum(batch.lengths) for batch in batches)),
         "computed_tokens": int(computed),
-        "timed_ms": 1e3 * seconds / len(texts),
-        "profiled_ms": 1e3 * found.seconds / len(texts),
+        "timed_ms": 1e3 * seconds / count,
+        "profiled_ms": 1e3 * found.seconds / count,
         "instruction_set": in_words(found.operations),
         "operations": [asdict(one) for one in found.operations],
     }
