@@ -146,7 +146,7 @@ def _recommend(question: Question, shipped: Sequence[_State], tables: Tables) ->
     if len(sizes) == len(as_fast):
         smallest = min(sizes.values())
         as_small = [s for s in as_fast if sizes[s.variant] <= (1 + ALIKE) * smallest]
-    best = max(as_small, key=lambda s: (min(map(_share_kept, s.rows)), s.speedup))
+    best = max(as_small, key=lambda s: (min(_share_kept(question, r) for r in s.rows), s.speedup))
     rest = [state.variant for state in as_fast if state is not best]
     if not rest:
         return best, []
@@ -207,11 +207,7 @@ def _headline(question: Question, tables: Tables, state: _State) -> str:
         f"(95 % intervals; {HOW[question.isolation]}); forward pass {medians} in the median, {tails} in "
         "p95"
     )
-    weighted = [(row["f1_weighted_difference"], row["f1_weighted_difference_low"]) for row in rows]
-    macro = [(row["f1_macro_difference"], row["f1_macro_difference_low"]) for row in rows]
-    main = [(row["main_difference"], row["main_difference_low"]) for row in rows]
-    words = MEASURES[question.task][main_measure(question.task)].words
-    for said, changes in (("weighted F1", weighted), ("macro F1", macro), (words, main)):
+    for said, changes in _changes(question, rows):
         points = [point for point, _ in changes if point is not None]
         lows = [low for _, low in changes if low is not None]
         if len(points) == len(lows) == len(rows):
@@ -248,9 +244,21 @@ def _time_per_document(tables: Tables, variant: str, length: int) -> float | Non
     return fmean(times) if times else None
 
 
-def _share_kept(row: ComparisonRow) -> float:
+def _changes(
+    question: Question, rows: Sequence[ComparisonRow]
+) -> list[tuple[str, list[tuple[float | None, float | None]]]]:
+    """Of each measure that the headline names: its change at every length, and the lower end."""
+    if question.task not in OF_CLASSES:
+        words = MEASURES[question.task][main_measure(question.task)].words
+        return [(words, [(row["main_difference"], row["main_difference_low"]) for row in rows])]
+    weighted = [(row["f1_weighted_difference"], row["f1_weighted_difference_low"]) for row in rows]
+    macro = [(row["f1_macro_difference"], row["f1_macro_difference_low"]) for row in rows]
+    return [("weighted F1", weighted), ("macro F1", macro)]
+
+
+def _share_kept(question: Question, row: ComparisonRow) -> float:
     """Of the baseline's quality; 0 where it is not known."""
-    return row["f1_ratio"] or row["main_ratio"] or 0.0
+    return (row["f1_ratio"] if question.task in OF_CLASSES else row["main_ratio"]) or 0.0
 
 
 def _what(question: Question) -> str:
