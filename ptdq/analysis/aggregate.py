@@ -13,9 +13,11 @@ import pyarrow as pa
 
 from ptdq.analysis.arrays import first_of_batches
 from ptdq.analysis.question import Question
+from ptdq.analysis.truth import TRUTH, Truth, label_scores
 from ptdq.measure.cell import read_failure
 from ptdq.measure.design import Cell, Design
 from ptdq.measure.watch import clock_flags
+from ptdq.problem.task import OF_CLASSES
 from ptdq.statistics import drift, quality, summary
 from ptdq.store.layout import RunFiles
 from ptdq.store.rows import (
@@ -49,6 +51,9 @@ _USED = [
 ]  # fmt: skip
 """Columns of a cell's rows that its figures are made from."""
 
+_OF_LABELS = ["doc_id", "logits"]
+"""Those that the quality of each label is made from as well."""
+
 
 def write_cell_tables(files: RunFiles, design: Design, question: Question) -> None:
     """Write ``predictions``, ``control``, ``cells`` and ``classes`` from the cells' files.
@@ -61,19 +66,26 @@ def write_cell_tables(files: RunFiles, design: Design, question: Question) -> No
     """
     cells: list[CellRow] = []
     classes: list[ClassRow] = []
+    truth: Truth | None = None
     judged = design.judged or design.cells
+    used = [*_USED, *(_OF_LABELS if question.task == "multi-label" else ())]
     with writing(files.table("predictions"), "predictions") as write:
         for cell in (*design.judged, *design.cells):
             path = files.cell(cell.cell_id)
             if not path.is_file():
                 cells.append(_failed_row(files, cell, question))
                 continue
-            key, table = _cell_key(files, cell), read_table(path, _USED)
+            key, table = _cell_key(files, cell), read_table(path, used)
             row = _cell_row(key, cell, table, question)
             if question.claim_quality and cell in judged:
-                scores = _scores(table)
-                row = merge(CellRow, row, _score_columns(scores))
-                classes += _class_rows(key, scores, question.class_names)
+                if question.task in OF_CLASSES:
+                    scores = _scores(table)
+                    row = merge(CellRow, row, _score_columns(scores))
+                    classes += _class_rows(key, scores.classes, question.class_names)
+                elif question.task == "multi-label":
+                    truth = truth or Truth(read_table(files.table("documents"), TRUTH))
+                    labels = label_scores(truth, _measured(table), question.cut)
+                    classes += _class_rows(key, labels, question.class_names)
             cells.append(row)
             _copy(path, write)
     write_table(files.table("cells"), make_table("cells", cells))
@@ -148,7 +160,9 @@ def _scores(table: pa.Table) -> quality.Quality:
     return quality.measure(labels, predictions)
 
 
-def _class_rows(key: CellKey, scores: quality.Quality, class_names: Sequence[str]) -> list[ClassRow]:
+def _class_rows(
+    key: CellKey, scores: Sequence[quality.ClassMetrics], class_names: Sequence[str]
+) -> list[ClassRow]:
     return [
         {
             **key,
@@ -159,7 +173,7 @@ def _class_rows(key: CellKey, scores: quality.Quality, class_names: Sequence[str
             "f1": entry.f1,
             "support": entry.support,
         }
-        for entry in scores.classes
+        for entry in scores
     ]
 
 

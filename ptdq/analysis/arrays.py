@@ -45,7 +45,7 @@ class Answers:
 
     Attributes:
         predictions: predicted classes [R, D] of each round that was read.
-        labels: true classes [D].
+        labels: true classes [D]; all 0 where the task has none, as are the predictions.
         doc_ids: ids [D].
         logits: of the first round [D, classes].
     """
@@ -125,6 +125,9 @@ def read_answers(
     if logits and len(order):
         flat = table["logits"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         scores = flat.reshape(len(order), -1)[order]
+        if scores.shape[1] == 1 and not table["label"].null_count:
+            # One output that says yes: the other answer's is 0, so that both are probabilities.
+            scores = np.concatenate([np.zeros_like(scores), scores], axis=1)
     return Answers(
         np.stack(predictions),
         _ints(table, "label")[order],
@@ -151,4 +154,6 @@ def _floats(table: pa.Table, name: str) -> Floats:
 
 
 def _ints(table: pa.Table, name: str) -> Ints:
+    if table[name].null_count:  # classes of a task that has none
+        return np.zeros(table.num_rows, np.int64)
     return table[name].to_numpy().astype(np.int64)  # type: ignore[no-any-return]

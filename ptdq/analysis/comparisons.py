@@ -17,11 +17,13 @@ from ptdq.analysis.arrays import Times, read_times
 from ptdq.analysis.document_groups import read_groups
 from ptdq.analysis.first_calls import first_calls
 from ptdq.analysis.interference import interference
+from ptdq.analysis.measures import MeasureComparer
 from ptdq.analysis.predictions import Comparer, calibration_rows
 from ptdq.analysis.question import Question
 from ptdq.analysis.timing import Analysis, analyse_lengths
 from ptdq.analysis.timing_table import cell_times
 from ptdq.numbers import known
+from ptdq.problem.task import OF_CLASSES
 from ptdq.statistics.confounding import confounded
 from ptdq.statistics.drift import MIN_DOCUMENTS
 from ptdq.store.cell_rows import CellRows
@@ -35,7 +37,7 @@ R = TypeVar("R")
 
 
 def write_comparisons(files: RunFiles, question: Question) -> list[str]:
-    """Write ``comparisons``, ``buckets``, ``best``, ``first_calls``, ``calibration``, ``interference``.
+    """Write what compares variants: ``comparisons`` and the tables beside it.
 
     Every pair of variants is compared, the earlier one as the baseline of the later, and what was
     measured again of the baseline run with its successor; buckets and the best are those against the
@@ -51,14 +53,14 @@ def write_comparisons(files: RunFiles, question: Question) -> list[str]:
     timed = CellRows(files.table("predictions"), "timing")
     timing = _timing(files, timed, question)
     own = timing.get(question.baseline)
-    comparer = Comparer(files, question)
+    comparer = (Comparer if question.task in OF_CLASSES else MeasureComparer)(files, question)
     comparisons = [
         row
         for length in question.max_lengths
         for row in _comparisons(files.run_id, length, timing, timed, comparer)
     ]
     calibration: list[CalibrationRow] = []
-    if question.claim_quality:
+    if question.claim_quality and isinstance(comparer, Comparer):
         calibration = calibration_rows(files.run_id, comparer)
     tables: dict[str, list[Any]] = {
         "comparisons": comparisons,
@@ -66,6 +68,7 @@ def write_comparisons(files: RunFiles, question: Question) -> list[str]:
         "best": _best(files.run_id, own),
         "first_calls": first_calls(files.run_id, timed),
         "calibration": calibration,
+        "measures": comparer.rows(files.run_id) if isinstance(comparer, MeasureComparer) else [],
     }
     if files.table("control").is_file():
         control = CellRows(files.table("control"))
@@ -101,7 +104,11 @@ def _timing(files: RunFiles, timed: CellRows, question: Question) -> dict[str, A
 
 
 def _comparisons(
-    run_id: str, length: int, timing: Mapping[str, Analysis], timed: CellRows, comparer: Comparer
+    run_id: str,
+    length: int,
+    timing: Mapping[str, Analysis],
+    timed: CellRows,
+    comparer: Comparer | MeasureComparer,
 ) -> list[ComparisonRow]:
     """Rows of ``comparisons`` at a length; the times of that length alone are in memory."""
     question = comparer.question
@@ -123,7 +130,7 @@ def _comparison(
     length: int,
     timing: Mapping[str, Analysis],
     arrays: Mapping[str, Times],
-    comparer: Comparer,
+    comparer: Comparer | MeasureComparer,
 ) -> ComparisonRow:
     """A row of ``comparisons``."""
     baseline, variant = pair

@@ -9,7 +9,8 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ptdq.statistics.duplicates import text_groups
+from ptdq.inputs.grouping import same_texts
+from ptdq.inputs.pairs import COLUMNS, texts_of
 from ptdq.statistics.groups import joined
 from ptdq.store.layout import RunFiles
 from ptdq.store.tables import read_table
@@ -54,8 +55,8 @@ class Groups:
 
 
 def document_groups(documents: pa.Table) -> Groups:
-    """Group of each document: those with the same text, or the same ``group``, belong together."""
-    groups = text_groups(text.as_py() for text in documents["text"])
+    """Group of each document: those with the same texts, or the same ``group``, belong together."""
+    groups = same_texts(texts_of(documents))
     if "group" in documents.column_names:
         groups = joined(groups, documents["group"].to_pylist())
     return Groups(documents["doc_id"].combine_chunks(), groups.astype(np.int64))
@@ -66,7 +67,7 @@ def read_groups(files: RunFiles) -> Groups:
     path = files.table("documents")
     if not path.is_file():
         return Groups(pa.array([], pa.string()), np.empty(0, np.int64))
-    return document_groups(read_table(path, ["doc_id", "text", "group"]))
+    return document_groups(read_table(path, ["doc_id", *COLUMNS, "group"]))
 
 
 def with_groups(times: pd.DataFrame, groups: Groups) -> pd.DataFrame:

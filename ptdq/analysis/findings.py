@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ptdq import numbers
 from ptdq.analysis.gates import Tables, class_changes, class_name
 from ptdq.analysis.question import Question
+from ptdq.problem.task import MEASURES, OF_CLASSES, main_measure
 from ptdq.statistics.multiplicity import ALPHA
 from ptdq.store.rows import BucketRow, ComparisonRow
 
@@ -66,9 +67,9 @@ def quality(question: Question, row: ComparisonRow) -> Findings:
                 f"(p {change['p_holm']:.2g}, corrected for variants, lengths and classes)"
             )
     if row["non_inferiority"] == "inferior":
-        against.append(f"{at} it loses quality: {kept_text(row)}")
+        against.append(f"{at} it loses quality: {kept_text(question, row)}")
     elif row["non_inferiority"] != "non-inferior":
-        text = f"{at} {row['documents']} documents do not decide the quality: {kept_text(row)}"
+        text = f"{at} {row['documents']} documents do not decide the quality: {kept_text(question, row)}"
         if row["documents_needed"]:
             text += f"; about {row['documents_needed']} documents would"
         still_open.append(text)
@@ -99,8 +100,15 @@ def ratio_text(ratio: float | None, low: float | None, high: float | None) -> st
     return f"{ratio:.2f}x [{low:.2f}, {high:.2f}]"
 
 
-def kept_text(row: ComparisonRow) -> str:
-    """Shares of the baseline's F1 that are kept, with their bounds."""
+def kept_text(question: Question, row: ComparisonRow) -> str:
+    """Shares of the baseline's quality that are kept, with their bounds."""
+    if question.task not in OF_CLASSES:
+        if row["main_ratio"] is None:
+            return "not decidable"
+        words = MEASURES[question.task][main_measure(question.task)].words
+        return (
+            f"{row['main_ratio']:.4f} of the baseline's {words} (lower bound {row['main_ratio_low']:.4f})"
+        )
     if row["f1_ratio"] is None:
         return "not decidable"
     return (

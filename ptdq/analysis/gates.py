@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ptdq.analysis.question import Question
+from ptdq.problem.task import OF_CLASSES
 from ptdq.statistics.conditions import Conditions, grade
 from ptdq.store.rows import BestRow, BucketRow, CellRow, ComparisonRow, VariantRow
 
@@ -159,6 +160,14 @@ def _f1(question: Question, row: ComparisonRow) -> Figure:
     return Figure(None if difference is None else -difference, row["f1_drop_bound"])
 
 
+def _quality(question: Question, row: ComparisonRow) -> Figure:
+    """Of the task's main measure; that of one class of several is the weighted F1."""
+    if question.task in OF_CLASSES:
+        return _f1(question, row)
+    difference = row["main_difference"]
+    return Figure(None if difference is None else -difference, row["main_drop_bound"])
+
+
 def _recall(question: Question, row: ComparisonRow) -> Figure:
     changes = class_changes(row)
     if not changes:
@@ -171,6 +180,7 @@ def _recall(question: Question, row: ComparisonRow) -> Figure:
 RULES = (
     Rule("min_speedup", True, _speedup, timing=True),
     Rule("max_f1_drop", False, _f1),
+    Rule("max_quality_drop", False, _quality),
     Rule("max_recall_drop", False, _recall),
     Rule("max_size_ratio", False, None),
     Rule("max_p95_ms", False, _p95, timing=True),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ptdq.analysis.document_groups import document_groups
+from ptdq.inputs.pairs import COLUMNS, texts_of
 from ptdq.inputs.tokenizing import token_counts
 from ptdq.measure.design import Cell, Design, block
 from ptdq.measure.probe import Probe
@@ -129,8 +130,9 @@ def plan_time(
 
 def plan_quality(documents: Path, margin: float, variants: int, accuracy: float) -> Reach | None:
     """The smallest loss that the documents can exclude; None where the baseline is hardly ever right."""
-    table = read_table(documents, ["doc_id", "text", "label", "group"])
-    if accuracy <= 0 or margin >= 1:
+    table = read_table(documents, ["doc_id", *COLUMNS, "label", "group"])
+    # Tasks without classes are not planned: how much their answers vary is not known before.
+    if not accuracy > 0 or margin >= 1 or table["label"].null_count:
         return None
     labels = table["label"].to_numpy().astype(np.int64)
     groups = document_groups(table).numbers
@@ -179,10 +181,10 @@ def duration(parameters: Parameters, design: Design, stage: Stage, probed: Probe
 def _tokens(stage: Stage, max_length: int, timed: bool) -> NDArray[np.int64]:
     """Tokens of the documents, or of a thousand of them."""
     path = stage.timing_documents if timed else stage.documents
-    texts = read_table(path, ["text"])["text"].to_pylist()
-    some = texts[:: max(1, len(texts) // _SAMPLE)]
+    texts = texts_of(read_table(path, COLUMNS))
+    some = texts.at(range(0, len(texts.first), max(1, len(texts.first) // _SAMPLE)))
     tokenizer = next(iter(stage.artifacts.values())).tokenizer()  # all variants have the same
-    return token_counts(tokenizer, some, max_length)
+    return token_counts(tokenizer, some.first, max_length, some.second)
 
 
 def _time_line(parameters: Parameters, rounds: int, timed: TimePlan | None, probed: Probe) -> str:

@@ -8,6 +8,7 @@ from typing import Self
 
 from ptdq.inputs.checkpoint import Checkpoint
 from ptdq.parameters import Parameters, Purpose, names
+from ptdq.problem.task import SINGLE, Task, logit
 from ptdq.statistics.non_inferiority import MARGIN
 from ptdq.statistics.verdicts import MIN_EFFECT
 
@@ -31,6 +32,8 @@ class Question:
         batch_size: documents in a batch.
         seed: of resampling and permutations.
         earlier: artifacts of the baseline run that were measured again; no verdict is about them.
+        task: what the model answers.
+        cut: output over which the answer of a task with a threshold is yes.
     """
 
     variants: Sequence[str]
@@ -44,6 +47,8 @@ class Question:
     batch_size: int = 1
     seed: int = 0
     earlier: Sequence[str] = ()
+    task: Task = SINGLE
+    cut: float = 0.0
 
     @classmethod
     def asked(
@@ -67,6 +72,8 @@ class Question:
             batch_size=parameters.batch_size,
             seed=parameters.seed,
             earlier=tuple(earlier),
+            task=checkpoint.task or SINGLE,
+            cut=logit(parameters.threshold),
         )
 
     @property

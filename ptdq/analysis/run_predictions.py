@@ -10,6 +10,7 @@ import pyarrow as pa
 from ptdq.analysis.arrays import Answers, Ints, read_answers
 from ptdq.analysis.document_groups import read_groups
 from ptdq.analysis.nights import Place
+from ptdq.problem.task import OF_CLASSES
 from ptdq.statistics.paired_quality import compare_predictions
 from ptdq.statistics.resampling import Sampling
 from ptdq.store.cell_rows import CellRows
@@ -30,11 +31,14 @@ class Predictions:
             again: whether artifacts of the old run were measured again in the new one.
         """
         self._claimed, self._seed, self._is_again = old.quality and new.quality, seed, again
+        self._task = new.task
         self._old, self._new = _rows(old), _rows(new)
         self._groups = read_groups(new.files)
 
     def compare(self, place: Place) -> dict[str, Any]:
         """Fields of :class:`ptdq.analysis.changes.Change`; the p-value is not yet corrected."""
+        if self._task not in OF_CLASSES:
+            return {"quality_refused": f"between runs the task {self._task} is not compared"}
         if not self._claimed:
             return {"quality_refused": "quality is not claimed: the weights are random"}
         pair = self._pair(*place)

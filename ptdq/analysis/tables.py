@@ -10,9 +10,19 @@ from dataclasses import dataclass, field
 from statistics import fmean, median
 from typing import Annotated, TypedDict
 
+from ptdq.problem.task import OF_CLASSES, main_measure
 from ptdq.statistics.verdicts import MIN_EFFECT
 from ptdq.store.layout import RunFiles
-from ptdq.store.rows import BestRow, CellRow, ComparisonRow, Float, InterferenceRow, Place, VariantRow
+from ptdq.store.rows import (
+    BestRow,
+    CellRow,
+    ComparisonRow,
+    Float,
+    InterferenceRow,
+    MeasureRow,
+    Place,
+    VariantRow,
+)
 from ptdq.store.run import Run, cell_rows, load
 from ptdq.store.schema import merge
 
@@ -29,6 +39,7 @@ class FigureRow(TypedDict, total=False):
     documents_per_second: Annotated[Float, "throughput of one core"]
     f1_weighted: Annotated[Float, "weighted F1"]
     accuracy: Annotated[Float, "accuracy"]
+    main: Annotated[Float, "main measure of a task other than one class"]
     artifact_mb: Annotated[Float, "size of the artifact, MB of 1e6 bytes"]
 
 
@@ -110,6 +121,11 @@ def figure_rows(files: RunFiles) -> list[FigureRow]:
 def figures(run: Run) -> list[FigureRow]:
     """Latency, throughput, quality and size: over the rounds of each variant and length."""
     sizes = {row["variant"]: row["artifact_bytes"] for row in run.rows(VariantRow)}
+    measured = {
+        (row["variant"], row["max_length"]): row["value"]
+        for row in run.rows(MeasureRow)
+        if row["measure"] == main_measure(run.task)
+    }
     rows: list[FigureRow] = []
     for length in run.lengths:
         for variant in run.variants:
@@ -127,6 +143,8 @@ def figures(run: Run) -> list[FigureRow]:
                 judged = cell_rows(run.judged, variant, length)
                 row["f1_weighted"] = _over(fmean, [c["f1_weighted"] for c in judged])
                 row["accuracy"] = _over(fmean, [c["accuracy"] for c in judged])
+                if run.task not in OF_CLASSES:
+                    row["main"] = measured.get((variant, length))
             row["artifact_mb"] = _mb(sizes.get(variant))
             rows.append(row)
     return rows
@@ -324,10 +342,16 @@ def front(rows: Iterable[FigureRow], *, quality: bool) -> list[FigureRow]:
     return unbeaten
 
 
+def score(row: FigureRow) -> float | None:
+    """The main measure of the task; None where it is not known."""
+    main = row.get("main")
+    return row["f1_weighted"] if main is None else main
+
+
 def _worth(row: FigureRow, quality: bool) -> float | None:
     """What is better the larger it is."""
     if quality:
-        return row["f1_weighted"]
+        return score(row)
     return None if row["artifact_mb"] is None else -row["artifact_mb"]
 
 

@@ -26,6 +26,7 @@ from ptdq import numbers
 from ptdq.analysis.findings import kept_text, misfit, quality, timing, total_text
 from ptdq.analysis.gates import Gate, Tables, not_measured
 from ptdq.analysis.question import Question
+from ptdq.problem.task import MEASURES, OF_CLASSES, main_measure
 from ptdq.statistics.conditions import Grade
 from ptdq.store.rows import ComparisonRow
 from ptdq.store.rows_beyond import MatrixRow
@@ -145,11 +146,11 @@ def _recommend(question: Question, shipped: Sequence[_State], tables: Tables) ->
     if len(sizes) == len(as_fast):
         smallest = min(sizes.values())
         as_small = [s for s in as_fast if sizes[s.variant] <= (1 + ALIKE) * smallest]
-    best = max(as_small, key=lambda s: (min(_or(r["f1_ratio"], 0.0) for r in s.rows), s.speedup))
+    best = max(as_small, key=lambda s: (min(_share_kept(question, r) for r in s.rows), s.speedup))
     rest = [state.variant for state in as_fast if state is not best]
     if not rest:
         return best, []
-    by = "the smallest" if len(as_small) == 1 else "the best in F1 of the smallest"
+    by = "the smallest" if len(as_small) == 1 else f"the best in {_what(question)} of the smallest"
     return best, [f"{by} of those that can't be told from the fastest; the others: {', '.join(rest)}"]
 
 
@@ -187,8 +188,8 @@ def _state(
     reasons = [
         f"time per document: {', '.join(speeds)} tokens; "
         "not found slower in p95 or for any bucket of lengths",
-        f"keeps its F1 within the margin of {question.margin:g} at every length: "
-        + "; ".join(f"{kept_text(row)} at {row['max_length']}" for row in rows),
+        f"keeps its {_what(question)} within the margin of {question.margin:g} at every length: "
+        + "; ".join(f"{kept_text(question, row)} at {row['max_length']}" for row in rows),
     ]
     if own_gates:
         reasons.append("every gate passed")
@@ -206,9 +207,7 @@ def _headline(question: Question, tables: Tables, state: _State) -> str:
         f"(95 % intervals; {HOW[question.isolation]}); forward pass {medians} in the median, {tails} in "
         "p95"
     )
-    weighted = [(row["f1_weighted_difference"], row["f1_weighted_difference_low"]) for row in rows]
-    macro = [(row["f1_macro_difference"], row["f1_macro_difference_low"]) for row in rows]
-    for said, changes in (("weighted F1", weighted), ("macro F1", macro)):
+    for said, changes in _changes(question, rows):
         points = [point for point, _ in changes if point is not None]
         lows = [low for _, low in changes if low is not None]
         if len(points) == len(lows) == len(rows):
@@ -245,5 +244,22 @@ def _time_per_document(tables: Tables, variant: str, length: int) -> float | Non
     return fmean(times) if times else None
 
 
-def _or(value: float | None, default: float) -> float:
-    return default if value is None else value
+def _changes(
+    question: Question, rows: Sequence[ComparisonRow]
+) -> list[tuple[str, list[tuple[float | None, float | None]]]]:
+    """Of each measure that the headline names: its change at every length, and the lower end."""
+    if question.task not in OF_CLASSES:
+        words = MEASURES[question.task][main_measure(question.task)].words
+        return [(words, [(row["main_difference"], row["main_difference_low"]) for row in rows])]
+    weighted = [(row["f1_weighted_difference"], row["f1_weighted_difference_low"]) for row in rows]
+    macro = [(row["f1_macro_difference"], row["f1_macro_difference_low"]) for row in rows]
+    return [("weighted F1", weighted), ("macro F1", macro)]
+
+
+def _share_kept(question: Question, row: ComparisonRow) -> float:
+    """Of the baseline's quality; 0 where it is not known."""
+    return (row["f1_ratio"] if question.task in OF_CLASSES else row["main_ratio"]) or 0.0
+
+
+def _what(question: Question) -> str:
+    return "F1" if question.task in OF_CLASSES else "quality"

@@ -87,7 +87,7 @@ def _metavar(kind: Any) -> str:
     arguments = [a for a in typing.get_args(kind) if a is not type(None)]
     if typing.get_origin(kind) is Literal:
         return "|".join(map(str, arguments))
-    if typing.get_origin(kind) in (list, types.UnionType, typing.Annotated):
+    if typing.get_origin(kind) in (list, types.UnionType, typing.Union, typing.Annotated):
         return _metavar(arguments[0])
     return {int: "INTEGER", float: "NUMBER"}.get(kind, "TEXT")
 

@@ -15,6 +15,7 @@ from ptdq.inputs.load import open_model
 from ptdq.inputs.stream import check_beginning, split_documents
 from ptdq.measure.run_request import choose_settings
 from ptdq.parameters import ALL, DEMO, Parameters, Purpose, names
+from ptdq.problem.task import OF_CLASSES, logit
 from ptdq.store import evaluation_record
 from ptdq.store.disk import file_digest
 from ptdq.store.layout import ShardFiles
@@ -78,7 +79,13 @@ def read_model(parameters: Parameters) -> Checkpoint:
         UserError: the model cannot be used.
     """
     label_map = read_label_map(parameters.label_map)
-    return open_model(parameters, [str(index) for index in (label_map or {}).values()])
+    checkpoint = open_model(parameters, [str(index) for index in (label_map or {}).values()])
+    if checkpoint.task not in OF_CLASSES:
+        raise UserError(
+            f"task {checkpoint.task}: shards are scored for tasks with one class only; use `ptdq run`, "
+            "whose quality is of all documents"
+        )
+    return checkpoint
 
 
 def begin(
@@ -125,6 +132,7 @@ def prepare(
         max_length=max_length,
         batch_size=parameters.batch_size,
         classes=len(checkpoint.class_names),
+        cut=logit(parameters.threshold) if checkpoint.task == "binary" else None,
     )
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ptdq.errors import UserError
 from ptdq.host.machine import peak_rss_bytes
+from ptdq.inputs.pairs import Texts, texts_of
 from ptdq.store.layout import ShardFiles
 from ptdq.store.tables import make_table_of_columns, read_table, table_metadata, write_table
 from ptdq.variants.base import Settings
@@ -37,6 +38,7 @@ class ShardRequest:
         digest: content that the artifact must have.
         settings: what it was prepared with, as the parameters have it.
         classes: number of classes.
+        cut: output over which a model with one output says yes; None for all others.
     """
 
     directory: Path
@@ -47,6 +49,7 @@ class ShardRequest:
     max_length: int
     batch_size: int
     classes: int
+    cut: float | None = None
 
 
 @dataclass(frozen=True)
@@ -96,9 +99,10 @@ def score_shard(request: ShardRequest, number: int) -> ShardResult:
         return done
     started = time.perf_counter()
     documents = pq.ParquetFile(files.documents).read_row_group(number)
-    texts = documents["text"].to_pylist()
-    logits, tokens = _predict(request, texts)
+    logits, tokens = _predict(request, texts_of(documents))
     predictions = logits.argmax(axis=1)
+    if request.cut is not None:
+        predictions = (logits[:, 0] > request.cut).astype(np.int64)
     labels = documents["label"].to_numpy()
     confusion = np.zeros((request.classes, request.classes), np.int64)
     np.add.at(confusion, (labels, predictions), 1)
@@ -119,15 +123,18 @@ def score_shard(request: ShardRequest, number: int) -> ShardResult:
     return result
 
 
-def _predict(request: ShardRequest, texts: list[str]) -> tuple[NDArray[np.float32], Ints]:
+def _predict(request: ShardRequest, texts: Texts) -> tuple[NDArray[np.float32], Ints]:
     tokenizer, predict = _load(request.artifact, request.digest, request.settings, request.variant)
-    logits = np.empty((len(texts), request.classes), np.float32)
-    tokens = np.empty(len(texts), np.int64)
+    count = len(texts.first)
+    outputs = request.classes if request.cut is None else 1
+    logits = np.empty((count, outputs), np.float32)
+    tokens = np.empty(count, np.int64)
     # In the order of the file: int8 activations share a scale within a batch, so that another
     # grouping would be another result.
-    for first in range(0, len(texts), request.batch_size):
+    for first in range(0, count, request.batch_size):
         rows = slice(first, first + request.batch_size)
-        encoded = tokenizer(texts[rows], request.max_length)
+        some = texts.between(rows.start, rows.stop)
+        encoded = tokenizer(some.first, request.max_length, some.second)
         logits[rows] = predict(encoded.inputs)
         tokens[rows] = encoded.lengths
     return logits, tokens

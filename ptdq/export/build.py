@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ptdq.errors import UserError
 from ptdq.export.card import model_card
+from ptdq.problem.task import logit
 from ptdq.runtimes import ALWAYS, RUNTIME
 from ptdq.store.disk import write_json, write_text
 from ptdq.store.layout import RunFiles
@@ -93,6 +94,9 @@ def _facts(run: Run, name: str) -> dict[str, object]:
     """What the loader must know besides the artifact, and where it comes from."""
     return {
         "labels": run.get("model", "labels", default=[]),
+        "pairs": run.record.data.pairs,
+        "task": run.task,
+        "cut": logit(run.get("parameters", "threshold", default=0.5)),
         "max_length": max(cell["max_length"] for cell in run.good if cell["variant"] == name),
         "variant": name,
         "run_id": run.files.run_id,

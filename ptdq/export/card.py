@@ -19,8 +19,21 @@ _USE = """\
 from load import Classifier
 
 classifier = Classifier()
-classifier.classify(["a document", "another"])
 """
+_KINDS = {"regression": "A model of numbers", "rerank": "A reranker"}
+_CALLS = {"regression": "predict", "rerank": "rank"}
+"""What to call, where it is not ``classify``."""
+
+
+def _call(run: Run) -> str:
+    """A line that uses the model as it was measured."""
+    name = _CALLS.get(run.task, "classify")
+    given = '["a document", "another"]'
+    if run.task == "rerank":
+        given = '"a query", ["a candidate", "another"]'
+    elif run.record.data.pairs:
+        given = '["a text", "another"], pairs=["its second text", "and of the other"]'
+    return f"{_USE}classifier.{name}({given})\n"
 
 
 def model_card(run: Run, name: str, summary: str, artifact: Artifact, loader: str | None = None) -> str:
@@ -39,11 +52,11 @@ def model_card(run: Run, name: str, summary: str, artifact: Artifact, loader: st
         paragraphs(
             front_matter(run, name),
             f"# {code(model, 120)} as {code(name)}",
-            f"A text classifier, prepared for CPUs and measured by ptdq in the run "
-            f"{code(run.files.run_id)}: {prose(summary)}.",
-            f"Classes: {', '.join(code(label, 60) for label in labels)}." if labels else "",
+            f"{_KINDS.get(run.task, 'A text classifier')}, prepared for CPUs and measured by ptdq in the "
+            f"run {code(run.files.run_id)}: {prose(summary)}.",
+            _classes(run, labels),
             "## Use",
-            block(_USE, "python"),
+            block(_call(run), "python"),
             "With this directory as the working directory or on Python's path, and the packages of "
             "`requirements.txt`; ptdq is not needed. `logits` gives the model's output. Documents are "
             "cut to the longest length that was measured, unless `max_length` says otherwise.",
@@ -56,6 +69,13 @@ def model_card(run: Run, name: str, summary: str, artifact: Artifact, loader: st
         )
         + "\n"
     )
+
+
+def _classes(run: Run, labels: list[str]) -> str:
+    """Names of the classes, of a task that has any."""
+    if not labels or run.task in _CALLS:
+        return ""
+    return f"Classes: {', '.join(code(label, 60) for label in labels)}."
 
 
 def _own_module(loader: str | None) -> str:
@@ -90,7 +110,7 @@ def _speedup(run: Run, compared: list[ComparisonRow]) -> str:
     return paragraphs(
         f"Against {code(run.baseline)}, with 95 % intervals over rounds and documents:",
         to_markdown(columns.speedups(), compared),
-        to_markdown(columns.differences(), compared) if run.quality else "",
+        to_markdown(columns.differences(run), compared) if run.quality else "",
     )
 
 

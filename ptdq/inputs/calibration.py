@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 
 from ptdq.errors import UserError
 from ptdq.inputs.arrays import Calibration
-from ptdq.inputs.examples import made_up_texts
+from ptdq.inputs.examples import made_up, one_by_one
+from ptdq.inputs.pairs import texts_of
 from ptdq.inputs.source import Source
 from ptdq.inputs.tokenizing import open_tokenizer
 
@@ -28,6 +30,7 @@ class CalibrationRequest:
         max_length: they are cut to so many tokens.
         compare_on: a file of the schema ``documents`` with those that artifacts are compared on where
             there are none to calibrate on.
+        pairs: whether documents are pairs of texts.
     """
 
     documents: str | None
@@ -35,6 +38,7 @@ class CalibrationRequest:
     origin: str
     max_length: int
     compare_on: str | None = None
+    pairs: bool = False
 
     @property
     def examples(self) -> Path | None:
@@ -43,7 +47,7 @@ class CalibrationRequest:
         return None if documents is None else Path(documents)
 
 
-def check_apart(calibration: set[str], test: set[str], name: str) -> None:
+def check_apart(calibration: set[Any], test: set[Any], name: str) -> None:
     """Raises UserError where a document of the test set is among those to calibrate on."""
     shared = len(calibration & test)
     if shared:
@@ -57,10 +61,10 @@ def read_calibration(source: Source, request: CalibrationRequest) -> Calibration
     """Up to 128 documents, tokenized one at a time and truncated; or made-up texts of many lengths."""
     random = np.random.default_rng(0)
     if request.documents is not None:
-        texts = pq.read_table(Path(request.documents), columns=["text"])["text"].to_pylist()
-        texts = [texts[index] for index in random.permutation(len(texts))[:COUNT]]
+        texts = texts_of(pq.read_table(Path(request.documents)))
+        texts = texts.at(random.permutation(len(texts.first))[:COUNT].tolist())
     else:
         lengths = random.integers(3, request.max_length + 1, COUNT)
-        texts = made_up_texts(source.tokenizer(), lengths.tolist())
+        texts = made_up(source.tokenizer(), lengths.tolist(), request.pairs)
     tokenizer = open_tokenizer(source.directory, source)
-    return Calibration([tokenizer([text], request.max_length).inputs for text in texts], request.origin)
+    return Calibration(one_by_one(tokenizer, texts, request.max_length), request.origin)

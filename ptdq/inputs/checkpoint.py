@@ -37,6 +37,9 @@ from ptdq.inputs.source import (
     write_weights,
 )
 from ptdq.inputs.tokenizing import make_fast
+from ptdq.problem.heads import other_head
+from ptdq.problem.pairs import why_pairs
+from ptdq.problem.task import SINGLE, Task, find_task
 from ptdq.runtimes.rebuild import plain_linear
 from ptdq.store.cache import build_entry, cache_entry, hash_file, mark_used, read_entry
 from ptdq.store.disk import digest_of, write_json
@@ -64,6 +67,9 @@ class Checkpoint:
         loader: what builds the module, as the run's parameters name it.
         trust_remote_code: whether code that comes with the checkpoint may run, as they say.
         family: what transformers calls the architecture; empty for a module of a loader.
+        pairs: why it is a model of pairs of texts, in words; empty where nothing says so.
+        task: what it is measured at; None where its configuration does not say.
+        task_why: how that is known, in words.
     """
 
     name: str
@@ -78,6 +84,9 @@ class Checkpoint:
     loader: str | None = None
     trust_remote_code: bool = False
     family: str = ""
+    pairs: str = ""
+    task: Task | None = SINGLE
+    task_why: str = ""
 
     @property
     def source(self) -> Source:
@@ -124,7 +133,7 @@ def open_checkpoint(
             "trust": trust_remote_code,
             "transformers": importlib.metadata.version("transformers"),
             "tokenizing": 1,
-            "normalized": 2,
+            "normalized": 3,
         }
     )
     target = cache_entry("models", key)
@@ -273,7 +282,23 @@ def _normalize(
         "class_names": class_names,
         "parameters": sum(p.numel() for p in model.parameters()),
         "max_positions": source.longest_input(),
+        "pairs": why_pairs(class_names, _config_of(source)),
+        **_task_facts(len(class_names), source),
     }
+
+
+def _task_facts(outputs: int, source: Source) -> dict[str, Any]:
+    """What the model answers, as far as its configuration tells; a module of a loader, one class."""
+    if source.loader is not None:
+        return {"task": SINGLE, "task_why": "a module of a loader"}
+    found = find_task(outputs, _config_of(source))
+    return {"task": found.task, "task_why": found.why}
+
+
+def _config_of(source: Source) -> dict[str, Any]:
+    """Keys and values of the configuration; empty for a module of a loader."""
+    config = source.config()
+    return {} if config is None else dict(config.to_dict())
 
 
 def _by_transformers(
@@ -298,10 +323,7 @@ def _by_transformers(
     declared = ", ".join(config.architectures or ["none named"])
     known_head = any("SequenceClassification" in a for a in config.architectures or [])
     if config.architectures and not known_head and not source.trust_remote_code:
-        raise UserError(
-            f"model {name}: its head is no sequence classifier (architectures: {declared}); "
-            "fine-tune it with AutoModelForSequenceClassification first"
-        )
+        raise UserError(f"model {name}: {other_head(declared)}")
     try:
         model, info = AutoModelForSequenceClassification.from_pretrained(
             directory,
@@ -314,11 +336,6 @@ def _by_transformers(
     except Exception as error:
         raise UserError(f"model {name}: it cannot be loaded ({_line(error)})") from error
     _check_fit(name, model.base_model_prefix, info, declared)
-    if config.num_labels < 2 or config.problem_type not in (None, "single_label_classification"):
-        raise UserError(
-            f"model {name}: it is no single-label classifier (num_labels {config.num_labels}, "
-            f"problem_type {config.problem_type})"
-        )
     return model.eval()
 
 
@@ -326,7 +343,8 @@ def _random(name: str, config: Any, trust_remote_code: bool, classes: list[str],
     """A model of the configuration's shape, with the classes of the data where it names none."""
     from transformers import AutoModelForSequenceClassification
 
-    if all(str(label).startswith("LABEL_") for label in config.id2label.values()):
+    one_class = config.num_labels > 1 and config.problem_type in (None, "single_label_classification")
+    if one_class and all(str(label).startswith("LABEL_") for label in config.id2label.values()):
         count = max(int(c) for c in classes) + 1 if _all_ids(classes) else len(classes)
         names = [str(i) for i in range(count)] if _all_ids(classes) else classes
         config.id2label = dict(enumerate(names))

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,12 @@ import pandas as pd
 from ptdq.errors import UserError, line_of
 from ptdq.inputs.grouping import Counts, count_groups, worth
 from ptdq.inputs.hub_data import read_split
+from ptdq.inputs.label_lists import ListColumn, list_rows, with_label_lists
 from ptdq.inputs.labels import match_labels
+from ptdq.inputs.pairs import Texts
 from ptdq.inputs.rows import Rows, check_columns, column_names, open_rows
+from ptdq.inputs.second_texts import pair_ids, second_texts
+from ptdq.problem.task import SINGLE, Task
 from ptdq.store.cache import cache_entry
 from ptdq.store.disk import replacing
 from ptdq.store.tables import make_table_of_columns, write_table
@@ -38,6 +42,8 @@ class RawDocuments:
         notes: what the file was found to be, other than its name says.
         all_labels: each label of the whole file, to the first row that has it.
         groups: name of the group of each, where the data names any.
+        pairs: the second text of each; None where documents are single texts.
+        list_rows: rows of the file whose label is a list; of the others it is one text or number.
     """
 
     name: str
@@ -49,6 +55,18 @@ class RawDocuments:
     notes: tuple[str, ...] = ()
     all_labels: Mapping[str, int] = field(default_factory=dict)
     groups: list[str] | None = None
+    pairs: list[str] | None = None
+    list_rows: tuple[int, ...] = ()
+
+    @property
+    def contents(self) -> Sequence[Any]:
+        """What makes each document the one that it is: its text, or both of a pair."""
+        return self.as_texts.contents
+
+    @property
+    def as_texts(self) -> Texts:
+        """The documents as a tokenizer takes them."""
+        return Texts(self.texts, self.pairs)
 
     def known_labels(self) -> Mapping[str, int]:
         """Each label to the first row that has it: of the whole file, where that is known."""
@@ -63,8 +81,9 @@ class RawDocuments:
     def digest(self) -> str:
         """Identity of exactly these documents with these labels."""
         digest = hashlib.sha256()
-        for text, label in zip(self.texts, self.labels, strict=True):
-            for part in (text, label):
+        seconds = [] if self.pairs is None else [self.pairs]
+        for parts in zip(self.texts, self.labels, *seconds, strict=True):
+            for part in parts:
                 data = part.encode("utf-8", "surrogatepass")
                 digest.update(len(data).to_bytes(8, "little") + data)
         return digest.hexdigest()
@@ -72,7 +91,7 @@ class RawDocuments:
     @property
     def worth(self) -> float:
         """How many documents that stand alone they are worth: copies and groups count as fewer."""
-        return worth(self.texts, self.groups)
+        return worth(self.as_texts, self.groups)
 
 
 @dataclass(frozen=True)
@@ -90,13 +109,26 @@ class Documents:
     """How many there are, if those that belong together count as one."""
     lines: int | None = None
     notes: tuple[str, ...] = ()
+    pairs: bool = False
+    """Whether each is a pair of texts."""
+    queries: int | None = None
+    """Number of queries whose candidates they are; None for other tasks."""
+    task: Task = SINGLE
+    """What their labels are for."""
+
+
+TextColumns = str | tuple[str, str]
+"""The column with the documents; of pairs of texts, both columns."""
+
+LabelColumns = str | Sequence[str] | None
+"""The column with the labels; several of 0 and 1, one for each label; None without labels."""
 
 
 def read_documents(
     name: str,
     *,
-    text_column: str,
-    label_column: str | None,
+    text_column: TextColumns,
+    label_column: LabelColumns,
     encoding: str,
     limit: int | None,
     seed: int,
@@ -109,8 +141,9 @@ def read_documents(
     Args:
         name: local path, ``http(s)://`` or any URL that fsspec opens (``hf://``, ``s3://``, …); its
             ending tells the type: csv, tsv, jsonl, ndjson, json or parquet, compressed or not.
-        text_column: column with the documents.
-        label_column: column with ids or names of classes; None where labels are not needed.
+        text_column: column with the documents; of pairs of texts, both columns.
+        label_column: column with ids or names of classes; of several labels, one column for each; None
+            where labels are not needed. Lists are refused but of a :class:`ListColumn`.
         encoding: of a text file.
         limit: size of a stratified sample; None for all.
         seed: of the sample.
@@ -120,62 +153,124 @@ def read_documents(
         UserError: whatever is wrong with the file; says where and what to do.
     """
     wanted = wanted_columns(text_column, label_column)
+    check = _Checking(text_column, label_column)
     if split is not None:
         frame = read_split(name, split)
         check_columns(name, wanted, frame.columns)
         values = [frame[column].tolist() for column in wanted]
         rows = Rows(name, wanted, [], lambda _: zip(*values, strict=True))
-        return _collect(rows, text_column, label_column, limit, seed)
+        return _collect(rows, check, limit, seed)
     with open_rows(name, encoding, wanted) as rows:
-        return _collect(rows, text_column, label_column, limit, seed)
+        return _collect(rows, check, limit, seed)
 
 
-def _collect(
-    rows: Rows, text_column: str, label_column: str | None, limit: int | None, seed: int
-) -> RawDocuments:
+@dataclass(frozen=True)
+class _Checking:
+    """Which columns of a file are read, and how.
+
+    Attributes:
+        text: column with the documents, or both.
+        label: column with the labels, or several, if they are needed.
+    """
+
+    text: TextColumns
+    label: LabelColumns
+
+    def rows(self, frame: pd.DataFrame, name: str, first: int) -> _Checked:
+        """Rows that follow each other, checked; see :func:`check_rows`."""
+        several = not isinstance(self.label, str | None)
+        lists = list_rows(frame, self.label, first) if isinstance(self.label, ListColumn) else []
+        label = self.label if isinstance(self.label, str) else None
+        if several or lists:
+            frame, label = with_label_lists(frame, name, self.label, first)
+        text, second = (self.text, None) if isinstance(self.text, str) else self.text
+        ids, texts, labels = check_rows(frame, name, text, label, first)
+        if second is None:
+            return _Checked(ids, texts, None, labels, lists)
+        pairs = second_texts(frame, name, second, first)
+        return _Checked(pair_ids(texts, pairs, first), texts, pairs, labels, lists)
+
+    def pick(self, frame: pd.DataFrame, here: Sequence[int], first: int) -> _Checked:
+        """Ids and texts of some rows, which were checked before, by their places in the file."""
+        names = [self.text] if isinstance(self.text, str) else self.text
+        values = [frame[name].tolist() for name in names]
+        found = [[column[index - first] for index in here] for column in values]
+        if not all(isinstance(text, str) for column in found for text in column):
+            return _Checked([], [], None, [], [])
+        if len(found) == 1:
+            texts = found[0]
+            ids = [document_id(index + 1, text) for index, text in zip(here, texts, strict=True)]
+            return _Checked(ids, texts, None, [], [])
+        texts, pairs = found
+        each = zip(here, texts, pairs, strict=True)
+        ids = [pair_ids([text], [pair], index + 1)[0] for index, text, pair in each]
+        return _Checked(ids, texts, pairs, [], [])
+
+
+class _Checked(NamedTuple):
+    """Rows of a file."""
+
+    ids: list[str]
+    texts: list[str]
+    pairs: list[str] | None
+    labels: list[str]
+    lists: list[int]
+    """Rows whose label is a list."""
+
+    def add(self, other: _Checked) -> None:
+        """Rows that follow; their labels aside."""
+        self.ids.extend(other.ids)
+        self.texts.extend(other.texts)
+        if self.pairs is not None:
+            self.pairs.extend(other.pairs or [])
+
+
+def _collect(rows: Rows, check: _Checking, limit: int | None, seed: int) -> RawDocuments:
     """The documents, or a sample of them; of the others no more than the labels are kept."""
-    ids, texts, labels, count = [], [], [], 0
-    labels_in_file: list[str] = []
+
+    def nothing() -> _Checked:
+        return _Checked([], [], None if isinstance(check.text, str) else [], [], [])
+
+    kept, count = nothing(), 0
+    labels: list[str] = []
     first_rows: dict[str, int] = {}
+    list_rows: list[int] = []
     for frame in rows.pieces():
-        found = check_rows(frame, rows.name, text_column, label_column, count + 1)
-        for row, label in enumerate(found[2], count + 1):
+        found = check.rows(frame, rows.name, count + 1)
+        for row, label in enumerate(found.labels, count + 1):
             first_rows.setdefault(label, row)
         # Of each label one copy.
-        labels_in_file += map({label: label for label in first_rows}.__getitem__, found[2])
+        labels += map({label: label for label in first_rows}.__getitem__, found.labels)
+        list_rows += found.lists
         count += len(frame)
         if limit is None or count <= limit:
-            ids += found[0]
-            texts += found[1]
+            kept.add(found)
         else:
-            ids, texts = [], []
+            kept = nothing()
     if not count:
         raise no_row(rows.name, rows.columns)
-    labels = labels_in_file
     if limit is not None and limit < count:
         chosen = stratified_sample(labels, limit, seed)
         labels = [labels[index] for index in chosen]
-        ids, texts = _pick(rows, chosen, text_column)
-    sampled_from = count if len(ids) < count else None
+        kept, first = nothing(), 0
+        for frame in rows.pieces():
+            here = chosen[bisect_left(chosen, first) : bisect_left(chosen, first + len(frame))]
+            kept.add(check.pick(frame, here, first))
+            first += len(frame)
+        if len(kept.ids) < len(chosen):
+            raise UserError(f"{rows.name}: it was changed while it was read; start again")
     return RawDocuments(
-        rows.name, ids, texts, labels, sampled_from, rows.lines, tuple(rows.notes), first_rows
+        rows.name,
+        kept.ids,
+        kept.texts,
+        labels,
+        count if len(kept.ids) < count else None,
+        rows.lines,
+        tuple(rows.notes),
+        first_rows,
+        pairs=kept.pairs,
+        list_rows=tuple(list_rows),
     )
-
-
-def _pick(rows: Rows, chosen: Sequence[int], text_column: str) -> tuple[list[str], list[str]]:
-    """Ids and texts of the chosen rows, by a second pass over the file."""
-    ids: list[str] = []
-    texts: list[str] = []
-    first = 0
-    for frame in rows.pieces():
-        column: list[str] = frame[text_column].tolist()
-        here = chosen[bisect_left(chosen, first) : bisect_left(chosen, first + len(frame))]
-        texts += (found := [column[index - first] for index in here])
-        ids += [document_id(index + 1, text) for index, text in zip(here, found, strict=True)]
-        first += len(frame)
-    if len(ids) < len(chosen) or not all(isinstance(text, str) for text in texts):
-        raise UserError(f"{rows.name}: it was changed while it was read; start again")
-    return ids, texts
 
 
 def document_id(row: int, text: str) -> str:
@@ -190,10 +285,13 @@ def no_row(name: str, columns: Iterable[str]) -> UserError:
     )
 
 
-def wanted_columns(text_column: str, label_column: str | None) -> dict[str, str]:
+def wanted_columns(text_column: TextColumns, label_column: LabelColumns) -> dict[str, str]:
     """The columns that are read, each with the option that names it."""
-    wanted = {} if label_column is None else {label_column: "--label-column"}
-    return {text_column: "--text-column"} | wanted
+    text, *second = [text_column] if isinstance(text_column, str) else text_column
+    wanted = {text: "--text-column"} | dict.fromkeys(second, "--text-pair-column")
+    if isinstance(label_column, str):
+        return wanted | {label_column: "--label-column"}
+    return wanted | dict.fromkeys(label_column or (), "--label-columns")
 
 
 def read_beginning(name: str, encoding: str, rows: int, split: str | None = None) -> pd.DataFrame:
@@ -258,10 +356,7 @@ def check_rows(
         values = frame[label_column].tolist()
         bad = [row for row, value in enumerate(values, first) if isinstance(value, _NO_LABELS)]
         if bad:
-            raise UserError(
-                f"{name}: column '{label_column}' has {len(bad)} values that are no labels, in rows "
-                f"{_first(bad)}{_kinds(values)}; a label is a text or a number"
-            )
+            raise no_labels(name, label_column, bad, _kinds(values))
         labels = [_label_text(value) for value in values]
         bad = [row for row, label in enumerate(labels, first) if label == ""]
         if bad:
@@ -270,6 +365,14 @@ def check_rows(
                 "complete or remove them"
             )
     return [document_id(row, text) for row, text in enumerate(texts, first)], texts, labels
+
+
+def no_labels(name: str, column: str, rows: Sequence[int], kinds: str = " (lists)") -> UserError:
+    """That values of a column are no labels of one class."""
+    return UserError(
+        f"{name}: column '{column}' has {len(rows)} values that are no labels, in rows "
+        f"{_first(rows)}{kinds}; a label is a text or a number"
+    )
 
 
 def _is_text(value: Any) -> bool:
@@ -315,10 +418,13 @@ def _label_text(value: Any) -> str:
 def stratified_sample(labels: Sequence[str], limit: int, seed: int) -> list[int]:
     """Indices of a sample in which each class keeps its share as nearly as whole numbers allow.
 
-    Largest remainders; ties by the class's name. Indices are in the order of the file.
+    Largest remainders; ties by the class's name. Indices are in the order of the file. Of more classes
+    than the sample has places (numbers, sets of labels) any will do: it is not stratified.
     """
     random = np.random.default_rng(seed)
     places = {name: place for place, name in enumerate(sorted(set(labels)))}
+    if len(places) > limit:
+        return [int(index) for index in np.sort(random.permutation(len(labels))[:limit])]
     codes = np.fromiter((places[label] for label in labels), np.int64, len(labels))
     counts = np.bincount(codes)
     exact = counts * limit / len(labels)
@@ -349,14 +455,9 @@ def store_documents(raw: RawDocuments, ids: Sequence[int], class_names: Sequence
     """Write documents with class ids to the cache, by content."""
     counts = np.bincount(np.asarray(ids), minlength=len(class_names))
     digest = hashlib.sha256(f"{raw.digest} {list(class_names)}".encode()).hexdigest()
-    grouped = count_groups(raw.texts, raw.groups)
-    # Groups make no other documents, so that runs with and without them compare; but another file.
-    content = digest
-    if grouped.digest is not None:
-        content = hashlib.sha256(f"{digest} {grouped.digest}".encode()).hexdigest()
-    path = cache_entry("documents", content).with_suffix(".parquet")
-    columns = {"doc_id": raw.ids, "text": raw.texts, "label": np.asarray(ids), "group": raw.groups}
-    write_table(path, make_table_of_columns("documents", columns))
+    grouped = count_groups(raw.as_texts, raw.groups)
+    columns = {"label": np.asarray(ids), "group": raw.groups}
+    path = write_documents(raw, digest, grouped, columns)
     return Documents(
         name=raw.name,
         path=path,
@@ -367,4 +468,21 @@ def store_documents(raw: RawDocuments, ids: Sequence[int], class_names: Sequence
         lines=raw.lines,
         notes=raw.notes,
         counts=grouped,
+        pairs=raw.pairs is not None,
     )
+
+
+def write_documents(
+    raw: RawDocuments, digest: str, counts: Counts, columns: Mapping[str, object]
+) -> Path:
+    """A file of the cache with documents and what is true of them.
+
+    Groups make no other documents, so that runs with and without them compare; but another file.
+    """
+    content = digest
+    if counts.digest is not None:
+        content = hashlib.sha256(f"{digest} {counts.digest}".encode()).hexdigest()
+    path = cache_entry("documents", content).with_suffix(".parquet")
+    columns = {"doc_id": raw.ids, "text": raw.texts, "pair": raw.pairs, **columns}
+    write_table(path, make_table_of_columns("documents", columns))
+    return path

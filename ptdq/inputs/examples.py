@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ptdq.inputs.arrays import Inputs
+from ptdq.inputs.pairs import COLUMNS, Texts, texts_of
 from ptdq.inputs.source import Source
-from ptdq.inputs.tokenizing import open_tokenizer, token_counts
+from ptdq.inputs.tokenizing import Tokenizer, open_tokenizer, token_counts
 
 COUNT = 8
 _LOOKED_AT = 512
@@ -36,16 +37,32 @@ def read_examples(source: Source, documents: Path | None, max_length: int | None
     if documents is None:
         # Longer than the longest too: what is no text of its own is left out of them.
         lengths = range(1, 2 * longest + 1, max(1, longest // 12))
-        texts = made_up_texts(source.tokenizer(), lengths)
+        texts = made_up(source.tokenizer(), lengths)
     else:
-        rows = next(pq.ParquetFile(documents).iter_batches(_ROWS, columns=["text"]))
-        order = np.random.default_rng(0).permutation(rows.num_rows)[:_LOOKED_AT]
-        texts = [rows["text"][int(row)].as_py() for row in order]
-    by_length = np.argsort(token_counts(tokenizer, texts, longest), kind="stable")
-    places = np.unique(np.linspace(0, len(texts) - 1, COUNT).round().astype(int))
-    chosen = [texts[by_length[place]] for place in places]
-    inputs: list[Inputs] = [tokenizer([text], longest).inputs for text in chosen]
-    return [*inputs, tokenizer(chosen, longest).inputs] if source.pads() else inputs
+        rows = texts_of(next(pq.ParquetFile(documents).iter_batches(_ROWS, columns=COLUMNS)))
+        order = np.random.default_rng(0).permutation(len(rows.first))[:_LOOKED_AT]
+        texts = rows.at(order.tolist())
+    counts = token_counts(tokenizer, texts.first, longest, texts.second)
+    places = np.unique(np.linspace(0, len(counts) - 1, COUNT).round().astype(int))
+    chosen = texts.at(np.argsort(counts, kind="stable")[places].tolist())
+    found: list[Inputs] = one_by_one(tokenizer, chosen, longest)
+    if not source.pads():
+        return found
+    return [*found, tokenizer(chosen.first, longest, chosen.second).inputs]
+
+
+def one_by_one(tokenizer: Tokenizer, texts: Texts, max_length: int) -> list[Inputs]:
+    """Token ids of each document, with batch 1."""
+    each = (texts.between(place, place + 1) for place in range(len(texts.first)))
+    return [tokenizer(one.first, max_length, one.second).inputs for one in each]
+
+
+def made_up(tokenizer: Any, lengths: Sequence[int], pairs: bool = False) -> Texts:
+    """Documents of about so many tokens; of a pair, the second text has as many as the first."""
+    if not pairs:
+        return Texts(made_up_texts(tokenizer, lengths), None)
+    halves = [max(1, length // 2) for length in lengths]
+    return Texts(made_up_texts(tokenizer, halves), made_up_texts(tokenizer, halves, seed=1))
 
 
 def made_up_texts(tokenizer: Any, lengths: Sequence[int], seed: int = 0) -> list[str]:

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ptdq.errors import UserError
+from ptdq.inputs.pairs import Texts
 from ptdq.statistics.duplicates import text_groups
 from ptdq.statistics.groups import effective, joined
 
@@ -56,9 +59,19 @@ def group_names(frame: pd.DataFrame, file: str, column: str, first: int = 1) -> 
     return names
 
 
-def count_groups(texts: Sequence[str], names: Sequence[str] | None) -> Counts:
+def same_texts(texts: Texts) -> NDArray[np.int64]:
+    """Group of each document [N], 0 to G - 1: one for all with the same text, of pairs with both the same
+    (:func:`ptdq.statistics.duplicates.text_groups`)."""
+    groups = text_groups(texts.first)
+    if texts.second is None:
+        return groups
+    both = np.stack([groups, text_groups(texts.second)])
+    return np.unique(both, axis=1, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
+def count_groups(texts: Texts, names: Sequence[str] | None) -> Counts:
     """Count different texts, and groups of documents where they are named."""
-    groups = text_groups(texts)
+    groups = same_texts(texts)
     different = len(set(groups.tolist()))
     if names is None:
         return Counts(different)
@@ -69,9 +82,9 @@ def count_groups(texts: Sequence[str], names: Sequence[str] | None) -> Counts:
     return Counts(different, len(set(joined(groups, names).tolist())), digest.hexdigest())
 
 
-def worth(texts: Sequence[str], names: Sequence[str] | None) -> float:
+def worth(texts: Texts, names: Sequence[str] | None) -> float:
     """How many documents that stand alone these are worth (:func:`ptdq.statistics.groups.effective`)."""
-    groups = text_groups(texts)
+    groups = same_texts(texts)
     return effective(groups if names is None else joined(groups, names))
 
 

@@ -15,10 +15,21 @@ from ptdq.inputs.checkpoint import Checkpoint, open_checkpoint
 from ptdq.inputs.documents import Documents, RawDocuments
 from ptdq.inputs.grouping import group_names
 from ptdq.inputs.hub_data import read_split
+from ptdq.inputs.label_lists import ListColumn
 from ptdq.inputs.labels import read_label_map
 from ptdq.inputs.shared import any_shared, shared_documents, shared_words
 from ptdq.inputs.stream import read_frames
+from ptdq.inputs.targets import store_targets
 from ptdq.parameters import Parameters
+from ptdq.problem.task import (
+    MEASURES,
+    OF_CLASSES,
+    SINGLE,
+    Found,
+    choose_task,
+    main_measure,
+    names_of,
+)
 from ptdq.statistics.duplicates import Shared
 
 PIECE = 10_000
@@ -57,8 +68,8 @@ def read_data(parameters: Parameters) -> RawDocuments:
     """
     raw = documents.read_documents(
         parameters.data,
-        text_column=parameters.text_column,
-        label_column=parameters.label_column,
+        text_column=parameters.text_columns,
+        label_column=parameters.label_columns or ListColumn(parameters.label_column),
         encoding=parameters.encoding,
         limit=parameters.limit,
         seed=parameters.seed,
@@ -92,8 +103,15 @@ def read_model(parameters: Parameters, raw: RawDocuments) -> Loaded:
     label_map = read_label_map(parameters.label_map)
     labels = list(raw.known_labels()) if label_map is None else [str(i) for i in label_map.values()]
     checkpoint = open_model(parameters, labels)
-    ids = documents.class_ids(raw, checkpoint.class_names, label_map)
-    stored = documents.store_documents(raw, ids, checkpoint.class_names)
+    task = checkpoint.task or SINGLE
+    if task in OF_CLASSES:
+        if raw.list_rows:
+            raise documents.no_labels(raw.name, parameters.label_column, raw.list_rows)
+        ids = documents.class_ids(raw, checkpoint.class_names, label_map)
+        stored = documents.store_documents(raw, ids, checkpoint.class_names)
+    else:
+        stored = store_targets(raw, task, checkpoint.class_names)
+    stored = replace(stored, task=task)
     calibration = _calibration(parameters, raw, max(parameters.max_length))
     shared = None
     if calibration.documents is not None:
@@ -120,6 +138,13 @@ def open_model(parameters: Parameters, labels: Sequence[str]) -> Checkpoint:
         trust_remote_code=parameters.trust_remote_code,
         seed=parameters.seed,
     )
+    if checkpoint.pairs and parameters.text_pair_column is None:
+        raise UserError(
+            f"text_pair_column: model {checkpoint.name} was trained on pairs of texts "
+            f"({checkpoint.pairs}), and one column of texts is named; name the second one "
+            "(--text-pair-column COLUMN), or say that single texts are meant (--text-pair-column none)"
+        )
+    checkpoint = with_task(checkpoint, parameters)
     longest = max(parameters.max_length)
     if checkpoint.max_positions is not None and longest > checkpoint.max_positions:
         raise UserError(
@@ -151,6 +176,54 @@ def _check_pads(checkpoint: Checkpoint, batch_size: int) -> None:
     )
 
 
+def with_task(checkpoint: Checkpoint, parameters: Parameters) -> Checkpoint:
+    """The model with the task that it is measured at, and the names of its classes for that.
+
+    Raises:
+        UserError: nobody says which, or it does not go with the other parameters.
+    """
+    asked = parameters.task
+    if checkpoint.loader is not None and asked not in (None, SINGLE):
+        raise UserError(f"task {asked}: with model_loader, {SINGLE} is the only one")
+    names, found = checkpoint.class_names, Found(checkpoint.task, checkpoint.task_why)
+    task = SINGLE if checkpoint.loader else choose_task(checkpoint.name, len(names), found, asked)
+    if task not in OF_CLASSES and parameters.max_f1_drop is not None:
+        raise UserError(
+            f"max_f1_drop: the task {task} has no weighted F1; --max-quality-drop is about "
+            f"{MEASURES[task][main_measure(task)].words}"
+        )
+    if task in ("regression", "rerank") and parameters.max_recall_drop is not None:
+        raise UserError(f"max_recall_drop: the task {task} has no classes; see --max-quality-drop")
+    if task not in OF_CLASSES and parameters.label_map is not None:
+        raise UserError(f"label_map: it maps to classes, of which the task {task} has none")
+    if task == "rerank":
+        _check_rerank(parameters)
+    why = "asked for" if asked else checkpoint.task_why
+    return replace(checkpoint, task=task, task_why=why, class_names=names_of(task, names))
+
+
+def _check_rerank(parameters: Parameters) -> None:
+    """Raises UserError where the other parameters do not go with the task rerank."""
+    if parameters.pair_column is None:
+        raise UserError(
+            "task rerank: it needs queries and candidates; name both columns (--text-column QUERY "
+            "--text-pair-column CANDIDATE), or another --task"
+        )
+    if parameters.batch_size > 1:
+        raise UserError(
+            "batch_size: with the task rerank a batch is the candidates of a query; leave it out"
+        )
+    if parameters.group_column is not None:
+        raise UserError(
+            "group_column: with the task rerank the candidates of a query belong together; leave it out"
+        )
+    if parameters.limit is not None:
+        raise UserError(
+            "limit: with the task rerank a sample of rows would take candidates from their queries; "
+            "sample whole queries into a file of its own"
+        )
+
+
 def check_module_names(parameter: str, names: Sequence[str], modules: Sequence[str]) -> None:
     """Raises UserError where one of ``names`` is of no module: without effect, it would mislead."""
     for name in names:
@@ -163,16 +236,17 @@ def check_module_names(parameter: str, names: Sequence[str], modules: Sequence[s
 
 def _calibration(parameters: Parameters, raw: RawDocuments, longest: int) -> CalibrationRequest:
     if parameters.calibration_data is None:
-        return CalibrationRequest(None, f"random text {longest}", "random text", longest)
+        pairs, what = raw.pairs is not None, "random text" if raw.pairs is None else "random pairs"
+        return CalibrationRequest(None, f"{what} {longest}", what, longest, pairs=pairs)
     given = documents.read_documents(
         parameters.calibration_data,
-        text_column=parameters.text_column,
+        text_column=parameters.text_columns,
         label_column=None,
         encoding=parameters.encoding,
         limit=None,
         seed=parameters.seed,
     )
-    check_apart(set(given.texts), set(raw.texts), given.name)
+    check_apart(set(given.contents), set(raw.contents), given.name)
     stored = documents.store_documents(given, [0] * len(given.ids), ["-"])
     origin = f"documents of {given.name}"
     return CalibrationRequest(str(stored.path), f"{stored.digest} {longest}", origin, longest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
+from ptdq.inputs.pairs import COLUMNS, Texts, texts_of
 from ptdq.numbers import count
 from ptdq.statistics.duplicates import Shared, shared_texts
 from ptdq.store.tables import read_table
@@ -16,8 +17,16 @@ def shared_documents(calibration: Path, test: Path) -> Shared:
 
     Kept, since a run reads its documents twice: before Prefect starts, and in the flow.
     """
-    texts = [read_table(path, ["text"])["text"].to_pylist() for path in (calibration, test)]
-    return shared_texts(*texts)
+    return shared_texts(
+        *(joined_texts(texts_of(read_table(path, COLUMNS))) for path in (calibration, test))
+    )
+
+
+def joined_texts(texts: Texts) -> list[str]:
+    """Each document as one text; of a pair, both of its texts."""
+    if texts.second is None:
+        return texts.first
+    return [f"{first}\n{second}" for first, second in zip(texts.first, texts.second, strict=True)]
 
 
 def any_shared(shared: Shared) -> bool:

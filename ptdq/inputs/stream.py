@@ -14,6 +14,7 @@ from ptdq.inputs.documents import check_rows, no_row, wanted_columns
 from ptdq.inputs.grouping import group_names
 from ptdq.inputs.labels import match_labels, read_label_map
 from ptdq.inputs.rows import PIECE, open_rows
+from ptdq.inputs.second_texts import pair_ids, second_texts
 from ptdq.parameters import Parameters
 from ptdq.store.disk import replacing
 from ptdq.store.schema import schema
@@ -27,7 +28,7 @@ def split_documents(parameters: Parameters, class_names: list[str], rows: int, t
     label means depends on all of them.
 
     Args:
-        parameters: data, text_column, label_column, label_map, group_column and encoding, as for a run.
+        parameters: data, columns, label_map and encoding, as for a run.
         class_names: of the model, by id.
         rows: documents of a row group.
         target: the file; it is there whole or not at all.
@@ -51,11 +52,15 @@ def split_documents(parameters: Parameters, class_names: list[str], rows: int, t
         with replacing(target) as temporary, pq.ParquetWriter(temporary, schema("documents")) as writer:
             for frame in found.pieces(rows):
                 ids, texts, of_rows = check_rows(frame, name, *columns, first)
-                classes = np.asarray([known[label] for label in of_rows])
-                groups = _groups(frame, parameters, first)
-                table = make_table_of_columns(
-                    "documents", {"doc_id": ids, "text": texts, "label": classes, "group": groups}
-                )
+                pairs = _pairs(frame, parameters, first)
+                found_columns = {
+                    "doc_id": ids if pairs is None else pair_ids(texts, pairs, first),
+                    "text": texts,
+                    "pair": pairs,
+                    "label": np.asarray([known[label] for label in of_rows]),
+                    "group": _groups(frame, parameters, first),
+                }
+                table = make_table_of_columns("documents", found_columns)
                 writer.write_table(table, row_group_size=rows)
                 first += len(frame)
 
@@ -70,15 +75,22 @@ def check_beginning(parameters: Parameters, rows: int = 100) -> None:
     frames = read_frames(parameters.data, parameters.encoding, rows, _columns(parameters))
     for frame in itertools.islice(frames, 1):
         check_rows(frame, parameters.data, *columns)
+        _pairs(frame, parameters, 1)
         _groups(frame, parameters, 1)
 
 
 def _columns(parameters: Parameters) -> dict[str, str]:
     """Those that are read, each with the option that names it."""
-    wanted = wanted_columns(parameters.text_column, parameters.label_column)
+    wanted = wanted_columns(parameters.text_columns, parameters.label_column)
     if parameters.group_column is not None:
         wanted[parameters.group_column] = "--group-column"
     return wanted
+
+
+def _pairs(frame: pd.DataFrame, parameters: Parameters, first: int) -> list[str] | None:
+    if parameters.pair_column is None:
+        return None
+    return second_texts(frame, parameters.data, parameters.pair_column, first)
 
 
 def _groups(frame: pd.DataFrame, parameters: Parameters, first: int) -> list[str] | None:

@@ -131,12 +131,15 @@ def make_fast(source: Source) -> bool:
     return same
 
 
-def token_counts(tokenizer: Tokenizer, texts: Sequence[str], max_length: int) -> NDArray[np.int64]:
+def token_counts(
+    tokenizer: Tokenizer, texts: Sequence[str], max_length: int, pairs: Sequence[str] | None = None
+) -> NDArray[np.int64]:
     """Tokens of each document after truncation, padding not counted, int64 [documents]."""
-    counts = [
-        tokenizer(texts[first : first + _BATCH], max_length).lengths
-        for first in range(0, len(texts), _BATCH)
-    ]
+    counts = []
+    for first in range(0, len(texts), _BATCH):
+        last = first + _BATCH
+        second = None if pairs is None else pairs[first:last]
+        counts.append(tokenizer(texts[first:last], max_length, second).lengths)
     return np.concatenate(counts) if counts else np.zeros(0, np.int64)
 
 

@@ -108,6 +108,8 @@ def describe_run(
             groups=documents.counts.groups,
             group_digest=documents.counts.digest,
             shared=None if loaded.shared is None else SharedFacts(**vars(loaded.shared)),
+            pairs=documents.pairs,
+            queries=documents.queries,
         ),
         calibration=_calibration(asked, loaded),
         machine=machine_facts(list(design.cores)),
@@ -131,6 +133,8 @@ def _model_facts(name: str, checkpoint: Checkpoint, lengths: Sequence[int]) -> M
         parameters=checkpoint.parameters,
         max_positions=checkpoint.max_positions,
         random_weights=checkpoint.random_weights,
+        task=checkpoint.task,
+        task_why=checkpoint.task_why,
         multiply_adds_per_length={length: count for length, count in counts.items() if count is not None},
     )
 

@@ -42,6 +42,8 @@ class Work:
         warmup: batches that are run before, and flagged.
         timeout: seconds that the worker may take.
         limit: documents to evaluate; None for all.
+        cut: output over which a model with one output says yes; None for all others.
+        by_query: whether a batch is the candidates of a query.
         together: how many cells of this place in the design run at once and wait for each other.
     """
 
@@ -52,6 +54,8 @@ class Work:
     timeout: float = 3600
     limit: int | None = None
     together: int = 1
+    cut: float | None = None
+    by_query: bool = False
 
 
 def measure_cell(
@@ -95,6 +99,8 @@ def measure_cell(
         batch_size=work.batch_size,
         warmup=work.warmup,
         seed=cell.seed,
+        cut=work.cut,
+        by_query=work.by_query,
         limit=work.limit,
         meeting=meeting,
         together=work.together,

@@ -27,6 +27,8 @@ class CellRequest:
         together: how many meet there.
         spawned_at: seconds since the epoch when the parent started the process.
         spawned_ns: the same by the system's monotonic clock, which all processes share and nobody sets.
+        cut: output over which a model with one output says yes; None for all others.
+        by_query: whether a batch is the candidates of a query.
     """
 
     run_id: str
@@ -50,6 +52,8 @@ class CellRequest:
     result: str
     spawned_at: float
     spawned_ns: int
+    cut: float | None = None
+    by_query: bool = False
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> CellRequest:

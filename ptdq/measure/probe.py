@@ -15,8 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ptdq.host.clock import TimeLimit
 from ptdq.host.futures import run_queues
+from ptdq.inputs.pairs import COLUMNS, texts_of
 from ptdq.inputs.tokenizing import token_counts
 from ptdq.measure.design import Design, Isolation, make_design
+from ptdq.measure.queries import choose_timing_queries
 from ptdq.measure.selection import choose_timing_documents, write_selection
 from ptdq.measure.stage import Stage
 from ptdq.store.layout import RunFiles
@@ -38,7 +40,7 @@ class Probe:
         cell_sd: standard deviation of the log mean time of a process; its core's speed is out.
         processes: how many there were.
         accuracy: of the baseline, from these few documents by the rule of succession (P.-S. Laplace,
-            1814): (right + 1) / (documents + 2).
+            1814): (right + 1) / (documents + 2); nan where the task has no classes.
     """
 
     start_seconds: float
@@ -70,9 +72,14 @@ def probe(
     design = make_design([baseline], [max_length], _ROUNDS * len(cores), cores, 0, way)
     with tempfile.TemporaryDirectory(prefix="ptdq-probe-") as place:
         files = RunFiles(Path(place) / "probe")
-        texts = read_table(stage.timing_documents, ["text"])["text"].to_pylist()
-        tokens = token_counts(stage.artifacts[baseline].tokenizer(), texts, max_length)
-        chosen = choose_timing_documents(tokens, DOCUMENTS, 0)
+        texts = texts_of(read_table(stage.timing_documents, COLUMNS))
+        tokenizer = stage.artifacts[baseline].tokenizer()
+        tokens = token_counts(tokenizer, texts.first, max_length, texts.second)
+        if stage.task == "rerank":
+            queries = read_table(stage.timing_documents, ["group"])["group"].to_pylist()
+            chosen = choose_timing_queries(tokens, queries, DOCUMENTS, 0)
+        else:
+            chosen = choose_timing_documents(tokens, DOCUMENTS, 0)
         write_selection(stage.timing_documents, chosen, files.timing_documents)
         own = replace(
             stage,
@@ -107,8 +114,9 @@ def _read(files: RunFiles, design: Design) -> Probe | None:
         total = (table["tokenize_ns"].to_numpy() + table["forward_ns"].to_numpy()) / size / 1e9
         tokens += table["tokens"].to_pylist()
         seconds += total.tolist()
-        agrees = table["label"].to_numpy() == table["prediction"].to_numpy()
-        right |= dict(zip(table["doc_id"].to_pylist(), agrees.tolist(), strict=True))
+        if not table["label"].null_count:
+            agrees = table["label"].to_numpy() == table["prediction"].to_numpy()
+            right |= dict(zip(table["doc_id"].to_pylist(), agrees.tolist(), strict=True))
         means.setdefault(cell.core, []).append(float(np.log(total.mean())))
     if not starts:
         return None
@@ -122,5 +130,5 @@ def _read(files: RunFiles, design: Design) -> Probe | None:
         seconds=np.bincount(which, seconds) / np.bincount(which),
         cell_sd=float(np.sqrt(left / df)) if df else float("nan"),
         processes=len(starts),
-        accuracy=(sum(right.values()) + 1) / (len(right) + 2),
+        accuracy=(sum(right.values()) + 1) / (len(right) + 2) if right else float("nan"),
     )

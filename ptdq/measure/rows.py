@@ -24,7 +24,9 @@ _NUMBERS = ("batch", "index", "tokens", "prediction", "tokenize_ns", "forward_ns
 class Rows:
     """Rows of the table ``predictions``, in the order in which they were measured."""
 
-    def __init__(self) -> None:
+    def __init__(self, cut: float | None = None) -> None:
+        """Args: ``cut``: output over which a model with one output says yes; None for all others."""
+        self._cut = cut
         self._numbers = {name: array("q") for name in _NUMBERS}
         self._flags = {name: array("b") for name in _FLAGS}
         self._logits = array("f")
@@ -50,7 +52,8 @@ class Rows:
             warmup: whether the batch is not counted.
             first_of_shape: whether it was run for its shape, which no batch had before.
         """
-        answers, lengths, truncated = logits.argmax(axis=1), encoded.lengths, encoded.truncated()
+        answers = logits.argmax(axis=1) if self._cut is None else logits[:, 0] > self._cut
+        lengths, truncated = encoded.lengths, encoded.truncated()
         for row, index in enumerate(batch):
             values = (self._calls, index, lengths[row], answers[row], *nanoseconds)
             for name, value in zip(_NUMBERS, values, strict=True):
@@ -64,7 +67,7 @@ class Rows:
     def table(
         self,
         ids: Sequence[str],
-        labels: NDArray[np.int64],
+        labels: NDArray[np.int64] | None,
         key: Mapping[str, Any],
         metadata: Mapping[str, Any],
     ) -> pa.Table:
@@ -72,7 +75,7 @@ class Rows:
 
         Args:
             ids: of the documents that the places refer to.
-            labels: the same, class ids.
+            labels: the same, class ids; None where the task has no classes, and no class is predicted.
             key: columns that all rows share.
             metadata: of the file.
         """
@@ -85,7 +88,9 @@ class Rows:
         columns |= {
             "position": np.arange(len(index)),
             "doc_id": [ids[place] for place in index],
-            "label": labels[index],
+            "label": None if labels is None else labels[index],
             "logits": np.frombuffer(self._logits, np.float32).reshape(len(index), -1),
         }
+        if labels is None:
+            columns["prediction"] = None
         return make_table_of_columns("predictions", {**key, **columns}, metadata)

@@ -12,12 +12,15 @@ from ptdq.errors import RunFailed
 from ptdq.host.clock import TimeLimit
 from ptdq.host.futures import Future, run_queues
 from ptdq.inputs.documents import Documents
+from ptdq.inputs.pairs import COLUMNS, texts_of
 from ptdq.inputs.tokenizing import token_counts
 from ptdq.measure.cell import Outcome, Work, measure_cell
 from ptdq.measure.design import Cell, Design
 from ptdq.measure.progress import Board, Progress
+from ptdq.measure.queries import choose_timing_queries
 from ptdq.measure.selection import choose_timing_documents, write_selection
 from ptdq.parameters import Parameters
+from ptdq.problem.task import SINGLE, Task, logit
 from ptdq.store.layout import RunFiles
 from ptdq.store.tables import read_table
 from ptdq.variants.artifact import Artifact
@@ -42,6 +45,8 @@ class Stage:
         warmup: batches that a cell runs before, and flags.
         timeout: seconds that one cell may take.
         together: how many cells of one place in the design begin at once.
+        task: what the model answers.
+        cut: output over which the answer of a task with a threshold is yes.
     """
 
     files: RunFiles
@@ -55,6 +60,8 @@ class Stage:
     warmup: int
     timeout: float
     together: int = 1
+    task: Task = SINGLE
+    cut: float = 0.0
 
     def documents_of(self, cell: Cell) -> int:
         """Number of documents that a cell evaluates."""
@@ -89,6 +96,8 @@ class Stage:
                 timeout=self.timeout,
                 limit=self.control_documents if cell.in_control else None,
                 together=1 if alone else self.together,
+                cut=self.cut if self.task == "binary" else None,
+                by_query=self.task == "rerank",
             ),
             on_progress,
         )
@@ -169,9 +178,14 @@ def make_stage(
     else:
         timing = files.timing_documents
         tokenizer = next(iter(prepared.values())).artifact.tokenizer()
-        texts = read_table(documents.path, ["text"])["text"].to_pylist()
-        tokens = token_counts(tokenizer, texts, max(parameters.max_length))
-        chosen = choose_timing_documents(tokens, count, parameters.seed)
+        texts = texts_of(read_table(documents.path, COLUMNS))
+        tokens = token_counts(tokenizer, texts.first, max(parameters.max_length), texts.second)
+        if documents.task == "rerank":
+            queries = read_table(documents.path, ["group"])["group"].to_pylist()
+            chosen = choose_timing_queries(tokens, queries, count, parameters.seed)
+            count = len(chosen)
+        else:
+            chosen = choose_timing_documents(tokens, count, parameters.seed)
         write_selection(documents.path, chosen, timing)
     return Stage(
         files=files,
@@ -185,4 +199,6 @@ def make_stage(
         warmup=parameters.warmup,
         timeout=parameters.cell_timeout,
         together=cores if parameters.isolation == "same" else 1,
+        task=documents.task,
+        cut=logit(parameters.threshold),
     )

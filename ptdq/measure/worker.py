@@ -12,7 +12,7 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ptdq.inputs.pairs import Texts
     from ptdq.inputs.tokenizing import Tokenizer
     from ptdq.variants.base import Predictor
 
@@ -59,7 +60,7 @@ def measure(request: CellRequest, report: Callable[[int], None]) -> None:
 
     predict, tokenizer, load_seconds = load(request)
     documents = read_documents(request)
-    evaluation = Evaluation(request, predict, tokenizer, documents.texts)
+    evaluation = Evaluation(request, predict, tokenizer, documents)
 
     read_back = check_process(request, predict)
     # What exists by now stays: the collector need not look at it while documents are timed.
@@ -129,8 +130,11 @@ class Documents(NamedTuple):
     """Columns of the table ``documents``, in the order of the cell."""
 
     ids: list[str]
-    texts: list[str]
-    labels: NDArray[np.int64]
+    texts: Texts
+    labels: NDArray[np.int64] | None
+    """Class ids; None where the task has no classes."""
+    batches: list[range]
+    """Their places."""
 
 
 def read_documents(request: CellRequest) -> Documents:
@@ -138,12 +142,24 @@ def read_documents(request: CellRequest) -> Documents:
     import numpy as np
     import pyarrow.parquet as pq
 
+    from ptdq.inputs.pairs import texts_of
+
     # Read as a single file and reordered here: a data set, or pyarrow's own `take`, imports half of it.
     columns = pq.ParquetFile(request.documents).read().to_pydict()
     count = len(columns["doc_id"])
-    order = np.random.default_rng(request.seed).permutation(count)[: request.limit]
-    ids, texts = ([columns[name][place] for place in order] for name in ("doc_id", "text"))
-    return Documents(ids, texts, np.array(columns["label"], np.int64)[order])
+    if request.by_query:
+        from ptdq.measure.queries import query_batches, query_order
+
+        order = query_order(columns["group"], request.seed, request.limit)
+        batches = query_batches([columns["group"][place] for place in order])
+    else:
+        order = np.random.default_rng(request.seed).permutation(count)[: request.limit]
+        size = request.batch_size
+        starts = range(0, len(order), size)
+        batches = [range(first, min(first + size, len(order))) for first in starts]
+    ids = [columns["doc_id"][place] for place in order]
+    labels = None if None in columns["label"] else np.array(columns["label"], np.int64)[order]
+    return Documents(ids, texts_of(columns).at(order), labels, batches)
 
 
 class Evaluation:
@@ -154,16 +170,13 @@ class Evaluation:
     """
 
     def __init__(
-        self, request: CellRequest, predict: Predictor, tokenizer: Tokenizer, texts: Sequence[str]
+        self, request: CellRequest, predict: Predictor, tokenizer: Tokenizer, documents: Documents
     ) -> None:
         from ptdq.measure.rows import Rows
 
-        self.rows = Rows()
-        self._request, self._predict, self._tokenizer, self._texts = request, predict, tokenizer, texts
-        self._batches = [
-            range(first, min(first + request.batch_size, len(texts)))
-            for first in range(0, len(texts), request.batch_size)
-        ]
+        self.rows = Rows(request.cut)
+        self._request, self._predict, self._tokenizer = request, predict, tokenizer
+        self._texts, self._batches = documents.texts, documents.batches
 
     def warm_up(self) -> None:
         """Batches that count nowhere; in a timing cell then one of each shape that has not been seen.
@@ -197,13 +210,15 @@ class Evaluation:
         return done
 
     def _shape(self, batch: range) -> tuple[int, int]:
-        return self._tokenizer(self._texts[batch.start : batch.stop], self._request.max_length).shape
+        texts, pairs = self._texts.between(batch.start, batch.stop)
+        return self._tokenizer(texts, self._request.max_length, pairs).shape
 
     def _call(self, batch: range, warmup: bool = False, first_of_shape: bool = False) -> int:
-        texts, max_length = self._texts[batch.start : batch.stop], self._request.max_length
+        texts, pairs = self._texts.between(batch.start, batch.stop)
+        max_length = self._request.max_length
         clock = time.perf_counter_ns
         t0 = clock()
-        encoded = self._tokenizer(texts, max_length)
+        encoded = self._tokenizer(texts, max_length, pairs)
         t1 = clock()
         logits = self._predict(encoded.inputs)
         t2 = clock()

@@ -96,6 +96,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "documents_per_second": "documents over the sum of their total latency",
         "f1_weighted": "weighted F1, mean over rounds; absent where quality is not claimed",
         "accuracy": "accuracy, mean over rounds; absent where quality is not claimed",
+        "main": "main measure of a task other than one class; absent of those with one",
         "artifact_mb": "size of the artifact's files, 10**6 bytes",
     },
     COMPARISONS: {**_RUN, **_declared("comparisons")},

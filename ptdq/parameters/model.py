@@ -9,9 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from ptdq.parameters.checks import MaxLength, Share, VariantName, distinct, local_path, plain_name
 from ptdq.parameters.purpose import Group, Mark, Purpose, marked
+from ptdq.problem.task import Task
 
 SUBJECT, MODEL, DATA, QUANTIZATION, MEASUREMENT, VERDICT, FILES = Group
 UNMEASURED, EVALUATE, SENSITIVITY, STUDY_ONLY, RUN_ONLY, MATRIX, EXTENDS, GATE, EXPLAINS = Purpose
+
+NONE = "none"
+"""In place of a column: there is none, on purpose."""
 
 
 class Parameters(BaseModel):
@@ -56,11 +60,33 @@ class Parameters(BaseModel):
         False, description="Run code that comes with the checkpoint. Only for those you trust."
     )
 
+    task: Annotated[Task | None, DATA, EVALUATE, SENSITIVITY] = Field(
+        None,
+        description="What the model answers: one class of several, yes or no from one output, any number "
+        "of labels, a number, or an order of candidates. By default what its configuration says.",
+    )
+    threshold: Annotated[float, DATA, EVALUATE, EXPLAINS] = Field(
+        0.5,
+        gt=0,
+        lt=1,
+        description="Tasks binary and multi-label: a label is given where its probability is over this.",
+    )
     text_column: Annotated[str, DATA, EVALUATE, SENSITIVITY] = Field(
         "text", description="Column with the documents."
     )
+    text_pair_column: Annotated[str | None, DATA, EVALUATE, SENSITIVITY] = Field(
+        None,
+        description="Column with the second text of each document, for models of pairs (entailment, "
+        "duplicates). The longer text of a pair is cut first. `none`: single texts are meant, whatever "
+        "the model was trained on.",
+    )
     label_column: Annotated[str, DATA, EVALUATE, SENSITIVITY] = Field(
         "label", description="Column with the labels: ids or names."
+    )
+    label_columns: Annotated[list[str], DATA, EVALUATE, SENSITIVITY] = Field(
+        [],
+        description="In place of `label_column`: columns of 0 and 1, one for each label of a multi-label "
+        "model, by the labels' names.",
     )
     label_map: Annotated[str | None, DATA, EVALUATE, SENSITIVITY] = Field(
         None, description="JSON file that maps labels of the data to class ids of the model."
@@ -191,6 +217,12 @@ class Parameters(BaseModel):
     max_f1_drop: Annotated[float | None, VERDICT, GATE] = Field(
         None, ge=0, description="Gate: largest drop in weighted F1."
     )
+    max_quality_drop: Annotated[float | None, VERDICT, GATE] = Field(
+        None,
+        ge=0,
+        description="Gate: largest drop in the main figure of the task: weighted F1, micro F1, Spearman "
+        "or NDCG@10.",
+    )
     max_recall_drop: Annotated[float | None, VERDICT, GATE] = Field(
         None, ge=0, le=1, description="Gate: largest drop in the recall of any class."
     )
@@ -235,9 +267,20 @@ class Parameters(BaseModel):
         False, description="Prepare artifacts anew, whatever is in the cache."
     )
 
-    _distinct = field_validator("variant", "max_length", "modules")(distinct)
+    _distinct = field_validator("variant", "max_length", "modules", "label_columns")(distinct)
     _plain_name = field_validator("run_id")(plain_name)
     _local_path = field_validator("results_dir")(local_path)
+
+    @property
+    def pair_column(self) -> str | None:
+        """Column with the second texts of pairs; None where documents are single texts."""
+        return None if self.text_pair_column == NONE else self.text_pair_column
+
+    @property
+    def text_columns(self) -> str | tuple[str, str]:
+        """Column with the documents; of pairs, both."""
+        second = self.pair_column
+        return self.text_column if second is None else (self.text_column, second)
 
     @model_validator(mode="after")
     def _apply_dtype(self) -> Self:

@@ -9,6 +9,7 @@ from typing import Generic, TypedDict, TypeVar
 from ptdq import numbers
 from ptdq.analysis import tables
 from ptdq.analysis.tables import FigureRow
+from ptdq.problem.task import MEASURES, OF_CLASSES, main_measure
 from ptdq.report import markdown
 from ptdq.statistics.rounds import MIN_ROUNDS
 from ptdq.store.rows import ComparisonRow
@@ -64,9 +65,11 @@ LENGTH: Column[_Long] = Column("max length", lambda r: str(r["max_length"]))
 def figures(run: Run) -> list[Column[FigureRow]]:
     """Columns of :func:`ptdq.analysis.tables.figures`."""
     quality: list[Column[FigureRow]] = [
-        Column("weighted F1", lambda r: numbers.score(r["f1_weighted"])),
+        Column(main_words(run), lambda r: numbers.score(tables.score(r))),
         Column("accuracy", lambda r: numbers.score(r["accuracy"]), minor=True),
     ]
+    if run.task not in OF_CLASSES:
+        quality = quality[:1]
     return [
         VARIANT,
         LENGTH,
@@ -95,8 +98,24 @@ def speedups() -> list[Column[ComparisonRow]]:
     ]
 
 
-def differences() -> list[Column[ComparisonRow]]:
+def main_words(run: Run) -> str:
+    """The main measure of the run's task."""
+    return MEASURES[run.task][main_measure(run.task)].words
+
+
+def differences(run: Run) -> list[Column[ComparisonRow]]:
     """Quality columns of :func:`ptdq.analysis.tables.comparisons`."""
+    if run.task not in OF_CLASSES:
+        words = main_words(run)
+        return [
+            VARIANT,
+            LENGTH,
+            Column(f"{words} difference", lambda r: numbers.change(r["main_difference"]), minor=True),
+            Column("95 % interval", lambda r: main_interval(r), minor=True),
+            Column(f"{words} kept", lambda r: numbers.percent(r["main_ratio"], 2)),
+            Column("lower bound", lambda r: numbers.percent(r["main_ratio_low"], 2)),
+            Column("at the margin", quality_verdict, words=True),
+        ]
     return [
         VARIANT,
         LENGTH,
@@ -179,6 +198,12 @@ def quality_verdict(row: ComparisonRow) -> str:
     if row["documents_needed"]:
         verdict += f" (about {numbers.count(row['documents_needed'])} documents would decide it)"
     return verdict
+
+
+def main_interval(row: ComparisonRow) -> str:
+    """The interval of the difference of the main measure."""
+    low, high = row["main_difference_low"], row["main_difference_high"]
+    return numbers.interval(low, high, digits=4, sign=True)
 
 
 def f1_interval(row: ComparisonRow) -> str:

@@ -30,7 +30,7 @@ def job_summary(files: RunFiles) -> str:
             baseline.change(page),
             f"## Against {code(run.baseline)}" if compared else "",
             to_markdown(columns.speedups(), compared) if compared else "",
-            to_markdown(columns.differences(), compared) if compared and run.quality else "",
+            to_markdown(columns.differences(run), compared) if compared and run.quality else "",
             f"Report: {code(files.report.absolute())}",
         )
         + "\n"

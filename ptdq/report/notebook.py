@@ -38,7 +38,7 @@ def html(run: Run) -> str:
             _table("Figures", columns.figures(run), tables.figures(run)),
             _table(f"Speed-up over {run.baseline}", columns.speedups(), compared),
             *(f"<p>{_text(line)}</p>" for line in columns.fastest_lines(run)),
-            _table(f"Quality against {run.baseline}", columns.differences(), compared)
+            _table(f"Quality against {run.baseline}", columns.differences(run), compared)
             if run.quality
             else "",
             _plot(run),

@@ -18,7 +18,7 @@ from ptdq.analysis import tables
 from ptdq.parameters.json_schema import Untitled
 from ptdq.store.disk import write_json, write_text
 from ptdq.store.layout import RunFiles
-from ptdq.store.rows import BestRow, ComparisonRow, FirstCallRow, VariantRow
+from ptdq.store.rows import BestRow, ComparisonRow, FirstCallRow, MeasureRow, VariantRow
 from ptdq.store.run import Run, load
 from ptdq.store.schema import columns
 
@@ -77,6 +77,7 @@ class ModelPart(Part):
     architecture: str | None = Field(None, description="class of the model")
     parameters: int | None = Field(None, description="number of parameters")
     random_weights: bool | None = Field(None, description="then quality is not claimed")
+    task: str | None = Field(None, description="what it was measured at")
 
 
 class DataPart(Part):
@@ -85,6 +86,8 @@ class DataPart(Part):
     path: str | None = Field(None, description="as it was asked for")
     digest: str | None = Field(None, description="SHA-256 of the documents and labels")
     documents: int | None = Field(None, description="documents in the run")
+    pairs: bool | None = Field(None, description="whether each is a pair of texts")
+    queries: int | None = Field(None, description="queries whose candidates they are")
     sampled_from: int | None = Field(
         None, description="documents in the file, where the run took a sample"
     )
@@ -114,6 +117,9 @@ ComparisonPart = part_of(
     ("run_id", "class_changes", "round_speedups"),
 )  # fmt: skip
 
+MeasurePart = part_of(
+    "MeasurePart", "one variant at one length by one measure of the task", MeasureRow, ("run_id",)
+)
 BestPart = part_of(
     "BestPart", "a variant that can't be told from the best at a length", BestRow, ("run_id",)
 )
@@ -225,6 +231,9 @@ class Summary(Part):
     comparisons: list[ComparisonPart] = Field(  # type: ignore[valid-type]
         description="what the verdict rests on"
     )
+    measures: list[MeasurePart] = Field(  # type: ignore[valid-type]
+        description="quality at a task other than one class, by each of its measures"
+    )
     best: list[BestPart] = Field(  # type: ignore[valid-type]
         description="variants that can't be told from the best, by each measure"
     )
@@ -291,7 +300,8 @@ def summarize(run: Run) -> dict[str, Any]:
             "isolation": run.get("design", "isolation"),
             "versions": run.get("versions", default={}),
             "variants": sorted(run.rows(VariantRow), key=lambda row: run.variants.index(row["variant"])),
-            "figures": [{**row, **unclaimed} for row in tables.figures(run)],
+            "figures": [{"main": None, **row, **unclaimed} for row in tables.figures(run)],
+            "measures": run.rows(MeasureRow),
             "comparisons": tables.against_baseline(run),
             "best": run.rows(BestRow),
             "first_calls": run.rows(FirstCallRow),

@@ -57,7 +57,7 @@ def show(files: RunFiles, console: Console) -> None:
     for line in columns.fastest_lines(run):
         console.print(Text(plain(line)))
     if run.quality:
-        _print(console, f"Quality against {plain(run.baseline)}", columns.differences(), compared)
+        _print(console, f"Quality against {plain(run.baseline)}", columns.differences(run), compared)
     for cell in run.failed:
         name = f"{cell['variant']}, length {cell['max_length']}, {round_name(cell['repeat'])}"
         console.print(Text(plain(f"failed: {name}: {cell['error']}"), style="red"))

@@ -17,7 +17,9 @@ from ptdq.host.lock import MachineLock
 from ptdq.host.software import git_commit, package_versions
 from ptdq.inputs import load as inputs
 from ptdq.inputs.calibration import check_apart
+from ptdq.inputs.shared import joined_texts
 from ptdq.parameters import DEMO, Parameters, with_demo
+from ptdq.problem.task import SINGLE
 from ptdq.sensitivity.find import TABLE, Found, find_sensitivity
 from ptdq.sensitivity.report import variants_of_run, write_files
 from ptdq.sensitivity.request import WHOLE, By, StudyRequest
@@ -114,11 +116,16 @@ def _load(asked: Parameters) -> tuple[inputs.Loaded, Subject]:
         update = {"data": parameters.calibration_data, "calibration_data": None}
         parameters = parameters.model_copy(update=update)
         raw = inputs.read_data(parameters)
-        check_apart(set(raw.texts), set(test.texts), raw.name)
-        shared = shared_texts(raw.texts, test.texts)
+        check_apart(set(raw.contents), set(test.contents), raw.name)
+        shared = shared_texts(joined_texts(raw.as_texts), joined_texts(test.as_texts))
     else:
         raw = inputs.read_data(parameters)
     loaded = inputs.read_model(parameters, raw)
+    if loaded.checkpoint.task != SINGLE:
+        raise UserError(
+            f"task {loaded.checkpoint.task}: sensitivity knows models of one class of several alone; "
+            "`ptdq run` compares the variants"
+        )
     own = "the demo's training documents" if apart else asked.data
     return loaded, Subject(
         model=asked.model,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ptdq.analysis.document_groups import document_groups
 from ptdq.errors import UserError
+from ptdq.inputs.pairs import Texts, texts_of
 from ptdq.inputs.source import Source
 from ptdq.sensitivity.choice import Choice, choose
 from ptdq.sensitivity.harm import Logits, harm, weighted_f1
@@ -41,7 +42,7 @@ def study(request: StudyRequest, report: Callable[[int], None]) -> None:
     documents = read_table(Path(request.documents))
     labels = documents["label"].to_numpy().astype(np.int64)
     judge = _Judge(labels, document_groups(documents).numbers, request)
-    inputs = _tokenized(source, documents["text"].to_pylist(), request.max_length)
+    inputs = _tokenized(source, texts_of(documents), request.max_length)
     board = Switchboard(source.module(), settings)
     members = groups(list(board.floats), request.by)
     # Each name alone, nothing, and everything.
@@ -219,11 +220,16 @@ def _gain(
     return asdict(time_pair(lambda: board.run(own_calls, False), lambda: board.run(own_calls, True)))
 
 
-def _tokenized(source: Source, texts: Sequence[str], max_length: int) -> list[Inputs]:
+def _tokenized(source: Source, texts: Texts, max_length: int) -> list[Inputs]:
     tokenizer = source.tokenizer()
+    columns = [texts.first] if texts.second is None else [texts.first, texts.second]
     return [
-        dict(tokenizer([text], max_length=max_length, truncation=True, return_tensors="np"))
-        for text in texts
+        dict(
+            tokenizer(
+                *([text] for text in row), max_length=max_length, truncation=True, return_tensors="np"
+            )
+        )
+        for row in zip(*columns, strict=True)
     ]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -55,8 +55,19 @@ class NonInferiority:
     high: float
     level: float
     margin: float
-    metric: Metric
+    metric: str
     documents: int
+
+
+class Decidable(Protocol):
+    """What decides whether a variant keeps the margin by one score."""
+
+    @property
+    def p_value(self) -> float:
+        """Of the hypothesis that it does not."""
+
+    def decide(self, level: float) -> NonInferiority:
+        """The decision with bounds of ``level`` each."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +183,7 @@ def evidence(
 
 
 def decide_family(
-    family: Sequence[Sequence[Evidence]], alpha: float = ALPHA
+    family: Sequence[Sequence[Decidable]], alpha: float = ALPHA
 ) -> list[list[NonInferiority]]:
     """Decide for all variants of a run: any wrong "non-inferior" has probability ``alpha`` at most.
 

@@ -28,6 +28,8 @@ class ModelFacts(Part):
         labels: names of the classes, by class id.
         parameters: number of weights.
         max_positions: longest input that it takes; None where it names no bound.
+        task: what it was measured at; None in records of earlier versions, which knew one alone.
+        task_why: how that was known, in words.
         multiply_adds_per_length: of one document's forward pass, by the number of tokens.
     """
 
@@ -39,6 +41,8 @@ class ModelFacts(Part):
     parameters: int | None = None
     max_positions: int | None = None
     random_weights: bool = False
+    task: str | None = None
+    task_why: str = ""
     multiply_adds_per_length: dict[str, int] = {}
 
 
@@ -70,6 +74,8 @@ class DataFacts(Part):
             groups; None where none was named.
         group_digest: content hash of the names of the groups.
         shared: what they have in common with the calibration documents; None where there are none.
+        pairs: whether each is a pair of texts.
+        queries: number of queries whose candidates they are; None for other tasks.
     """
 
     path: str | None = None
@@ -84,6 +90,8 @@ class DataFacts(Part):
     groups: int | None = None
     group_digest: str | None = None
     shared: SharedFacts | None = None
+    pairs: bool = False
+    queries: int | None = None
 
 
 class MachineFacts(Part):

@@ -167,8 +167,8 @@ class PredictionRow(Placed, total=False):
     batch: Annotated[int, "batch of the cell that the document was in, from 0"]
     tokens: Annotated[int, "tokens of the document after truncation, padding not counted"]
     truncated: Annotated[bool, "whether truncation shortened the document"]
-    label: Annotated[int, "class id in the data"]
-    prediction: Annotated[int, "class id predicted"]
+    label: Annotated[Int, "class id in the data; null where the task has no classes"]
+    prediction: Annotated[Int, "class id predicted; null as before"]
     logits: Annotated[Float32s, "output of the model, one per class"]
     tokenize_ns: Annotated[int, "tokenization of the document's batch"]
     forward_ns: Annotated[int, "forward pass of the document's batch"]
@@ -183,7 +183,13 @@ class DocumentRow(TypedDict, total=False):
 
     doc_id: Annotated[str, "stable id: row number and hash of the text"]
     text: Annotated[str, "the document"]
-    label: Annotated[int, "class id"]
+    pair: Annotated[Text, "second text of a document that is a pair; null: it is a single text"]
+    label: Annotated[Int, "class id; null where the task has no classes"]
+    target: Annotated[
+        Floats,
+        "what is true where it is not one class: 0 or 1 for each label, a value, or the relevance of a "
+        "candidate; else null",
+    ]
     group: Annotated[Text, "documents of one group belong together; null: the text alone"]
 
 
@@ -196,6 +202,21 @@ class ClassRow(CellKey, total=False):
     recall: Annotated[Float, "recall"]
     f1: Annotated[Float, "F1"]
     support: Annotated[int, "documents of the class"]
+
+
+class MeasureRow(Place, total=False):
+    """``measures``: quality of a variant at a task other than one class, by each of its measures."""
+
+    measure: Annotated[str, "its name; of a task the first is the main one"]
+    value: Annotated[Float, "of the variant"]
+    difference: Annotated[Float, "variant minus baseline; null for the baseline"]
+    difference_low: Annotated[Float, "lower end of its 95 % interval"]
+    difference_high: Annotated[Float, "upper end of it"]
+    ratio: Annotated[Float, "share of the baseline's that is kept; null where none is asked for"]
+    ratio_low: Annotated[
+        Float, "one-sided lower bound of it, at the level that Holm leaves to the variant"
+    ]
+    drop_bound: Annotated[Float, "one-sided upper bound of how much worse it is, at the gates' level"]
 
 
 class VariantRow(TypedDict, total=False):
@@ -368,6 +389,14 @@ class PairQuality(TypedDict, total=False):
         "one-sided lower bound of it, at the level that Holm leaves to the variant; 95 % in schema "
         "version 1",
     ]
+    main_difference: Annotated[
+        Float, "main measure of a task other than one class: variant minus baseline; else null"
+    ]
+    main_difference_low: Annotated[Float, "lower end of its 95 % interval"]
+    main_difference_high: Annotated[Float, "upper end of it"]
+    main_drop_bound: Annotated[Float, "one-sided upper bound of the drop of it, at the gates' level"]
+    main_ratio: Annotated[Float, "the variant's over the baseline's"]
+    main_ratio_low: Annotated[Float, "one-sided lower bound of it, as of f1_ratio_low"]
     non_inferiority: Annotated[
         NonInferiority | None,
         "non-inferior, inferior, or undecided, at the run's margin, of weighted and macro F1; null but "

@@ -12,11 +12,12 @@ from typing import Any, TypeVar, cast
 import pandas as pd
 import pyarrow as pa
 
+from ptdq.problem.task import SINGLE, TASKS, Task
 from ptdq.store import record
 from ptdq.store.cell_rows import CellPlace, CellRows
 from ptdq.store.layout import RunFiles
 from ptdq.store.record_model import RunRecord
-from ptdq.store.rows import CellRow, ComparisonRow, VariantRow
+from ptdq.store.rows import CellRow, ComparisonRow, MeasureRow, VariantRow
 from ptdq.store.schema import names, table_of
 from ptdq.store.tables import read_pieces, read_table
 from ptdq.variant_names import is_earlier
@@ -118,7 +119,7 @@ class Run:
         return CellRows(path, "quality") if path.is_file() else None
 
     def texts(self, doc_ids: Sequence[str]) -> dict[str, str]:
-        """Texts of some documents by their id; none where the documents are dropped."""
+        """Texts of some documents by their id, of a pair both; none where the documents are dropped."""
         path = self.files.table("documents")
         if not path.is_file():
             return {}
@@ -126,7 +127,10 @@ class Run:
         found: dict[str, str] = {}
         for piece in read_pieces(path):
             rows = piece.filter(pa.compute.is_in(piece["doc_id"], wanted))
-            found |= dict(zip(rows["doc_id"].to_pylist(), rows["text"].to_pylist(), strict=True))
+            texts, ids = rows["text"].to_pylist(), rows["doc_id"].to_pylist()
+            seconds = rows["pair"].to_pylist() if "pair" in rows.column_names else [None] * len(ids)
+            for doc_id, text, second in zip(ids, texts, seconds, strict=True):
+                found[doc_id] = text if second is None else f"{text} | {second}"
         return found
 
     @cached_property
@@ -209,7 +213,14 @@ class Run:
     @cached_property
     def quality(self) -> bool:
         """Whether quality is claimed."""
-        return not self.random_weights and any(row["f1_weighted"] is not None for row in self.judged)
+        if self.random_weights:
+            return False
+        return any(row["f1_weighted"] is not None for row in self.judged) or bool(self.rows(MeasureRow))
+
+    @property
+    def task(self) -> Task:
+        """What the model answers."""
+        return next((task for task in TASKS if task == self.record.model.task), SINGLE)
 
     def class_name(self, class_id: int) -> str:
         """The name of a class, or its id where the model has none."""

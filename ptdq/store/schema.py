@@ -30,6 +30,7 @@ RUN_TABLES: dict[str, type] = {
     "control": rows.PredictionRow,
     "cells": rows.CellRow,
     "classes": rows.ClassRow,
+    "measures": rows.MeasureRow,
     "variants": rows.VariantRow,
     "comparisons": rows.ComparisonRow,
     "buckets": rows.BucketRow,

@@ -14,9 +14,9 @@ from ptdq.store.layout import RunFiles
 from ptdq.store.run import Run, load
 
 FIGURES = ("forward_p50_ms", "forward_p95_ms", "total_mean_ms", "documents_per_second", "artifact_mb")
-SCORES = ("f1_weighted", "accuracy")
+SCORES = ("f1_weighted", "accuracy", "main")
 COMPARED = ("speedup_total", "speedup", "speedup_p95")
-QUALITY = ("f1_weighted_difference", "accuracy_difference")
+QUALITY = ("f1_weighted_difference", "accuracy_difference", "main_difference")
 
 
 @dataclass(frozen=True)

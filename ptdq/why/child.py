@@ -35,11 +35,10 @@ def main(arguments: list[str]) -> int:
     from ptdq.profile.watch import profile
 
     predict, tokenizer, _ = load(cell)
-    texts = read_documents(cell).texts
-    batches = [
-        tokenizer(texts[first : first + cell.batch_size], cell.max_length)
-        for first in range(0, len(texts), cell.batch_size)
-    ]
+    documents = read_documents(cell)
+    count = len(documents.ids)
+    texts = [documents.texts.between(batch.start, batch.stop) for batch in documents.batches]
+    batches = [tokenizer(some.first, cell.max_length, some.second) for some in texts]
     inputs = [batch.inputs for batch in batches]
     try:
         check_process(cell, predict)
@@ -62,11 +61,11 @@ def main(arguments: list[str]) -> int:
         print(f"refused: {error}", file=sys.stderr)
         return 1
     answer = {
-        "documents": len(texts),
+        "documents": count,
         "tokens": int(sum(sum(batch.lengths) for batch in batches)),
         "computed_tokens": int(computed),
-        "timed_ms": 1e3 * seconds / len(texts),
-        "profiled_ms": 1e3 * found.seconds / len(texts),
+        "timed_ms": 1e3 * seconds / count,
+        "profiled_ms": 1e3 * found.seconds / count,
         "instruction_set": in_words(found.operations),
         "operations": [asdict(one) for one in found.operations],
     }

@@ -12,8 +12,10 @@ from typing import Any
 from ptdq.errors import RunFailed, UserError
 from ptdq.host.machine import can_pin, usable_cores
 from ptdq.host.process import run_child
+from ptdq.inputs.pairs import COLUMNS, texts_of
 from ptdq.inputs.tokenizing import token_counts
 from ptdq.measure.cell_request import CellRequest
+from ptdq.measure.queries import choose_timing_queries
 from ptdq.measure.selection import choose_timing_documents, write_selection
 from ptdq.store.cache import cache_root
 from ptdq.store.disk import read_json
@@ -97,9 +99,10 @@ def profile_variant(
     batch_size = int(run.record.parameters.get("batch_size") or 1)
     with tempfile.TemporaryDirectory(prefix="ptdq-why-") as scratch:
         documents = Path(scratch) / "documents.parquet"
-        _choose(run.files, artifact, length, max(asked.documents, batch_size), documents)
+        by_query = run.task == "rerank"
+        _choose(run.files, artifact, length, max(asked.documents, batch_size), documents, by_query)
         return profile_artifact(
-            run.files.run_id, name, artifact, documents, (length, batch_size), on_progress
+            run.files.run_id, name, artifact, documents, (length, batch_size), on_progress, by_query
         )
 
 
@@ -110,6 +113,7 @@ def profile_artifact(
     documents: Path,
     shape: tuple[int, int],
     on_progress: Callable[[int], None] = lambda done: None,
+    by_query: bool = False,
 ) -> Found:
     """Profile an artifact.
 
@@ -120,6 +124,7 @@ def profile_artifact(
         documents: file of the schema ``documents``; all of them are called.
         shape: longest document in tokens, and documents in a batch.
         on_progress: called with 1, 2 and 3 as the steps are done.
+        by_query: whether a batch is the candidates of a query.
 
     Raises:
         RunFailed: the process failed.
@@ -133,7 +138,7 @@ def profile_artifact(
             order=0, core=core, artifact=str(artifact.directory), digest=artifact.digest,
             settings=asdict(artifact.settings), documents=str(documents), batch_size=batch_size, warmup=0,
             seed=0, limit=None, meeting=None, together=1, result=str(result), spawned_at=time.time(),
-            spawned_ns=time.monotonic_ns(),
+            spawned_ns=time.monotonic_ns(), by_query=by_query,
         )  # fmt: skip
         log = cache_root() / "logs" / f"why-{run_id}.log"
         ended = run_child(
@@ -164,13 +169,20 @@ def keep(files: RunFiles, found: Sequence[Found]) -> None:
         write_table(path, make_table(table, [*kept, *added]))
 
 
-def _choose(files: RunFiles, artifact: Artifact, length: int, count: int, target: Path) -> None:
+def _choose(
+    files: RunFiles, artifact: Artifact, length: int, count: int, target: Path, by_query: bool
+) -> None:
     source = files.table("documents")
     if not source.is_file():
         raise UserError(f"run '{files.run_id}': its documents were dropped (ptdq prune); measure again")
-    texts = read_table(source, ["text"])["text"].to_pylist()
-    tokens = token_counts(artifact.tokenizer(), texts, length)
-    write_selection(source, choose_timing_documents(tokens, count, 0), target)
+    texts = texts_of(read_table(source, COLUMNS))
+    tokens = token_counts(artifact.tokenizer(), texts.first, length, texts.second)
+    if by_query:
+        queries = read_table(source, ["group"])["group"].to_pylist()
+        chosen = choose_timing_queries(tokens, queries, count, 0)
+    else:
+        chosen = choose_timing_documents(tokens, count, 0)
+    write_selection(source, chosen, target)
 
 
 def _rows(answer: dict[str, Any], cell: CellRequest) -> Found:

@@ -56,7 +56,7 @@ def test_a_column_that_an_older_file_lacks_reads_as_none(tmp_path: Path) -> None
 
 
 def test_tables_come_back_as_they_were(tmp_path: Path) -> None:
-    documents = [{"doc_id": "1", "text": "文", "label": 2, "group": None}]
+    documents = [{"doc_id": "1", "text": "文", "pair": None, "label": 2, "target": None, "group": None}]
     path = tmp_path / "documents.parquet"
     tables.write_table(path, tables.make_table("documents", documents, {"note": "值"}))
     table = tables.read_table(path)

@@ -14,6 +14,7 @@ from matplotlib.patches import Patch
 from ptdq.analysis import tables
 from ptdq.analysis.tables import FigureRow
 from ptdq.numbers import percent, ratio
+from ptdq.report.columns import main_words
 from ptdq.report.plots.style import canvas, label, legend_of, log_x, look, plain_numbers
 from ptdq.store.rows import ComparisonRow
 from ptdq.store.run import Run
@@ -151,7 +152,7 @@ def pareto(run: Run, path: Path) -> bool:
             plain_numbers(ax.yaxis)
             ax.label_outer(remove_inner_ticks=False)
         axes[0].set_ylabel(
-            "weighted F1 (up is better; area: artifact size)"
+            f"{main_words(run)} (up is better; area: artifact size)"
             if run.quality
             else "artifact in MB (down is better)"
         )
@@ -161,5 +162,5 @@ def pareto(run: Run, path: Path) -> bool:
 
 def _point(run: Run, row: FigureRow) -> tuple[float, float] | None:
     """Where a variant stands in the Pareto chart; None where a figure is missing."""
-    x, y = row["total_mean_ms"], row["f1_weighted"] if run.quality else row["artifact_mb"]
+    x, y = row["total_mean_ms"], tables.score(row) if run.quality else row["artifact_mb"]
     return None if x is None or y is None else (x, y)

@@ -133,6 +133,7 @@ def contents(page: Page) -> str:
         "control": "the same for the control, in which the other cores idle",
         "cells": f"a row for each cell: latency{quality}, what was read back in the worker, flags",
         "classes": f"a row for each cell and class{quality and ': precision, recall, F1'}",
+        "measures": "quality at the task by each of its measures",
         "variants": "a row for each variant: sizes, what was converted",
         "comparisons": "a row for each pair of variants and length: differences and intervals",
         "buckets": "the speed-up by token count",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ptdq import numbers
 from ptdq.analysis import tables
 from ptdq.analysis.tables import NeighbourRow
+from ptdq.problem.task import OF_CLASSES
 from ptdq.report import columns
 from ptdq.report.columns import Column, to_markdown
 from ptdq.report.markdown import bullets, code, paragraphs, prose, table
@@ -84,9 +85,18 @@ def _quality(page: Page, rows: list[ComparisonRow]) -> str:
     if not page.run.quality:
         return ""
     margin = page.run.get("parameters", "margin")
+    if page.run.task not in OF_CLASSES:
+        return paragraphs(
+            "### Quality",
+            to_markdown(columns.differences(page.run), rows),
+            "Variant minus baseline on the same documents, with its 95 % interval; kept: the one over "
+            "the other, with the one-sided bound that decides non-inferiority"
+            + (f" at the margin {code(margin)}." if margin is not None else "."),
+            bullets(line for row in rows for line in _classes(page.run, row)),
+        )
     return paragraphs(
         "### Quality",
-        to_markdown(columns.differences(), rows),
+        to_markdown(columns.differences(page.run), rows),
         "F1: weighted, variant minus baseline, with its 95 % interval; F1 kept: the one over the "
         "other, with the one-sided 95 % lower bound that decides non-inferiority"
         + (f" at the margin {code(margin)}" if margin is not None else "")

@@ -10,6 +10,7 @@ from statistics import fmean
 from ptdq import numbers
 from ptdq.analysis import tables
 from ptdq.analysis.tables import ReferenceRow, SideBySideRow, SizeRow
+from ptdq.problem.task import OF_CLASSES
 from ptdq.report import columns
 from ptdq.report.columns import Column, to_markdown
 from ptdq.report.markdown import bullets, code, paragraphs, prose, table
@@ -164,7 +165,7 @@ def pareto(page: Page) -> str:
     if len(run.measured_variants) < 3:
         return ""
     quality: list[Column[SideBySideRow]] = [
-        Column("weighted F1", lambda r: numbers.score(r["f1_weighted"]))
+        Column(columns.main_words(run), lambda r: numbers.score(tables.score(r)))
     ]
     shown: list[Column[SideBySideRow]] = [
         columns.VARIANT,
@@ -177,12 +178,12 @@ def pareto(page: Page) -> str:
         Column("unbeaten", lambda r: "yes" if r["unbeaten"] else "no", words=True),
     ]
     documents = max((cell["documents"] or 0 for cell in run.judged), default=0)
-    what = "latency and weighted F1" if run.quality else "latency and size"
+    what = f"latency and {columns.main_words(run)}" if run.quality else "latency and size"
     note = (
         f"Unbeaten, and on the dashed line: no other variant is better in both {what}. Ratios "
         "of the times above, tokenization included, without an interval: the comparison has those."
     )
-    if run.quality and documents:
+    if run.quality and documents and run.task in OF_CLASSES:
         note += f" One of the {documents} documents is worth about {1 / documents:.4f} of F1."
     return paragraphs(
         "## The variants side by side",

@@ -8,6 +8,7 @@ from typing import Any
 from ptdq import numbers
 from ptdq.inputs.shared import any_shared, shared_words
 from ptdq.numbers import MISSING
+from ptdq.problem.task import OF_CLASSES, WORDS
 from ptdq.report.markdown import bullets, code, facts, paragraphs, prose, table
 from ptdq.report.sections.page import Page, cell_name
 from ptdq.statistics.duplicates import Shared
@@ -59,6 +60,7 @@ def question(page: Page) -> str:
     get = page.run.get
     rows = [
         ("model", _model(page)),
+        ("task", _task(page)),
         ("data", _data(page)),
         ("counted as", _counted_as(page)),
         ("timed on", _timed_on(page)),
@@ -70,7 +72,7 @@ def question(page: Page) -> str:
         ("batch size", _value(get("parameters", "batch_size"))),
         ("isolation", _value(get("design", "isolation") or get("parameters", "isolation"))),
         ("seed", _value(get("parameters", "seed"))),
-        ("margin of F1", _value(get("parameters", "margin")) if page.run.quality else ""),
+        (_margin_of(page), _value(get("parameters", "margin")) if page.run.quality else ""),
         ("calibration", _calibration(page)),
     ]
     rows += [("not run", text) for text in _not_run(page)]
@@ -92,10 +94,28 @@ def _model(page: Page) -> str:
     return ", ".join(part for part in parts if part)
 
 
+def _margin_of(page: Page) -> str:
+    return "margin of F1" if page.run.task in OF_CLASSES else "margin of quality"
+
+
+def _task(page: Page) -> str:
+    """What the model answers, and how that is known."""
+    model, run = page.run.record.model, page.run
+    if model.task is None:
+        return ""
+    why = f" ({prose(model.task_why)})" if model.task_why else ""
+    threshold = run.get("parameters", "threshold")
+    cut = f", threshold {code(threshold)}" if run.task in ("binary", "multi-label") else ""
+    return f"{prose(WORDS[run.task])}{why}{cut}"
+
+
 def _data(page: Page) -> str:
     data = page.run.get("data", default={})
     documents, whole = data.get("documents"), data.get("sampled_from")
-    size = f"{numbers.count(documents)} documents" if documents is not None else ""
+    kind = "pairs of texts" if data.get("pairs") else "documents"
+    size = f"{numbers.count(documents)} {kind}" if documents is not None else ""
+    if queries := data.get("queries"):
+        size += f", candidates of {numbers.count(queries)} queries"
     if whole:
         size += f", a stratified sample of {numbers.count(whole)}"
     if data.get("lines"):

@@ -10,6 +10,7 @@ from sklearn.metrics import classification_report
 
 from ptdq.analysis.arrays import Answers, Ints, read_answers
 from ptdq.numbers import MISSING, percent
+from ptdq.problem.task import OF_CLASSES
 from ptdq.report.markdown import block, code, paragraphs, prose, table
 from ptdq.report.sections.page import Page
 from ptdq.store.run import Run
@@ -22,7 +23,7 @@ _EXCERPT = 80
 def reports(page: Page) -> str:
     """scikit-learn's classification report for each variant and length."""
     run = page.run
-    if not run.quality:
+    if not run.quality or run.task not in OF_CLASSES:
         return ""
     parts = []
     for length in run.lengths:
@@ -70,7 +71,7 @@ def classification_text(run: Run, labels: Ints, predictions: Ints) -> str:
 def agreement(page: Page) -> str:
     """How often variants agree, and where not."""
     run = page.run
-    if not run.quality or len(run.measured_variants) < 2:
+    if not run.quality or run.task not in OF_CLASSES or len(run.measured_variants) < 2:
         return ""
     parts = []
     for length in run.lengths:
