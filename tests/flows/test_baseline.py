@@ -19,12 +19,18 @@ OLD = "int8-dynamic@baseline"
 
 
 @pytest.fixture(scope="module")
-def nights(run_tiny: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Finished]:
-    """A first run; one with another int8 artifact, and one with the same."""
-    results = str(tmp_path_factory.mktemp("results"))
+def first(run_tiny: Run, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The first run."""
+    return run_tiny("first", results_dir=str(tmp_path_factory.mktemp("results")))
+
+
+@pytest.fixture(scope="module")
+def nights(first: Finished, run_tiny: Run) -> dict[str, Finished]:
+    """The first run; one with another int8 artifact, and one with the same."""
+    results = str(first.files.directory.parent)
     other: dict[str, Any] = {"keep_float": ["bert.encoder.layer.0"]}
     return {
-        "first": run_tiny("first", results_dir=results),
+        "first": first,
         "changed": run_tiny("changed", results_dir=results, baseline="first", **other),
         "same": run_tiny("same", results_dir=results, baseline="first"),
     }
@@ -77,17 +83,16 @@ def test_the_old_artifact_is_no_run_of_its_own_in_the_history(nights: dict[str, 
 
 
 def test_a_regression_fails_the_night_with_the_status_of_a_gate(
-    nights: dict[str, Finished], prefect_server: str, tmp_path: Path
+    first: Finished, prefect_server: str, tmp_path: Path
 ) -> None:
     """The night before is made one in which int8 was always right."""
-    first = nights["first"].files
     before = RunFiles(tmp_path / "before")
-    shutil.copytree(first.directory, before.directory)
+    shutil.copytree(first.files.directory, before.directory)
     path = before.table("predictions")
     table = read_table(path)
     place = table.column_names.index("prediction")
     write_table(path, table.set_column(place, table.schema.field(place), table["label"]))
-    asked = read_json(first.record)["parameters"]
+    asked = read_json(before.record)["parameters"]
     night = start_ptdq(
         "run", "--model", asked["model"], "--data", asked["data"], "--max-length", 16, "--repeats", 1,
         "--control-documents", 0, "--load-wait", 0, "--results-dir", tmp_path, "--run-id", "night",
