@@ -17,6 +17,7 @@ from ptdq.host.lock import MachineLock
 from ptdq.inputs.columns import ROWS, guess_columns
 from ptdq.inputs.documents import read_beginning
 from ptdq.inputs.load import Loaded, read_data, read_model
+from ptdq.inputs.pairs import COLUMNS, texts_of
 from ptdq.inputs.tokenizing import open_tokenizer, token_counts
 from ptdq.parameters import DEMO, Parameters, default_values, make_parameters, names, with_demo
 from ptdq.statistics.reach import Reach, smallest_quality_loss
@@ -126,11 +127,12 @@ def _choose_columns(
 
 def _tokens(loaded: Loaded) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Tokens of some documents, as far as the model can read them [documents]."""
-    texts = read_table(loaded.documents.path, ["text"])["text"].to_pylist()
-    some = texts[:: max(1, len(texts) // _SAMPLE)]
+    texts = texts_of(read_table(loaded.documents.path, COLUMNS))
+    some = texts.at(range(0, len(texts.first), max(1, len(texts.first) // _SAMPLE)))
     source = loaded.checkpoint.source
     tokenizer = open_tokenizer(source.directory, source)
-    return token_counts(tokenizer, some, loaded.checkpoint.max_positions or _NO_BOUND)
+    longest = loaded.checkpoint.max_positions or _NO_BOUND
+    return token_counts(tokenizer, some.first, longest, some.second)
 
 
 def _choose_lengths(

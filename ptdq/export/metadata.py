@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ptdq.analysis import tables
+from ptdq.problem.task import MEASURES, OF_CLASSES, main_measure
 from ptdq.store.run import Run
 from ptdq.text import plain
 
@@ -64,7 +65,11 @@ def _metrics(run: Run, name: str) -> Iterator[dict[str, Any]]:
     speedups = {row["max_length"]: row for row in tables.against_baseline(run) if row["variant"] == name}
     for row in (row for row in tables.figures(run) if row["variant"] == name):
         length = {"max_length": row["max_length"]}
-        if run.quality:
+        if run.quality and run.task not in OF_CLASSES:
+            main = main_measure(run.task)
+            if (value := row.get("main")) is not None:
+                yield _metric(main, MEASURES[run.task][main].words, value, length)
+        elif run.quality:
             yield _metric("f1", "weighted F1", row["f1_weighted"], length)
             yield _metric("accuracy", "accuracy", row["accuracy"], length)
         at = f"at {row['max_length']} tokens"

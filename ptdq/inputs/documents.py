@@ -21,7 +21,7 @@ from ptdq.inputs.label_lists import ListColumn, list_rows, with_label_lists
 from ptdq.inputs.labels import match_labels
 from ptdq.inputs.pairs import Texts
 from ptdq.inputs.rows import Rows, check_columns, column_names, open_rows
-from ptdq.inputs.second_texts import pair_ids, second_texts
+from ptdq.inputs.second_texts import is_text, pair_ids, second_texts
 from ptdq.problem.task import SINGLE, Task
 from ptdq.store.cache import cache_entry
 from ptdq.store.disk import replacing
@@ -345,7 +345,7 @@ def check_rows(
         UserError: a value is missing, or no text or no label.
     """
     texts = frame[text_column].tolist()
-    bad = [row for row, text in enumerate(texts, first) if not _is_text(text)]
+    bad = [row for row, text in enumerate(texts, first) if not is_text(text)]
     if bad:
         raise UserError(
             f"{name}: column '{text_column}' has {len(bad)} missing or non-text values, "
@@ -373,15 +373,6 @@ def no_labels(name: str, column: str, rows: Sequence[int], kinds: str = " (lists
         f"{name}: column '{column}' has {len(rows)} values that are no labels, in rows "
         f"{_first(rows)}{kinds}; a label is a text or a number"
     )
-
-
-def _is_text(value: Any) -> bool:
-    if not isinstance(value, str) or not value.strip():
-        return False
-    try:
-        return value.isascii() or bool(value.encode())
-    except UnicodeEncodeError:  # half a character, which JSON can write
-        return False
 
 
 _NO_LABELS = (bytes, list, tuple, dict, np.ndarray)

@@ -1,13 +1,24 @@
-"""The second text of each row of a file, for models of pairs."""
+"""Which values are texts, and the second text of each row of a file, for models of pairs."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
 from ptdq.errors import UserError
+
+
+def is_text(value: Any) -> bool:
+    """Whether a value can be a document: it is text, and not blank."""
+    if not isinstance(value, str) or not value.strip():
+        return False
+    try:
+        return value.isascii() or bool(value.encode())
+    except UnicodeEncodeError:  # half a character, which JSON can write
+        return False
 
 
 def second_texts(frame: pd.DataFrame, name: str, column: str, first: int = 1) -> list[str]:
@@ -23,7 +34,7 @@ def second_texts(frame: pd.DataFrame, name: str, column: str, first: int = 1) ->
         UserError: a value is missing or no text.
     """
     texts = frame[column].tolist()
-    bad = [row for row, text in enumerate(texts, first) if not isinstance(text, str) or not text.strip()]
+    bad = [row for row, text in enumerate(texts, first) if not is_text(text)]
     if bad:
         rows = ", ".join(map(str, bad[:5])) + (", …" if len(bad) > 5 else "")
         raise UserError(

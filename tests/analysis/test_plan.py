@@ -76,7 +76,7 @@ def test_rounds_for_a_width_reach_it() -> None:
 class Words:
     """A tokenizer: a token a character."""
 
-    def __call__(self, texts: list[str], max_length: int) -> Words:
+    def __call__(self, texts: list[str], max_length: int, pairs: list[str] | None = None) -> Words:
         self.lengths = np.minimum([len(text) for text in texts], max_length)
         return self
 

@@ -84,6 +84,25 @@ def test_second_texts_are_checked(data: Path, tmp_path: Path) -> None:
         read(path)
 
 
+def test_a_sample_of_pairs_keeps_both_texts(model: Path, data: Path) -> None:
+    every = read(data)
+    whole = dict(zip(every.ids, zip(every.contents, every.labels, strict=True), strict=True))
+    given = {"model": str(model), "data": str(data), "max_length": [TOKENS], "limit": 9, **COLUMNS}
+    some = read_data(Parameters.model_validate(given | {"text_pair_column": "hypothesis"}))
+    assert (len(some.ids), some.sampled_from) == (9, len(whole))
+    assert [whole[name] for name in some.ids] == list(zip(some.contents, some.labels, strict=True))
+
+
+def test_lists_are_no_labels_of_one_class(model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "lists.jsonl"
+    frame = pd.DataFrame({"premise": ["a", "b"], "relation": [0, [1]]})
+    frame.to_json(path, orient="records", lines=True)
+    with pytest.raises(
+        UserError, match=r"'relation' has 1 values that are no labels, in rows 2 \(lists\)"
+    ):
+        load(model, path, text_pair_column="none")
+
+
 def test_a_pair_is_both_its_texts(tmp_path: Path) -> None:
     path, other = tmp_path / "one.csv", tmp_path / "other.csv"
     path.write_text("premise,hypothesis,relation\na,b,0\na,c,1\n", encoding="utf-8")

@@ -95,6 +95,7 @@ def test_multi_label(prefect_server: str, tmp_path: Path) -> None:
     assert "## Labels" in report
 
     classifier = classifier_of(export(RunFiles(run.directory), "fp32", tmp_path / "out"))
+    assert "name: micro F1" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     expected = [
         [name for name, out in zip(TOPICS, row, strict=True) if out > cut] for row in logits(run, "fp32")
     ]

@@ -113,6 +113,7 @@ def model(**values: Any) -> Checkpoint:
         ("rerank", {}, "task rerank: it needs queries and candidates.*--text-pair-column"),
         ("rerank", {"text_pair_column": "p", "batch_size": 8}, "batch_size.*candidates of a query"),
         ("rerank", {"text_pair_column": "p", "limit": 10}, "limit.*candidates"),
+        ("rerank", {"text_pair_column": "p", "group_column": "g"}, "group_column.*belong together"),
         ("regression", {"max_f1_drop": 0.1}, "max_f1_drop.*--max-quality-drop is about Spearman"),
         ("rerank", {"text_pair_column": "p", "max_recall_drop": 0.1}, "max_recall_drop"),
         ("regression", {"label_map": "map.json"}, "label_map"),
