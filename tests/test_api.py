@@ -105,6 +105,7 @@ asyncio.new_event_loop().run_until_complete(cell())
 """
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_an_interrupted_notebook_leaves_no_process(
     prefect_server: str, tiny_model: Path, tiny_data: Path, tmp_path: Path

@@ -46,6 +46,7 @@ def init(*words: object) -> Result:
     return CliRunner().invoke(cli, ["init", *map(str, words)])
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_what_it_writes_can_decide(tiny_model: Path, tmp_path: Path) -> None:
     data, out = documents(tiny_model, tmp_path / "d.csv", 900), tmp_path / "nightly.yaml"

@@ -214,6 +214,7 @@ def test_a_schedule_starts_runs(
     assert RunFiles(directory).report.is_file()
 
 
+@pytest.mark.long
 def test_a_cancelled_run_leaves_nothing(
     installation: Installation, tiny_model: Path, tiny_data: Path, tmp_path: Path
 ) -> None:

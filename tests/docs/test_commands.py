@@ -52,6 +52,7 @@ def test_the_readme_names_every_command() -> None:
     assert {words[1] for words in mentioned(README)} >= set(cli.list_commands(click.Context(cli)))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_readme_s_command_runs(tmp_path: Path) -> None:
     from ptdq.demo.build import Recipe, make_demo

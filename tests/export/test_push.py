@@ -87,6 +87,7 @@ def push(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_an_export_arrives_at_the_hub(run: RunFiles, cached: Path, tmp_path: Path) -> None:
     with hub() as there:
         done = push(run, tmp_path, HF_ENDPOINT=there.address, HF_TOKEN=TOKEN, NO_PROXY="127.0.0.1")

@@ -13,7 +13,7 @@ from ptdq.store.layout import RunFiles
 from ptdq.store.tables import read_table, write_table
 from tests.support.running import Finished, Run, start_ptdq
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 OLD = "int8-dynamic@baseline"
 

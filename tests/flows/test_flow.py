@@ -222,6 +222,7 @@ def test_nothing_is_left_of_a_run_that_was_ended(
     assert json.loads(files.record.read_text(encoding="utf-8"))["run_id"] == "ended"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_cancel_by_prefect_ends_a_run_of_the_command_line(
     prefect_server: str, tiny_model: Path, tiny_data: Path, tmp_path: Path

@@ -15,7 +15,7 @@ from ptdq.parameters import make_parameters
 from ptdq.store.tables import read_table
 from tests.support.running import Finished, Run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 AUTHORS = 13
 

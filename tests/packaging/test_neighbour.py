@@ -12,7 +12,7 @@ from ptdq.store.disk import read_json
 from tests.support.deploying import Installation
 from tests.support.neighbour import Neighbour
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 MODULES = ("flows", "tasks.steps", "tests", "ptdq", "ptdq.flows.benchmark", "ptdq.tasks.quantize")
 WHERE = f"""

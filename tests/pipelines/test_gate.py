@@ -71,6 +71,7 @@ def test_the_summary_is_short_and_shows_text_as_it_is_written(tmp_path: Path) ->
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_model_that_became_worse_fails_the_job(
     prefect_server: str, tiny_model: Path, tiny_data: Path, tmp_path: Path
 ) -> None:

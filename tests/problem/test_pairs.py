@@ -133,6 +133,7 @@ def test_a_file_in_shards_has_the_same_pairs(model: Path, data: Path, tmp_path: 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_run_on_pairs(prefect_server: str, model: Path, data: Path, tmp_path: Path) -> None:
     run = ptdq.run(
         model,

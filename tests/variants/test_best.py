@@ -33,6 +33,7 @@ UNIT = 3
 GAIN = 1000.0
 
 
+@pytest.mark.long
 def test_without_smoothing_where_no_answer_changes(tmp_path: Path) -> None:
     source = model(tmp_path / "model")
     prepared = prepare(source, tmp_path / "artifact", surest(source, documents()))

@@ -109,7 +109,7 @@ def engines(*quick: str) -> list[Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", engines("eager", "onnx"))
+@pytest.mark.parametrize("engine", engines("eager"))
 def test_a_float_layer_left_in_and_padding(engine: str, make: Make, documents: Path) -> None:
     artifact = make(ENGINES[engine][0], LEFT_IN)
     case = explained(artifact, documents, BATCH)
