@@ -9,8 +9,9 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ptdq.inputs.grouping import same_texts
-from ptdq.inputs.pairs import COLUMNS, texts_of
+from ptdq.inputs.grouping import both_same
+from ptdq.inputs.pairs import COLUMNS
+from ptdq.statistics.duplicates import text_groups
 from ptdq.statistics.groups import joined
 from ptdq.store.layout import RunFiles
 from ptdq.store.tables import read_table
@@ -56,7 +57,10 @@ class Groups:
 
 def document_groups(documents: pa.Table) -> Groups:
     """Group of each document: those with the same texts, or the same ``group``, belong together."""
-    groups = same_texts(texts_of(documents))
+    # One text after the other: as a list they would be all in memory once more.
+    groups = text_groups(text.as_py() for text in documents["text"])
+    if "pair" in documents.column_names and documents.num_rows and not documents["pair"].null_count:
+        groups = both_same(groups, text_groups(text.as_py() for text in documents["pair"]))
     if "group" in documents.column_names:
         groups = joined(groups, documents["group"].to_pylist())
     return Groups(documents["doc_id"].combine_chunks(), groups.astype(np.int64))

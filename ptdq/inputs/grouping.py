@@ -63,10 +63,12 @@ def same_texts(texts: Texts) -> NDArray[np.int64]:
     """Group of each document [N], 0 to G - 1: one for all with the same text, of pairs with both the same
     (:func:`ptdq.statistics.duplicates.text_groups`)."""
     groups = text_groups(texts.first)
-    if texts.second is None:
-        return groups
-    both = np.stack([groups, text_groups(texts.second)])
-    return np.unique(both, axis=1, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    return groups if texts.second is None else both_same(groups, text_groups(texts.second))
+
+
+def both_same(groups: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Group of each [N]: one for all that are in the same group by both."""
+    return np.unique(np.stack([groups, others]), axis=1, return_inverse=True)[1].reshape(-1)
 
 
 def count_groups(texts: Texts, names: Sequence[str] | None) -> Counts:
