@@ -88,6 +88,7 @@ def test_whatever_is_in_names_the_file_is_read_back(tmp_path: Path) -> None:
     assert read_config(out) == values
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_too_few_documents_are_said_and_nothing_is_written(tiny_model: Path, tmp_path: Path) -> None:
     data, out = documents(tiny_model, tmp_path / "d.csv", 30), tmp_path / "nightly.yaml"

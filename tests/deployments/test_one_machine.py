@@ -109,6 +109,7 @@ def test_the_api_lets_no_page_of_another_origin_ask(installation: Installation) 
     assert "access-control-allow-origin" not in preflight.headers
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "code",
     [

@@ -21,7 +21,7 @@ from tests.conftest import CLASSES
 from tests.support.artifacts import whole
 from tests.support.running import run_flow
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 RUNTIMES = {"torch", "torchao", "onnxruntime", "openvino"}
 EAGER = {"numpy", "safetensors", "torch", "transformers"}
 # One of each loader, of the dynamic ones that with tables as well; to what each may need. What PT2E

@@ -198,6 +198,7 @@ def waiting_run(results: Path, run_id: str, server: str, model: Path, data: Path
         ptdq.wait()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "number",

@@ -111,7 +111,7 @@ def expected(checkpoint: Checkpoint, batch_size: int) -> list[np.ndarray]:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=() if name in ("roberta", "gru") else pytest.mark.long)
+        pytest.param(name, marks=() if name == "gru" else pytest.mark.long)
         for name in (*FAMILIES, *RECURRENT, "convolutional")
     ],
 )
