@@ -129,6 +129,7 @@ def test_workers_were_what_was_asked_for(finished: Finished) -> None:
         assert (cell["torch_threads"], cell["interop_threads"]) == (1, 1)
 
 
+@pytest.mark.long
 def test_random_weights_claim_no_quality(run_tiny: Run, tiny_model: Path, tmp_path: Path) -> None:
     for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
         (tmp_path / name).write_bytes((tiny_model / name).read_bytes())

@@ -15,7 +15,7 @@ from ptdq.store.layout import RunFiles
 from ptdq.store.prune import Pruned
 from tests.support.runs import make_run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 OLD = {"ended_at": "2026-01-01T00:00:00+00:00"}
 

@@ -105,6 +105,7 @@ def limited(prefect_server: str) -> Iterator[str]:
         client.delete_global_concurrency_limit_by_name(name)
 
 
+@pytest.mark.long
 def test_runs_that_share_no_lock_wait_for_the_server(
     limited: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,6 +129,7 @@ def test_runs_that_share_no_lock_wait_for_the_server(
         assert client.read_global_concurrency_limit_by_name(limited).active_slots == 0
 
 
+@pytest.mark.long
 def test_without_a_limit_the_lock_alone_holds(
     prefect_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

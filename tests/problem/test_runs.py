@@ -26,7 +26,7 @@ from tests.support.problems import (
     save_scores,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 TOPICS = ("sport", "health", "cars", "school")
 CROSS = {"sbert_ce_default_activation_function": "torch.nn.modules.linear.Identity"}
 
@@ -74,7 +74,6 @@ def check(run: ptdq.Run, main: str, expected: Callable[[np.ndarray], float]) -> 
     assert "## Quality at the task" in run.report.read_text(encoding="utf-8")
 
 
-@pytest.mark.long
 def test_multi_label(prefect_server: str, tmp_path: Path) -> None:
     kind = {"problem_type": "multi_label_classification"}
     model = save_model(tmp_path / "model", TOPICS, **kind)
@@ -105,7 +104,6 @@ def test_multi_label(prefect_server: str, tmp_path: Path) -> None:
         classifier.rank("a", ["b"])
 
 
-@pytest.mark.long
 def test_regression_on_pairs(prefect_server: str, tmp_path: Path) -> None:
     model = save_model(tmp_path / "model", ["score"], problem_type="regression")
     data = save_scores(model, tmp_path / "data.csv")
@@ -170,7 +168,6 @@ def test_reranking(prefect_server: str, tmp_path: Path) -> None:
     assert [place for place, _ in ranked] == (-expected).argsort(kind="stable").tolist()
 
 
-@pytest.mark.long
 def test_one_output_that_says_yes(prefect_server: str, tmp_path: Path) -> None:
     model = save_model(tmp_path / "model", ["toxic"])
     data = tmp_path / "data.csv"

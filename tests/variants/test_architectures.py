@@ -149,6 +149,7 @@ def test_a_convolutional_model_gets_a_note_that_names_static_quantization(tmp_pa
     assert "openvino-int8-static" in note
 
 
+@pytest.mark.long
 def test_the_report_prints_the_note(tmp_path: Path) -> None:
     from ptdq.report.sections.figures import _converted
 
@@ -162,7 +163,7 @@ def test_the_report_prints_the_note(tmp_path: Path) -> None:
     assert "2 convolutions stayed float32" in _converted(row)
 
 
-@pytest.mark.parametrize("name", RECURRENT)
+@pytest.mark.parametrize("name", ["gru", pytest.param("lstm", marks=pytest.mark.long)])
 def test_a_recurrent_layer_left_in_float_gets_a_note(name: str, tmp_path: Path) -> None:
     here, kind = room(tmp_path, name), name.upper()
     artifact = here.prepare("int8-dynamic")
@@ -187,6 +188,7 @@ def test_float16_covers_recurrent_layers(name: str, tmp_path: Path) -> None:
     assert 0 < difference < 2**-8 * np.abs(logits).max()
 
 
+@pytest.mark.long
 def test_a_transformer_gets_no_note(tmp_path: Path) -> None:
     assert room(tmp_path, "bert").prepare("int8-dynamic").details["notes"] == []
 
@@ -227,6 +229,7 @@ def test_a_package_that_computes_something_else_is_not_used(tmp_path: Path) -> N
         room(tmp_path, "two_dimensional").prepare("int8-pt2e-static")
 
 
+@pytest.mark.long
 def test_converting_nothing_of_another_model_names_what_was_kept(tmp_path: Path) -> None:
     settings = Settings(choose_engine(None), keep_float=("recurrence",), keep_float_mixed=("head",))
     source = room(tmp_path, "lstm").checkpoint.source

@@ -50,7 +50,7 @@ def documents(checkpoint: Checkpoint) -> Path:
     return store_documents(raw, class_ids(raw, checkpoint.class_names, None), checkpoint.class_names).path
 
 
-QUICK = ("fp32", "int8-dynamic", "onnx-int8-dynamic")
+QUICK = ("int8-dynamic", "onnx-int8-dynamic")
 """The others take minutes together."""
 
 
