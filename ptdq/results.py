@@ -95,9 +95,24 @@ class Run:
         return self._table("calibration")
 
     @cached_property
+    def measures(self) -> pd.DataFrame:
+        """Each variant and length of a task other than one class: its measures against the baseline's."""
+        return self._table("measures")
+
+    @cached_property
     def interference(self) -> pd.DataFrame:
         """Each variant and length: latency with the other cores idle and busy."""
         return self._table("interference")
+
+    @cached_property
+    def profiles(self) -> pd.DataFrame:
+        """Each variant that `ptdq why` was asked about: its measured and its explained time."""
+        return self._table("profiles")
+
+    @cached_property
+    def operations(self) -> pd.DataFrame:
+        """Each kind of operation of such a variant: its time, calls and instruction set."""
+        return self._table("operations")
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
