@@ -23,7 +23,7 @@ from tests.support.running import ROOT, wait_for
 def test_what_is_served_is_what_the_file_declares() -> None:
     for name, declared in serve.declared().items():
         made = serve.served(declared)
-        assert (made.name, made.flow_name) == (name, FLOW)
+        assert (made.name, made.flow_name) == (name, "retention" if name == "retention" else FLOW)
         assert made.parameters == declared["parameters"]
         assert [s.schedule.cron for s in made.schedules or []] == [  # type: ignore[union-attr]
             s["cron"] for s in declared.get("schedules", [])

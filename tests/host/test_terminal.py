@@ -97,13 +97,16 @@ def test_warnings_of_ours_are_shown_and_those_of_prefect_are_not(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     import prefect
+    from prefect.settings import PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW, temporary_settings
 
     logger = logging.getLogger("prefect.flow_runs")
     of_prefect = logging.LogRecord(
         logger.name, logging.ERROR, str(Path(prefect.__file__).parent / "flow_engine.py"), 1,
         "Finished in state Failed()", (), None,
     )  # fmt: skip
-    with shown(verbose=False):
+    # Outside of a flow run, Prefect's own handler would warn that there is none.
+    outside = temporary_settings({PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW: "ignore"})
+    with outside, shown(verbose=False):
         logger.warning("waiting: run %s", "another")
         logger.info("of no interest")
         logger.handle(of_prefect)
