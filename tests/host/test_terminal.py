@@ -94,7 +94,7 @@ def test_progress_says_what_is_done_and_what_is_left(
 
 
 def test_warnings_of_ours_are_shown_and_those_of_prefect_are_not(
-    capfd: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import prefect
     from prefect.settings import PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW, temporary_settings
@@ -104,7 +104,8 @@ def test_warnings_of_ours_are_shown_and_those_of_prefect_are_not(
         logger.name, logging.ERROR, str(Path(prefect.__file__).parent / "flow_engine.py"), 1,
         "Finished in state Failed()", (), None,
     )  # fmt: skip
-    # Outside of a flow run, Prefect's own handler would warn that there is none.
+    # Outside of a flow run, Prefect's own handlers would say that there is none.
+    monkeypatch.setattr(logging, "raiseExceptions", False)
     outside = temporary_settings({PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW: "ignore"})
     with outside, shown(verbose=False):
         logger.warning("waiting: run %s", "another")
