@@ -51,6 +51,7 @@ def repository(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) ->
     return f"file://{place}", git("rev-parse", "HEAD").strip()
 
 
+@pytest.mark.long
 def test_the_flow_comes_from_a_repository(
     repository: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -141,6 +141,7 @@ def test_a_deployment_runs_no_code_that_its_machine_does_not_allow(
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.long
 def test_a_run_completes_and_its_artifacts_are_there(
     installation: Installation, tiny_model: Path, tiny_data: Path, tmp_path: Path
 ) -> None:

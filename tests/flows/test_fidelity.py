@@ -32,6 +32,7 @@ def plain_loop(model_directory: Path, data: Path, length: int, quantized: bool) 
     return np.stack(logits)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("length", [8, 16])
 def test_predictions_are_those_of_the_plain_loop(
     finished: Finished, tiny_model: Path, tiny_data: Path, length: int

@@ -146,6 +146,7 @@ def test_random_weights_claim_no_quality(run_tiny: Run, tiny_model: Path, tmp_pa
     assert "weighted avg" not in report
 
 
+@pytest.mark.long
 def test_failed_cells_fail_alone(troubled: Finished) -> None:
     state = {cell["max_length"]: cell for cell in rows(troubled.files, "cells") if cell["error"]}
     assert "SIGKILL" in state[8]["error"]
@@ -159,6 +160,7 @@ def test_failed_cells_fail_alone(troubled: Finished) -> None:
     assert "SIGKILL" in troubled.files.report.read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_failed_cells_fail_the_flow(troubled: Finished) -> None:
     assert troubled.state.name == "Failed"
     assert isinstance(troubled.state.data, RunFailed) or "cells failed" in str(troubled.state.message)

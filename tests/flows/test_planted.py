@@ -21,6 +21,7 @@ WORSE = "tests.support.planted:Worse"
 DOCUMENTS = 160
 
 
+@pytest.mark.long
 def test_a_planted_drop_is_found_and_fails_the_gate(
     prefect_server: str, tiny_model: Path, tmp_path: Path
 ) -> None:

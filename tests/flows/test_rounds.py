@@ -18,6 +18,7 @@ from ptdq.store.run import load
 from ptdq.store.tables import read_table
 from tests.support.running import Finished, Run
 
+pytestmark = pytest.mark.long
 FEW, ALL = 12, 40
 
 

@@ -108,6 +108,7 @@ def engines(*quick: str) -> list[Any]:
     return [pytest.param(name, marks=[] if name in quick else [pytest.mark.long]) for name in ENGINES]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", engines("eager"))
 def test_a_float_layer_left_in_and_padding(engine: str, make: Make, documents: Path) -> None:
@@ -129,6 +130,7 @@ def test_a_float_layer_left_in_and_padding(engine: str, make: Make, documents: P
     assert artifact.details["instructions"]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", engines("eager"))
 def test_a_dequantized_product(engine: str, make: Make, documents: Path) -> None:
