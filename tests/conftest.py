@@ -43,39 +43,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint as fine-tuning leaves it: a BERT of two layers, its tokenizer, named classes."""
-    import torch
-    from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
+    from tests.support.tiny_bert import save_tiny_bert
 
-    characters = sorted(set("".join(_texts())))
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *characters]
-    tokenizer = BertTokenizer(
-        vocab={word: index for index, word in enumerate(words)}, model_max_length=TOKENS
-    )
-    config = BertConfig(
-        vocab_size=len(words),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=TOKENS,
-        initializer_range=0.3,
-        id2label=dict(enumerate(CLASSES)),
-        label2id={name: index for index, name in enumerate(CLASSES)},
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(3)
-        model = BertForSequenceClassification(config).eval()
-    # Every class is the answer for some documents, as it would be after training.
-    batch = tokenizer(_texts(), padding=True, truncation=True, max_length=16, return_tensors="pt")
-    with torch.no_grad():
-        spread, mean = torch.std_mean(model(**batch).logits, dim=0)
-        model.classifier.weight /= spread[:, None]
-        model.classifier.bias -= mean
-        model.classifier.bias /= spread
     directory = tmp_path_factory.mktemp("tiny") / "model"
-    model.save_pretrained(directory)
-    tokenizer.save_pretrained(directory)
-    return directory
+    return save_tiny_bert(directory, [_texts()], CLASSES, TOKENS, cut=16)
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ptdq.store.cell_rows import CellRows
+from ptdq.store.layout import RunFiles
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Place = tuple[str, int]  # variant, maximum length
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,22 @@ def read_answers(
         table["doc_id"].combine_chunks().take(pa.array(order)),
         scores,
     )
+
+
+def answers_of_all(
+    files: RunFiles, variants: Sequence[str], max_lengths: Sequence[int]
+) -> dict[Place, Answers]:
+    """Answers of the first round with their logits, of each variant and length that has any.
+
+    From the cells that are for quality, if there are such.
+    """
+    rows = CellRows(files.table("predictions"), "quality")
+    return {
+        (variant, length): answers
+        for variant in variants
+        for length in max_lengths
+        if (answers := read_answers(rows, variant, length, logits=True)) is not None
+    }
 
 
 def first_of_batches(table: pa.Table) -> pa.Table:

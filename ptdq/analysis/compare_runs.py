@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 
 from ptdq.analysis import tables
+from ptdq.analysis.arrays import Place
 from ptdq.analysis.changes import AGAIN, BETWEEN, SAME, Change, Comparison
 from ptdq.analysis.likeness import differences, refusal
-from ptdq.analysis.nights import Nights, Place, row_of
+from ptdq.analysis.nights import Nights, row_of
 from ptdq.analysis.run_predictions import Predictions
 from ptdq.statistics.between_runs import LEAST_RUNS, change_between
 from ptdq.statistics.multiplicity import ALPHA, holm

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ptdq.analysis.arrays import Answers, read_answers
+from ptdq.analysis.arrays import Answers, Place, answers_of_all
 from ptdq.analysis.document_groups import read_groups
 from ptdq.analysis.question import Question
 from ptdq.analysis.truth import TRUTH, Truth, given_labels
@@ -24,7 +24,6 @@ from ptdq.statistics.multiplicity import ALPHA
 from ptdq.statistics.non_inferiority import NonInferiority, combined, decide_family
 from ptdq.statistics.recall import correct
 from ptdq.statistics.weighted import Change, Kept, Paired, Rows
-from ptdq.store.cell_rows import CellRows
 from ptdq.store.layout import RunFiles
 from ptdq.store.rows import MeasureRow, PairQuality
 from ptdq.store.schema import merge
@@ -32,7 +31,6 @@ from ptdq.store.tables import read_table
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Place = tuple[str, int]  # variant, maximum length
 
 TAU = "kendall_tau"
 
@@ -63,13 +61,7 @@ class MeasureComparer:
             question: what is asked.
         """
         self.question = question
-        rows = CellRows(files.table("predictions"), "quality")
-        self.arrays: dict[Place, Answers] = {
-            (variant, length): measured
-            for variant in question.measured
-            for length in question.max_lengths
-            if (measured := read_answers(rows, variant, length, logits=True)) is not None
-        }
+        self.arrays = answers_of_all(files, question.measured, question.max_lengths)
         self._truth = Truth(read_table(files.table("documents"), TRUTH))
         self._groups = read_groups(files)
         self._level = 1 - ALPHA / max(1, len(question.variants) - 1)

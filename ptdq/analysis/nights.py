@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptdq.analysis import tables
+from ptdq.analysis.arrays import Place
 from ptdq.analysis.likeness import content, refusal
 from ptdq.store.run import Run
 
 Floats = NDArray[np.float64]
-Place = tuple[str, int]  # variant, maximum length
 
 MEASURES = ("speedup_total", "speedup")
 """The first is new in schema version 2."""

@@ -13,7 +13,7 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import NDArray
 
-from ptdq.analysis.arrays import Answers, read_answers
+from ptdq.analysis.arrays import Answers, Place, answers_of_all
 from ptdq.analysis.document_groups import read_groups
 from ptdq.analysis.question import Question
 from ptdq.statistics.chance import Chance, above_chance
@@ -30,13 +30,11 @@ from ptdq.statistics.non_inferiority import (
 from ptdq.statistics.paired_quality import PairedQuality, compare_predictions
 from ptdq.statistics.recall import RecallChange, correct
 from ptdq.statistics.resampling import Sampling
-from ptdq.store.cell_rows import CellRows
 from ptdq.store.layout import RunFiles
 from ptdq.store.rows import CalibrationRow, PairQuality
 from ptdq.store.schema import merge
 
 Ints = NDArray[np.int64]
-Place = tuple[str, int]  # variant, maximum length
 
 
 class Comparer:
@@ -56,13 +54,7 @@ class Comparer:
             question: what is asked.
         """
         self.question = question
-        rows = CellRows(files.table("predictions"), "quality")
-        self.arrays: dict[Place, Answers] = {
-            (variant, length): measured
-            for variant in question.measured
-            for length in question.max_lengths
-            if (measured := read_answers(rows, variant, length, logits=True)) is not None
-        }
+        self.arrays = answers_of_all(files, question.measured, question.max_lengths)
         self._groups = read_groups(files)
         self._sampling = Sampling(seed=question.seed)
         self._decided: dict[Place, PairQuality] = {}

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ptdq.analysis.arrays import Answers, Ints, read_answers
+from ptdq.analysis.arrays import Answers, Ints, Place, read_answers
 from ptdq.analysis.document_groups import read_groups
-from ptdq.analysis.nights import Place
 from ptdq.problem.task import OF_CLASSES
 from ptdq.statistics.paired_quality import compare_predictions
 from ptdq.statistics.resampling import Sampling

@@ -7,7 +7,7 @@ import numpy as np
 from .quality import ClassMetrics
 from .recall import RecallChange, recall_changes
 from .resampling import DEFAULT, Floats, Ints, Sampling
-from .weighted import Rows, Score, Scorer
+from .weighted import Rows, Score, Scorer, weighted_mean
 
 
 def f1_micro(truth: Floats, answers: Floats) -> Score:
@@ -32,12 +32,7 @@ def f1_macro(truth: Floats, answers: Floats) -> Score:
 
 def subset_accuracy(truth: Floats, answers: Floats) -> Score:
     """Share of documents with exactly the right labels; arrays of 0 and 1 [N, K]."""
-    right = (truth == answers).all(axis=1).astype(np.float64)
-
-    def score(weights: Floats) -> Floats:
-        return (weights @ right) / weights.sum(axis=1)  # type: ignore[no-any-return]
-
-    return score
+    return weighted_mean((truth == answers).all(axis=1).astype(np.float64))
 
 
 SCORERS: dict[str, Scorer] = {

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from .resampling import Floats, Ints
-from .weighted import Rows, Score, Scorer
+from .weighted import Rows, Score, Scorer, weighted_mean
 
 CUTOFF = 10
 """Places of a ranking that count."""
@@ -71,12 +71,7 @@ def mean_of(column: int) -> Scorer:
     """The mean over queries of a column of :func:`by_query`; what is true is in it already."""
 
     def make(truth: Floats, answers: Floats) -> Score:
-        values = answers[:, column]
-
-        def score(weights: Floats) -> Floats:
-            return (weights @ values) / weights.sum(axis=1)  # type: ignore[no-any-return]
-
-        return score
+        return weighted_mean(answers[:, column])
 
     return make
 

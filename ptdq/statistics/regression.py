@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .resampling import Floats
-from .weighted import Rows, Score, Scorer
+from .weighted import Rows, Score, Scorer, weighted_mean
 
 
 def pearson(truth: Floats, answers: Floats) -> Score:
@@ -33,12 +33,7 @@ def spearman(truth: Floats, answers: Floats) -> Score:
 
 def mean_absolute_error(truth: Floats, answers: Floats) -> Score:
     """Mean distance of the answer from the truth; arrays [N]."""
-    distance = np.abs(truth - answers)
-
-    def score(weights: Floats) -> Floats:
-        return (weights @ distance) / weights.sum(axis=1)  # type: ignore[no-any-return]
-
-    return score
+    return weighted_mean(np.abs(truth - answers))
 
 
 SCORERS: dict[str, Scorer] = {

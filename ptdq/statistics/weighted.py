@@ -34,6 +34,15 @@ _ROUGH = 500  # resamples for an estimate of documents
 _CHUNK = 4_000_000  # weights drawn at once: bounds the memory to some tens of MB
 
 
+def weighted_mean(values: Floats) -> Score:
+    """The mean of values [N] over the documents."""
+
+    def score(weights: Floats) -> Floats:
+        return (weights @ values) / weights.sum(axis=1)  # type: ignore[no-any-return]
+
+    return score
+
+
 class Rows(NamedTuple):
     """Documents: what is true of them [N, …], and what baseline and variant answered [N, …]."""
 

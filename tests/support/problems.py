@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tests.support.tiny_bert import save_tiny_bert
+
 WORDS = "球队今晚比赛胜负难料医生建议多走少坐新车油耗更低学校放假部队演习"
 TOKENS = 40
 RELATIONS = ("entailment", "neutral", "contradiction")
@@ -26,37 +28,8 @@ def texts(count: int, step: int = 7) -> list[str]:
 
 def save_model(directory: Path, labels: Sequence[str], **config: Any) -> Path:
     """A checkpoint whose outputs spread over documents; ``config`` goes into ``config.json``."""
-    import torch
-    from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
-
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted(set(WORDS))]
-    tokenizer = BertTokenizer(
-        vocab={word: index for index, word in enumerate(words)}, model_max_length=TOKENS
-    )
-    known = {"problem_type": config.pop("problem_type", None)}
-    made = BertConfig(
-        vocab_size=len(words),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=TOKENS,
-        initializer_range=0.3,
-        id2label=dict(enumerate(labels)),
-        label2id={name: index for index, name in enumerate(labels)},
-        **known,
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(3)
-        model = BertForSequenceClassification(made).eval()
-    batch = tokenizer(texts(40), texts(40, 5), padding=True, return_tensors="pt")
-    with torch.no_grad():
-        spread, mean = torch.std_mean(model(**batch).logits, dim=0)
-        model.classifier.weight /= spread[:, None]
-        model.classifier.bias -= mean
-        model.classifier.bias /= spread
-    model.save_pretrained(directory)
-    tokenizer.save_pretrained(directory)
+    kind = config.pop("problem_type", None)
+    save_tiny_bert(directory, [texts(40), texts(40, 5)], labels, TOKENS, problem_type=kind)
     path = directory / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | config), encoding="utf-8")
     return directory
