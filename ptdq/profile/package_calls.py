@@ -107,16 +107,23 @@ def _address(function: Any) -> int:
 
 
 def _slots() -> Iterator[tuple[str, int]]:
-    """Names and addresses of the entries of all packages that this process has loaded."""
+    """Names and addresses of the entries of all packages that this process has loaded.
+
+    Only of tables that may be written: a library linked with ``-z relro -z now`` has its own closed
+    once it is loaded, and a write there ends the process.
+    """
     bases: dict[str, int] = {}
+    writable: list[range] = []
     for line in Path("/proc/self/maps").read_text().splitlines():
         path = line[73:]
+        start, end = (int(number, 16) for number in line.split()[0].split("-"))
+        if "w" in line.split()[1]:
+            writable.append(range(start, end))
         if path.endswith(".so") and "/aotinductor/" in path:
-            start = int(line.partition("-")[0], 16)
             bases[path] = min(start, bases.get(path, start))
     for path, base in bases.items():
         for name, offset in bound_functions(Path(path).read_bytes()):
-            if _WANTED.match(name):
+            if _WANTED.match(name) and any(base + offset in memory for memory in writable):
                 yield name, base + offset
 
 

@@ -60,3 +60,26 @@ def test_calls_are_timed_and_unchanged(tmp_path: Path) -> None:
 
 def test_without_a_package_nothing_is_watched() -> None:
     assert list(bound_functions(b"no library at all")) == []
+
+
+@pytest.mark.skipif(not SYSTEM or shutil.which("cc") is None, reason="needs Linux and a C compiler")
+def test_a_library_whose_table_is_closed_is_left_alone(tmp_path: Path) -> None:
+    """Linked with ``-z now`` its table is read-only once loaded: a write would end the process."""
+    (tmp_path / "package.c").write_text(SOURCE)
+    library = tmp_path / "aotinductor" / "package.so"
+    library.parent.mkdir()
+    closed = ["-Wl,-z,relro", "-Wl,-z,now"]
+    command = ["cc", "-shared", "-fPIC", "-O1", "-fno-inline", *closed, "-o", str(library), "package.c"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    program = (
+        "import ctypes, sys\n"
+        "from ptdq.profile.package_calls import package_calls\n"
+        "run = ctypes.CDLL(sys.argv[1]).run\n"
+        "values, out = (ctypes.c_long * 3)(1, 2, 3), ctypes.c_long()\n"
+        "with package_calls() as calls:\n"
+        "    print(calls.watched, run(values, ctypes.c_long(3), ctypes.byref(out)))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(library)], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "False 8\n", "")
