@@ -24,6 +24,7 @@ import numpy as np
 from ptdq.analysis import tables
 from ptdq.analysis.arrays import Place
 from ptdq.analysis.changes import AGAIN, BETWEEN, SAME, Change, Comparison
+from ptdq.analysis.conditions import too_busy
 from ptdq.analysis.likeness import differences, refusal
 from ptdq.analysis.nights import Nights, row_of
 from ptdq.analysis.run_predictions import Predictions
@@ -124,16 +125,17 @@ def _again(nights: Nights, change: Change) -> _Timed | None:
             earlier, change.variant, change.max_length,
         ):  # fmt: skip
             figures = row_of(tables.figures(new), (earlier, change.max_length))
+            doubt = too_busy(new.good) or row["confounded"]
             fields = {
                 "how": AGAIN,
                 "old_ms": figures.get("total_mean_ms"),
-                "confounded": row["confounded"],
+                "confounded": doubt,
                 "speedup": row["speedup_total"],
                 "speedup_low": row["speedup_total_low"],
                 "speedup_high": row["speedup_total_high"],
                 "speedup_refused": row["speedup_total_refused"],
             }
-            known = None if row["confounded"] else row["speedup_total_p"]
+            known = None if doubt else row["speedup_total_p"]
             return _Timed(fields, known, row["total_verdict"] == "the same")
     return None
 

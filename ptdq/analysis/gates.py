@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ptdq.analysis.conditions import conditions, too_busy
 from ptdq.analysis.question import Question
 from ptdq.problem.task import OF_CLASSES
-from ptdq.statistics.conditions import Conditions, grade
+from ptdq.statistics.conditions import Conditions
 from ptdq.store.rows import BestRow, BucketRow, CellRow, ComparisonRow, VariantRow
 
 
@@ -44,17 +45,12 @@ class Tables:
     @property
     def conditions(self) -> Conditions:
         """How calm the machine was."""
-        taken = [
-            None if (other := cell["other_seconds"]) is None else other + (cell["steal_seconds"] or 0)
-            for cell in self.cells
-        ]
-        flagged = [bool(cell["flags"]) for cell in self.cells]
-        return grade(flagged, taken, [cell["measure_seconds"] or 0.0 for cell in self.cells])
+        return conditions(self.cells)
 
     def timing_doubt(self, row: ComparisonRow) -> str | None:
         """Why the timings of a comparison decide nothing, in words; None where they do."""
-        if self.conditions.grade == "unusable":
-            return f"the machine was too busy to time anything on: {self.conditions.sentence}"
+        if (busy := too_busy(self.cells)) is not None:
+            return busy
         if row["confounded"]:
             return f"at {row['max_length']} tokens the timings are confounded: {row['confounded']}"
         return None

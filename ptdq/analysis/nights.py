@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ptdq.analysis import tables
 from ptdq.analysis.arrays import Place
+from ptdq.analysis.conditions import too_busy
 from ptdq.analysis.likeness import content, refusal
 from ptdq.store.run import Run
 
@@ -81,16 +82,19 @@ class Nights:
         """Why the times of a variant decide nothing; None where they do."""
         for run in (self.old, self.new):
             row = row_of(tables.against_baseline(run), (variant, max_length))
-            if row.get("confounded"):
-                return f"in {run.files.run_id}: {row['confounded']}"
+            if doubt := too_busy(run.good) or row.get("confounded"):
+                return f"in {run.files.run_id}: {doubt}"
         return None
 
 
 def log_speedup(run: Run, place: Place, measure: str) -> tuple[float, float] | None:
-    """Log of a speed-up over the run's baseline variant, and its standard error; None without either."""
+    """Log of a speed-up over the run's baseline variant, and its standard error.
+
+    None without either, and where the run's times decide nothing.
+    """
     row = row_of(tables.against_baseline(run), place)
     point, low, high = (row.get(f"{measure}{end}") for end in ("", "_low", "_high"))
-    if row.get("confounded") or not (point and low and high):
+    if too_busy(run.good) or row.get("confounded") or not (point and low and high):
         return None
     # By the normal quantile: with few rounds this is more than the standard error, and errs on its side.
     return float(np.log(point)), float(np.log(high / low)) / (2 * 1.96)

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from ptdq.analysis.changes import AGAIN, BETWEEN, SAME, Change, Comparison
 from ptdq.analysis.compare_runs import compare_runs
+from ptdq.analysis.nights import log_speedup
 from ptdq.analysis.since import change_since
 from ptdq.cli.main import cli
 from ptdq.errors import UserError
@@ -229,6 +230,46 @@ def test_confounded_timings_are_no_regression(results: Path, tmp_path: Path, whi
     name = ("first", "second")[which]
     assert any("int8-dynamic at 128 tokens: no verdict" in n and f"{name}: a step" in n
                for n in found.notes)  # fmt: skip
+
+
+def busy(factory: Factory) -> None:
+    """Others had a third of the cores' time: the run says of itself that its times decide nothing."""
+    for cell in factory.tables["cells"]:
+        cell |= {"other_seconds": 3.0, "steal_seconds": 0.5, "measure_seconds": 10.0}
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_times_of_a_busy_machine_are_no_regression(results: Path, tmp_path: Path, which: int) -> None:
+    changes: list[dict[str, Any]] = [{}, {}]
+    changes[which] = {"change": busy}
+    pair = [
+        make_run(tmp_path, "first", **changes[0]),
+        make_run(tmp_path, "second", **changes[1], seed=1, slower={"int8-dynamic": 1.3}),
+    ]
+    found = compared(pair[0], pair[1], results)
+    assert found.regressions == []
+    assert {c.latency_verdict for c in rows(found, "int8-dynamic")} == {None}
+    name = ("first", "second")[which]
+    assert any(f"{name}: the machine was too busy" in note and "35% of the time" in note
+               for note in found.notes)  # fmt: skip
+
+
+def test_what_was_measured_again_on_a_busy_machine_is_no_regression(tmp_path: Path) -> None:
+    def plant(factory: Factory) -> None:
+        again(factory, 1.1, 0.88, 0.94, 0.001)
+        busy(factory)
+
+    make_run(tmp_path, "old", seed=100)
+    new = make_run(tmp_path, "new", seed=3, record={"since": "old"}, change=plant)
+    found = compared(run(tmp_path, "old"), new)
+    assert found.regressions == []
+    assert {(c.how, c.latency_verdict) for c in rows(found, "int8-dynamic")} == {(AGAIN, None)}
+
+
+def test_a_busy_night_is_no_point_of_the_history(tmp_path: Path) -> None:
+    place = ("int8-dynamic", 128)
+    assert log_speedup(load(make_run(tmp_path, "calm")), place, "speedup_total") is not None
+    assert log_speedup(load(make_run(tmp_path, "busy", change=busy)), place, "speedup_total") is None
 
 
 def test_a_planted_drop_in_quality_is_found(results: Path) -> None:
