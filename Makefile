@@ -30,8 +30,8 @@ demo: install ## the main job on the embedded default
 	@$(BIN)/ptdq demo
 
 # Three for two cores: much of the time is waiting for servers, schedules and children.
-test: install ## the tests, without those that take minutes each
-	@$(BIN)/python -m pytest -m 'not long' -n 3 --dist loadfile --no-loadscope-reorder --durations=30
+test: install ## the tests, without those that take minutes each, and the share of lines that they ran
+	@$(BIN)/python -m tests.checks.coverage -m 'not long' -n 3 --dist loadfile --no-loadscope-reorder --durations=30
 
 test-all: install ## every test: also several machines, faults of the machine, a schedule at its hour
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
