@@ -19,13 +19,13 @@ _NAMED = re.compile(r"^\s*(?:-\s+)?(?:FROM|image:)\s+[\"']?([a-z0-9][\w./:@-]*)"
 
 def images() -> dict[str, list[Path]]:
     """Every image of others to the files that name it."""
-    found: dict[str, list[Path]] = {}
+    files: dict[str, list[Path]] = {}
     for path in sorted(HERE.rglob("*")):
         if path.name == "Dockerfile" or path.suffix == ".yaml":
             for name in _NAMED.findall(path.read_text(encoding="utf-8")):
                 if re.split("[:@]", name)[0] != OWN:
-                    found.setdefault(name, []).append(path)
-    return found
+                    files.setdefault(name, []).append(path)
+    return files
 
 
 def pinned(image: str) -> bool:

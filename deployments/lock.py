@@ -40,8 +40,8 @@ def fits(lock: Path = LOCK) -> bool:
 
 def locked(lock: Path = LOCK) -> dict[str, tuple[str, str]]:
     """Version and hash of each package, by its name in lower case with dashes."""
-    found = re.findall(r"^(\S+)==(\S+) --hash=sha256:([0-9a-f]{64})$", lock.read_text("utf-8"), re.M)
-    return {name: (version, digest) for name, version, digest in found}
+    lines = re.findall(r"^(\S+)==(\S+) --hash=sha256:([0-9a-f]{64})$", lock.read_text("utf-8"), re.M)
+    return {name: (version, digest) for name, version, digest in lines}
 
 
 def known_torch(lock: Path = LOCK) -> dict[str, str]:
@@ -52,14 +52,14 @@ def known_torch(lock: Path = LOCK) -> dict[str, str]:
 
 def files_of(*reports: Mapping[str, Any]) -> dict[str, tuple[str, str, str]]:
     """Version, hash and file of each package that reports of pip have."""
-    found = {}
+    files = {}
     for each in (each for report in reports for each in report["install"]):
         name = re.sub(r"[-_.]+", "-", each["metadata"]["name"]).lower()
         info = each["download_info"]
         digest = info.get("archive_info", {}).get("hashes", {}).get("sha256", "")
         file = info["url"].rpartition("/")[2].replace("%2B", "+")
-        found[name] = (each["metadata"]["version"], digest, file)
-    return found
+        files[name] = (each["metadata"]["version"], digest, file)
+    return files
 
 
 def lock_of(*reports: Mapping[str, Any]) -> str:

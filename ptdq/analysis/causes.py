@@ -94,9 +94,9 @@ class Case:
         """What computes the rest in bfloat16, and how it did in this run, if it was measured."""
         known = (name for start, name in WITH_BFLOAT16.items() if self.variant.startswith(start))
         other = next(known, "bfloat16")
-        mine, its = self.speedups.get(self.variant), self.speedups.get(other)
-        if mine and its:
-            return f"{other} was {ratio(its / mine)} as fast in this run"
+        own, its = self.speedups.get(self.variant), self.speedups.get(other)
+        if own and its:
+            return f"{other} was {ratio(its / own)} as fast in this run"
         return f"measure {other}"
 
 
@@ -257,9 +257,9 @@ def names_of(case: Case) -> list[str]:
     return [rule.name for rule in RULES if rule.share(case) >= rule.least and rule.applies(case)]
 
 
-def case_of(run: Run, found: Spent) -> Case:
+def case_of(run: Run, time: Spent) -> Case:
     """What rules look at, of a variant of a run."""
-    variant, length = found.profile["variant"], found.profile["max_length"]
+    variant, length = time.profile["variant"], time.profile["max_length"]
     prepared = next((row for row in run.rows(VariantRow) if row["variant"] == variant), None)
     against = [
         row
@@ -270,7 +270,7 @@ def case_of(run: Run, found: Spent) -> Case:
     kept = (prepared["kept_float"] or []) if prepared else []
     asked = run.record.parameters
     return Case(
-        spent=found,
+        spent=time,
         flags=run.record.machine.flags or [],
         converted=(prepared["converted"] or []) if prepared else [],
         kept=[name for name in kept if not _NO_PRODUCT.search(name)],

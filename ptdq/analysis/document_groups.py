@@ -42,8 +42,8 @@ class Groups:
         places = pa.compute.index_in(doc_ids, value_set=self.doc_ids)
         if places.null_count:
             raise KeyError("a document of no group")
-        found: Ints = self.numbers[places.to_numpy()]
-        return found
+        groups: Ints = self.numbers[places.to_numpy()]
+        return groups
 
     def shared_by(self, doc_ids: pa.Array) -> Ints | None:
         """The same; None where each stands alone, or some are not known."""

@@ -85,11 +85,11 @@ class Predictions:
 
 def _shared(a: Answers, b: Answers) -> tuple[Answers, Answers] | None:
     """The documents that both have with the same label; None without any."""
-    found = pa.compute.index_in(a.doc_ids, value_set=b.doc_ids)
-    mine = np.flatnonzero(found.is_valid().to_numpy(zero_copy_only=False))
-    theirs = found.drop_null().to_numpy().astype(np.intp)
-    same = a.labels[mine] == b.labels[theirs]
-    return (a.only(mine[same]), b.only(theirs[same])) if same.any() else None
+    places = pa.compute.index_in(a.doc_ids, value_set=b.doc_ids)
+    ours = np.flatnonzero(places.is_valid().to_numpy(zero_copy_only=False))
+    theirs = places.drop_null().to_numpy().astype(np.intp)
+    same = a.labels[ours] == b.labels[theirs]
+    return (a.only(ours[same]), b.only(theirs[same])) if same.any() else None
 
 
 def _rows(run: Run) -> CellRows | None:

@@ -45,11 +45,11 @@ class Spent:
     @cached_property
     def ms_by_part(self) -> dict[str, float]:
         """Milliseconds of a document by class, every class, in the order in which they are shown."""
-        found = dict.fromkeys(PARTS, 0.0)
+        parts = dict.fromkeys(PARTS, 0.0)
         for one in self.operations:
-            part = one["part"] if one["part"] in found else "other operations"
-            found[part] += one["ms"]
-        return {str(part): ms for part, ms in found.items()}
+            part = one["part"] if one["part"] in parts else "other operations"
+            parts[part] += one["ms"]
+        return {str(part): ms for part, ms in parts.items()}
 
     @property
     def explained(self) -> float:
@@ -112,14 +112,14 @@ def spent(run: Run, variants: Sequence[str] | None = None) -> list[Spent]:
         variants: only these.
     """
     operations = run.rows(OperationRow)
-    found = []
+    shares = []
     for row in run.rows(ProfileRow):
         if (variants is None or row["variant"] in variants) and row["profiled_ms"]:
             place = (row["variant"], row["max_length"])
             own = [one for one in operations if (one["variant"], one["max_length"]) == place]
-            found.append(Spent(row, own))
+            shares.append(Spent(row, own))
     order = {name: place for place, name in enumerate(run.variants)}
-    return sorted(found, key=lambda s: (order.get(s.profile["variant"], 0), s.profile["max_length"]))
+    return sorted(shares, key=lambda s: (order.get(s.profile["variant"], 0), s.profile["max_length"]))
 
 
 def limits_of(run: Run) -> dict[str, float]:

@@ -35,8 +35,8 @@ def completes(name: str, values: Iterable[str] = ()) -> Complete | None:
         return files
     if name in DIRECTORIES:
         return directories
-    found = list(values)
-    return (lambda context, parameter, begun: _those(found, begun)) if found else None
+    known = list(values)
+    return (lambda context, parameter, begun: _those(known, begun)) if known else None
 
 
 def variants(context: Context, parameter: Parameter, begun: str) -> list[CompletionItem]:
@@ -61,8 +61,8 @@ def runs(context: Context, parameter: Parameter, begun: str) -> list[CompletionI
     if "/" in begun:
         return directories(context, parameter, begun)
     results = Path(context.params.get("results_dir") or DEFAULT_RESULTS)
-    found = sorted((path.parent.name for path in results.glob("*/run.json")), reverse=True)
-    return _those(found, begun)
+    names = sorted((path.parent.name for path in results.glob("*/run.json")), reverse=True)
+    return _those(names, begun)
 
 
 def _those(values: Iterable[str], begun: str) -> list[CompletionItem]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +57,7 @@ def command(
     from ptdq.report.job_summary import add_to_page, job_summary
     from ptdq.report.summary import summary_path
     from ptdq.report.terminal import console, show
+    from ptdq.store.disk import read_json, write_json
     from ptdq.store.layout import open_run
 
     if old_revision is not None and old_model is None:
@@ -77,7 +77,7 @@ def command(
             add_to_page(page, job_summary(files))
         if verdict is not None:
             verdict.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(summary_path(files), verdict)
+            write_json(verdict, read_json(summary_path(files)))
         click.echo(str(ended.directory))
     if ended.error is not None:
         raise ended.error

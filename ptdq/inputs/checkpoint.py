@@ -291,8 +291,8 @@ def _task_facts(outputs: int, source: Source) -> dict[str, Any]:
     """What the model answers, as far as its configuration tells; a module of a loader, one class."""
     if source.loader is not None:
         return {"task": SINGLE, "task_why": "a module of a loader"}
-    found = find_task(outputs, _config_of(source))
-    return {"task": found.task, "task_why": found.why}
+    task = find_task(outputs, _config_of(source))
+    return {"task": task.task, "task_why": task.why}
 
 
 def _config_of(source: Source) -> dict[str, Any]:

@@ -52,9 +52,9 @@ def check_classes(name: str, directory: Path) -> None:
         raise UserError(f"{where} has the key '{key}'; keys are the ids 0 to {len(named) - 1}")
     ids = {int(key) for key in named}
     if lacking := sorted(set(range(len(named))) - ids):
-        there = ", ".join(map(str, sorted(ids)[:10]))
+        listed = ", ".join(map(str, sorted(ids)[:10]))
         raise UserError(
-            f"{where} has no name for class id {lacking[0]} (it has {there}); name each from 0 to "
+            f"{where} has no name for class id {lacking[0]} (it has {listed}); name each from 0 to "
             f"{len(named) - 1}, as the head's outputs are counted"
         )
     counts = Counter(str(label).strip() for label in named.values())
@@ -67,10 +67,10 @@ def check_pieces(name: str, directory: Path) -> None:
     """Raises UserError where the tokenizer is of a package that is not installed."""
     if any((directory / file).is_file() for file in ("tokenizer.json", "vocab.txt", "vocab.json")):
         return
-    found = next((file for file in PIECES if (directory / file).is_file()), None)
-    if found is not None and importlib.util.find_spec("sentencepiece") is None:
+    pieces = next((file for file in PIECES if (directory / file).is_file()), None)
+    if pieces is not None and importlib.util.find_spec("sentencepiece") is None:
         raise UserError(
-            f"model {name}: its tokenizer is {found} alone, which the package sentencepiece reads "
+            f"model {name}: its tokenizer is {pieces} alone, which the package sentencepiece reads "
             "(pip install sentencepiece protobuf)"
         )
 
@@ -108,7 +108,7 @@ def check_ids(name: str, tokenizer: Any, config: Any) -> None:
 def _read(path: Path) -> dict[str, Any]:
     """A JSON object; empty where it is none: whoever needs it says so."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}

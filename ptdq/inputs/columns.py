@@ -39,11 +39,11 @@ def guess_columns(
     columns = [str(column) for column in some.columns]
     text = text or _named(columns, TEXTS, [label]) or _longest(some, label)
     label = label or _named(columns, LABELS, [text]) or _fewest(some, text)
-    for found, option, what in (
+    for picked, option, what in (
         (text, "--text-column", "documents"),
         (label, "--label-column", "labels"),
     ):
-        if found is None:
+        if picked is None:
             raise UserError(
                 f"{name}: no column looks like {what}; there are {', '.join(columns)}; name it ({option})"
             )

@@ -110,10 +110,10 @@ def open_content(name: str) -> Iterator[Content]:
                 magic = file.read(8)
         if not magic:
             raise UserError(f"data file {name}: it is empty; it needs a row for each document")
-        found = next((how for start, how in _MAGIC.items() if magic.startswith(start)), "")
-        if packed and found != packed:
+        packing = next((how for start, how in _MAGIC.items() if magic.startswith(start)), "")
+        if packed and packing != packed:
             raise UserError(f"data file {name}: it is not {packed}, as its ending says")
-        yield Content(name, kind, found, lambda: _unpack(name, raw(), found))
+        yield Content(name, kind, packing, lambda: _unpack(name, raw(), packing))
 
 
 def open_text(content: Content, encoding: str) -> io.TextIOWrapper:

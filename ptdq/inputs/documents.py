@@ -72,10 +72,10 @@ class RawDocuments:
         """Each label to the first row that has it: of the whole file, where that is known."""
         if self.all_labels:
             return self.all_labels
-        found: dict[str, int] = {}
+        places: dict[str, int] = {}
         for place, label in enumerate(self.labels, 1):
-            found.setdefault(label, place)
-        return found
+            places.setdefault(label, place)
+        return places
 
     @property
     def digest(self) -> str:
@@ -194,14 +194,14 @@ class _Checking:
         """Ids and texts of some rows, which were checked before, by their places in the file."""
         names = [self.text] if isinstance(self.text, str) else self.text
         values = [frame[name].tolist() for name in names]
-        found = [[column[index - first] for index in here] for column in values]
-        if not all(isinstance(text, str) for column in found for text in column):
+        picked = [[column[index - first] for index in here] for column in values]
+        if not all(isinstance(text, str) for column in picked for text in column):
             return _Checked([], [], None, [], [])
-        if len(found) == 1:
-            texts = found[0]
+        if len(picked) == 1:
+            texts = picked[0]
             ids = [document_id(index + 1, text) for index, text in zip(here, texts, strict=True)]
             return _Checked(ids, texts, None, [], [])
-        texts, pairs = found
+        texts, pairs = picked
         each = zip(here, texts, pairs, strict=True)
         ids = [pair_ids([text], [pair], index + 1)[0] for index, text, pair in each]
         return _Checked(ids, texts, pairs, [], [])

@@ -45,10 +45,10 @@ def read_examples(source: Source, documents: Path | None, max_length: int | None
     counts = token_counts(tokenizer, texts.first, longest, texts.second)
     places = np.unique(np.linspace(0, len(counts) - 1, COUNT).round().astype(int))
     chosen = texts.at(np.argsort(counts, kind="stable")[places].tolist())
-    found: list[Inputs] = one_by_one(tokenizer, chosen, longest)
+    examples: list[Inputs] = one_by_one(tokenizer, chosen, longest)
     if not source.pads():
-        return found
-    return [*found, tokenizer(chosen.first, longest, chosen.second).inputs]
+        return examples
+    return [*examples, tokenizer(chosen.first, longest, chosen.second).inputs]
 
 
 def one_by_one(tokenizer: Tokenizer, texts: Texts, max_length: int) -> list[Inputs]:

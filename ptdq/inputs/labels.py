@@ -33,11 +33,11 @@ def match_labels(
         UserError: a label that the model does not know, or labels that can be read in two ways.
     """
     if label_map is not None:
-        found = _by_name(labels, label_map.items())
-        unknown = [label for label in labels if not 0 <= found.get(label, -1) < len(class_names)]
+        matched = _by_name(labels, label_map.items())
+        unknown = [label for label in labels if not 0 <= matched.get(label, -1) < len(class_names)]
         if unknown:
             raise _unknown(name, labels, unknown[0], "the label map", list(label_map), len(class_names))
-        return found
+        return matched
     readings = {
         "names": _by_name(labels, [(known, index) for index, known in enumerate(class_names)]),
         "ids": {label: index for label in labels if (index := _as_id(label)) < len(class_names)},
@@ -46,7 +46,7 @@ def match_labels(
         readings["no and yes"] = {
             label: _TRUTH[label.casefold()] for label in labels if label.casefold() in _TRUTH
         }
-    whole = {words: found for words, found in readings.items() if len(found) == len(labels)}
+    whole = {words: matched for words, matched in readings.items() if len(matched) == len(labels)}
     if not whole:
         known = {label for reading in readings.values() for label in reading}
         best = max(readings.values(), key=len)
@@ -55,15 +55,15 @@ def match_labels(
         if known >= set(labels):
             raise UserError(f"{error}. Others of its labels are: names and ids are not mixed")
         raise error
-    found = next(iter(whole.values()))
-    if differing := [other for other in whole.values() if other != found]:
-        label, index = next(pair for pair in differing[0].items() if pair not in found.items())
+    matched = next(iter(whole.values()))
+    if differing := [other for other in whole.values() if other != matched]:
+        label, index = next(pair for pair in differing[0].items() if pair not in matched.items())
         raise UserError(
             f"{name}: label '{label}' in row {labels[label]} can be the class of that name, or the "
             f"class with that id, '{class_names[index]}'; say which by a JSON file, --label-map, "
-            f"{_example(labels, found)}"
+            f"{_example(labels, matched)}"
         )
-    return found
+    return matched
 
 
 def _as_id(label: str) -> int:
@@ -76,8 +76,8 @@ def _by_name(labels: Iterable[str], known: Iterable[tuple[str, int]]) -> dict[st
     exact = dict(known)
     folded = Counter(_fold(other) for other in exact)
     loose = {_fold(other): index for other, index in exact.items() if folded[_fold(other)] == 1}
-    found = {label: exact.get(label, loose.get(_fold(label), -1)) for label in labels}
-    return {label: index for label, index in found.items() if index >= 0}
+    indexes = {label: exact.get(label, loose.get(_fold(label), -1)) for label in labels}
+    return {label: index for label, index in indexes.items() if index >= 0}
 
 
 def _fold(label: str) -> str:
@@ -97,10 +97,12 @@ def _unknown(
     )
 
 
-def _example(labels: Mapping[str, int], found: Mapping[str, int]) -> str:
+def _example(labels: Mapping[str, int], matched: Mapping[str, int]) -> str:
     """The beginning of a label map for these labels."""
     shown = list(labels)[:3]
-    pairs = [f"{json.dumps(one, ensure_ascii=False)}: {found.get(one, n)}" for n, one in enumerate(shown)]
+    pairs = [
+        f"{json.dumps(one, ensure_ascii=False)}: {matched.get(one, n)}" for n, one in enumerate(shown)
+    ]
     return f"such as {{{', '.join(pairs)}{', …' if len(labels) > len(shown) else ''}}}"
 
 

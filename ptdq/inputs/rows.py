@@ -71,7 +71,9 @@ class Rows:
             if not piece:
                 return
             columns = zip(self.columns, zip(*piece, strict=True), strict=True)
-            yield pd.DataFrame({name: pd.Series(list(found), dtype=object) for name, found in columns})
+            yield pd.DataFrame(
+                {name: pd.Series(list(entries), dtype=object) for name, entries in columns}
+            )
 
 
 @contextmanager
@@ -160,9 +162,9 @@ def check_columns(name: str, columns: Mapping[str, str], known: Iterable[object]
     for column, option in columns.items():
         if column not in names:
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-            there = ", ".join(names[:_SHOWN])
+            shown = ", ".join(names[:_SHOWN])
             raise UserError(
-                f"{name}: no column '{column}'; there are {there}{more}; choose with {option}"
+                f"{name}: no column '{column}'; there are {shown}{more}; choose with {option}"
             )
         if names.count(column) > 1:
             raise UserError(
@@ -179,12 +181,12 @@ class Layout:
 
     def notes(self, kind: str) -> list[str]:
         """What a file of this kind would not lead one to expect."""
-        found = []
+        notes = []
         if self.separator != _OWN[kind]:
-            found.append(f"separated by {_SEPARATORS[self.separator]}")
+            notes.append(f"separated by {_SEPARATORS[self.separator]}")
         if not self.quoted:
-            found.append("quotes are read as characters")
-        return found
+            notes.append("quotes are read as characters")
+        return notes
 
 
 def _layout(content: Content, encoding: str, columns: set[str]) -> Layout:
@@ -217,12 +219,12 @@ def _layout(content: Content, encoding: str, columns: set[str]) -> Layout:
 
 def _spans(content: Content, encoding: str, layout: Layout) -> int | None:
     """The line where the first row of several lines begins, if there is one; all rows are read."""
-    found = None
+    first_span = None
     with open_text(content, encoding) as file:
         for first, last, _ in _records(file, layout):
-            if found is None and last > first:
-                found = first
-    return found
+            if first_span is None and last > first:
+                first_span = first
+    return first_span
 
 
 def _header(content: Content, encoding: str, separator: str) -> list[str]:
@@ -330,12 +332,12 @@ def _parsed(lines: Iterable[str]) -> Iterator[tuple[int, Any]]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    members = dict(pairs)
+    if len(members) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"'{twice}' is there twice")
-    return found
+    return members
 
 
 def _of_objects(values: Iterable[tuple[int, Any]], rows: Rows) -> Iterator[tuple[Any, ...]]:
@@ -377,10 +379,10 @@ def _values(content: Content, encoding: str) -> Iterator[tuple[int, Any]]:
             yield from _parsed(_without_mark(file))
             return
         try:
-            found = json.loads(file.read().removeprefix("\ufeff"), object_pairs_hook=_once)
+            values = json.loads(file.read().removeprefix("\ufeff"), object_pairs_hook=_once)
         except (ValueError, RecursionError) as error:
             raise Malformed(f"it is not valid JSON ({line_of(error)})") from error
-    yield from enumerate(found, 1)
+    yield from enumerate(values, 1)
 
 
 def _parquet(content: Content, rows: Rows) -> Iterator[tuple[Any, ...]]:

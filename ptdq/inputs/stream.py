@@ -38,19 +38,19 @@ def split_documents(parameters: Parameters, class_names: list[str], rows: int, t
     """
     name, columns = parameters.data, (parameters.text_column, parameters.label_column)
     label_map = read_label_map(parameters.label_map)
-    with open_rows(name, parameters.encoding, _columns(parameters)) as found:
+    with open_rows(name, parameters.encoding, _columns(parameters)) as file:
         labels: dict[str, int] = {}
         first = 1
-        for frame in found.pieces(PIECE):
+        for frame in file.pieces(PIECE):
             for row, label in enumerate(check_rows(frame, name, *columns, first)[2], first):
                 labels.setdefault(label, row)
             first += len(frame)
         if first == 1:
-            raise no_row(name, found.columns)
+            raise no_row(name, file.columns)
         known = match_labels(name, labels, class_names, label_map)
         first = 1
         with replacing(target) as temporary, pq.ParquetWriter(temporary, schema("documents")) as writer:
-            for frame in found.pieces(rows):
+            for frame in file.pieces(rows):
                 ids, texts, of_rows = check_rows(frame, name, *columns, first)
                 pairs = _pairs(frame, parameters, first)
                 found_columns = {
@@ -107,5 +107,5 @@ def read_frames(
     Raises:
         UserError: the file is missing, unreadable, of an unknown type or malformed, or lacks a column.
     """
-    with open_rows(name, encoding, columns) as found:
-        yield from found.pieces(rows)
+    with open_rows(name, encoding, columns) as file:
+        yield from file.pieces(rows)

@@ -95,7 +95,7 @@ def _label_sets(raw: RawDocuments, class_names: Sequence[str]) -> Floats:
     if all(len(row) == count and all(_bit(value) for value in row) for row in lists) and count > 1:
         return np.array(lists, np.float64)
     by_name = {name: index for index, name in enumerate(class_names)}
-    found = np.zeros((len(lists), count))
+    targets = np.zeros((len(lists), count))
     for place, row in enumerate(lists):
         for value in row:
             index = by_name.get(value) if isinstance(value, str) else None
@@ -107,8 +107,8 @@ def _label_sets(raw: RawDocuments, class_names: Sequence[str]) -> Floats:
                     f"which has {', '.join(class_names)} (ids 0 to {count - 1}); the task multi-label "
                     "takes a list of names or of ids in each row, or --label-columns"
                 )
-            found[place, index] = 1
-    return found
+            targets[place, index] = 1
+    return targets
 
 
 def _list(text: str) -> list[Any]:

@@ -54,7 +54,7 @@ def choose_timing_queries(
 
 def _places(queries: Sequence[str]) -> list[NDArray[np.int64]]:
     """Places of the candidates of each query, the query that comes first in front."""
-    found: dict[str, list[int]] = {}
+    places: dict[str, list[int]] = {}
     for place, query in enumerate(queries):
-        found.setdefault(query, []).append(place)
-    return [np.array(each, np.int64) for each in found.values()]
+        places.setdefault(query, []).append(place)
+    return [np.array(each, np.int64) for each in places.values()]

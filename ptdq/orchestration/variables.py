@@ -32,13 +32,13 @@ def read(name: str) -> str:
     """
     _check(name)
     get: Any = Variable.get
-    found: object = get(name, _sync=True)
-    if not isinstance(found, str) or not found:
+    value: object = get(name, _sync=True)
+    if not isinstance(value, str) or not value:
         raise UserError(
             f"variable {name}: the server has none of that name, or it is no text; set it with "
             f"ptdq baseline RUN --variable {name}"
         )
-    return found
+    return value
 
 
 def write(name: str, files: RunFiles) -> None:

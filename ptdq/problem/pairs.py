@@ -27,9 +27,9 @@ def why_pairs(class_names: Sequence[str], config: Mapping[str, Any]) -> str:
         class_names: by class id.
         config: keys and values of its ``config.json``.
     """
-    found = [name for name in class_names if any(stem in name.lower() for stem in _OF_PAIRS)]
-    if found:
-        return f"its classes ({', '.join(found[:3])}) are relations of two texts"
+    relations = [name for name in class_names if any(stem in name.lower() for stem in _OF_PAIRS)]
+    if relations:
+        return f"its classes ({', '.join(relations[:3])}) are relations of two texts"
     if is_cross_encoder(config):
         return "its configuration is that of a cross-encoder (sentence-transformers)"
     return ""

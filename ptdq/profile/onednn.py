@@ -44,7 +44,7 @@ class Primitive:
 
 def primitives(lines: Iterable[str]) -> list[Primitive]:
     """The executions in verbose lines, in their order; other lines are passed over."""
-    found = []
+    calls = []
     for line in lines:
         fields = line.strip().split(",")
         if not fields[0].startswith("onednn_verbose") or "exec" not in fields:
@@ -56,8 +56,8 @@ def primitives(lines: Iterable[str]) -> list[Primitive]:
         except ValueError:
             continue
         numbers, result = (_format(tensors, of) for of in ("src", "dst"))
-        found.append(Primitive(kind, kernel, numbers, result, _shape(fields[-2]), seconds))
-    return found
+        calls.append(Primitive(kind, kernel, numbers, result, _shape(fields[-2]), seconds))
+    return calls
 
 
 def _format(tensors: str, of: str) -> str:

@@ -95,7 +95,7 @@ class OnnxRecorder:
 def _of_runs(events: Sequence[Mapping[str, Any]], first: int, after: int) -> list[Operation]:
     """The nodes of a session's runs from the one of number ``first`` to the one before ``after``."""
     runs = sorted((e for e in events if e.get("name") == "model_run"), key=lambda e: int(e["ts"]))
-    found, between = [], 0.0
+    operations, between = [], 0.0
     for run in runs[first:after]:
         start, end = int(run["ts"]), int(run["ts"]) + int(run["dur"])
         nodes = [
@@ -103,9 +103,9 @@ def _of_runs(events: Sequence[Mapping[str, Any]], first: int, after: int) -> lis
             for e in events
             if str(e.get("name", "")).endswith("_kernel_time") and start <= int(e["ts"]) <= end
         ]
-        found += nodes
+        operations += nodes
         between += max(0.0, int(run["dur"]) / 1e6 - sum(one.seconds for one in nodes))
-    return [*found, Operation("between the nodes", "framework", between)]
+    return [*operations, Operation("between the nodes", "framework", between)]
 
 
 def _operation(node: Mapping[str, Any]) -> Operation:

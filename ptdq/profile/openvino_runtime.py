@@ -145,14 +145,14 @@ def _operations(known: _Inferences, nodes: Mapping[str, _Node]) -> list[Operatio
     calls, after = len(known.shapes), known.spent()
     documents = sum(shape[0] for shape in known.shapes) / calls
     tokens = sum(prod(shape) for shape in known.shapes) / calls
-    found = []
+    operations = []
     for entry in known.request.get_profiling_info():
         seconds = after[entry.node_name] - known.before.get(entry.node_name, 0.0)
         if seconds > 0:
             one = _operation(entry, nodes.get(entry.node_name), round(documents), round(tokens))
-            found.append(replace(one, seconds=seconds, calls=calls))
-    between = max(0.0, known.seconds - sum(one.seconds for one in found))
-    return [*found, Operation("between the nodes", "framework", between, calls=calls)]
+            operations.append(replace(one, seconds=seconds, calls=calls))
+    between = max(0.0, known.seconds - sum(one.seconds for one in operations))
+    return [*operations, Operation("between the nodes", "framework", between, calls=calls)]
 
 
 def _nodes(model: Any) -> Iterator[tuple[str, _Node]]:

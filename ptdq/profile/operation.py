@@ -71,12 +71,12 @@ def product(shape: Sequence[int] | None) -> Size:
 
 def together(operations: Iterable[Operation]) -> list[Operation]:
     """Those that differ in nothing but their time added up, the longest first."""
-    found: dict[Operation, Operation] = {}
+    sums: dict[Operation, Operation] = {}
     for one in operations:
         key = replace(one, seconds=0.0, calls=0)
-        before = found.get(key, key)
-        found[key] = replace(before, seconds=before.seconds + one.seconds, calls=before.calls + one.calls)
-    return sorted(found.values(), key=lambda one: -one.seconds)
+        before = sums.get(key, key)
+        sums[key] = replace(before, seconds=before.seconds + one.seconds, calls=before.calls + one.calls)
+    return sorted(sums.values(), key=lambda one: -one.seconds)
 
 
 def classify(name: str, table: Sequence[tuple[str, Part]], default: Part = "other operations") -> Part:

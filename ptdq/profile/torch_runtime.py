@@ -141,15 +141,15 @@ class TorchRecorder:
         """What was called, and the framework between."""
         done = primitives(self._lines)
         if self._package.watched:
-            found = _compiled(self._package.made, [one for one in done if one.shape is not None])
-            between = self._seconds - self.overhead - sum(one.seconds for one in found)
-            found.append(Operation("between the kernels", "framework", max(0.0, between)))
-            return _with_kernels(found, done, mkl_kernel(self._lines))
+            seen = _compiled(self._package.made, [one for one in done if one.shape is not None])
+            between = self._seconds - self.overhead - sum(one.seconds for one in seen)
+            seen.append(Operation("between the kernels", "framework", max(0.0, between)))
+            return _with_kernels(seen, done, mkl_kernel(self._lines))
         # To begin and end a range takes time, which is not the calls'.
         ranges = sum(event.cpu_time_total for event in self._events if event.name == CALL) / 1e6
         around = max(0.0, ranges - self._seconds)
-        found = [one for event in self._events if (one := _operation(event, around)) is not None]
-        return _with_kernels(found, done, mkl_kernel(self._lines))
+        seen = [one for event in self._events if (one := _operation(event, around)) is not None]
+        return _with_kernels(seen, done, mkl_kernel(self._lines))
 
 
 def _label(module: Any) -> str | None:
@@ -228,7 +228,7 @@ def _numbers(event: Any) -> str:
     return next((_DTYPES[dtype] for dtype in dtypes if dtype in _DTYPES), "")
 
 
-def _with_kernels(found: list[Operation], done: Sequence[Primitive], mkl: str) -> list[Operation]:
+def _with_kernels(operations: list[Operation], done: Sequence[Primitive], mkl: str) -> list[Operation]:
     """The products with library and kernel: what oneDNN ran most for the format, else MKL or FBGEMM."""
     seconds: dict[tuple[str, str], float] = {}
     for one in done:
@@ -240,7 +240,7 @@ def _with_kernels(found: list[Operation], done: Sequence[Primitive], mkl: str) -
     by_format.setdefault("float32", ("MKL", mkl))
     by_format.setdefault("int8", ("FBGEMM", ""))
     named = []
-    for operation in found:
+    for operation in operations:
         library, kernel = by_format.get(operation.numbers, ("ATen", ""))
         unnamed = operation.part in PRODUCTS and not operation.library
         named.append(replace(operation, library=library, kernel=kernel) if unnamed else operation)
@@ -257,24 +257,24 @@ def _compiled(made: Sequence[tuple[str, float]], done: Sequence[Primitive]) -> l
     products = [name for name, _ in made if _of_shim(name) in PRODUCTS]
     halves = any("bfloat16" in (one.numbers, one.result) for one in done)
     reported = iter(done) if len(products) == len(done) else None
-    found = []
+    operations = []
     for name, seconds in made:
         part = _of_shim(name)
         shown = name.removeprefix("aoti_torch_cpu_").removeprefix("cpp_fused_")
         if part not in PRODUCTS:
             numbers = ("bfloat16" if halves else "float32") if part == "attention" else ""
-            found.append(Operation(shown, part, seconds, numbers=numbers))
+            operations.append(Operation(shown, part, seconds, numbers=numbers))
         elif reported is None:
             numbers = "int8" if part == "int8 products" else "float32"
-            found.append(Operation(shown, part, seconds, numbers=numbers))
+            operations.append(Operation(shown, part, seconds, numbers=numbers))
         else:
             one = next(reported)
             part = "int8 products" if one.numbers == "int8" else "float products"
-            found.append(
+            operations.append(
                 Operation(shown, part, seconds, numbers=one.numbers, kernel=one.kernel,
                           library="oneDNN", **product(one.shape))
             )  # fmt: skip
-    return found
+    return operations
 
 
 def _of_shim(name: str) -> Part:

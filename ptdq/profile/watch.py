@@ -84,10 +84,10 @@ def profile(
             for recorder in recorders:
                 inner.enter_context(recorder.listening())
             calls(model)
-    found: list[Operation] = []
+    operations: list[Operation] = []
     for recorder in recorders:
-        found += _outside(recorder.operations(), sum(one.seconds for one in found))
-    return Profile(together(found), seconds - sum(recorder.overhead for recorder in recorders))
+        operations += _outside(recorder.operations(), sum(one.seconds for one in operations))
+    return Profile(together(operations), seconds - sum(recorder.overhead for recorder in recorders))
 
 
 def _recorder(place: str) -> Recorder:

@@ -67,25 +67,25 @@ def change_points(values: Floats, level: float = 0.05, seed: int = 0) -> list[Ch
     if not plain:
         return []
     share = _carried_over(np.split(values, sorted(plain)))
-    found = _search(values, share, level, rng)
-    return [ChangePoint(index, found[index]) for index in sorted(found)]
+    points = _search(values, share, level, rng)
+    return [ChangePoint(index, points[index]) for index in sorted(points)]
 
 
 def _search(values: Floats, share: float, level: float, rng: np.random.Generator) -> dict[int, float]:
     """Index and p-value of each change, where a share of each value is carried over to the next."""
-    found: dict[int, float] = {}
+    points: dict[int, float] = {}
     while True:
-        cuts = [0, *sorted(found), len(values)]
+        cuts = [0, *sorted(points), len(values)]
         parts = [values[a:b] for a, b in pairwise(cuts)]
         curves = [divergences(part[None])[0] for part in parts]
         peaks = [curve.max(initial=0.0) for curve in curves]
         widest = int(np.argmax(peaks))
         if peaks[widest] <= 0:
-            return found
+            return points
         p_value = _p_value(parts, float(peaks[widest]), share, level, rng)
         if p_value > level:
-            return found
-        found[cuts[widest] + LEAST + int(curves[widest].argmax())] = p_value
+            return points
+        points[cuts[widest] + LEAST + int(curves[widest].argmax())] = p_value
 
 
 def divergences(series: Floats) -> Floats:
@@ -156,5 +156,5 @@ def _carried_over(parts: list[Floats]) -> float:
     count, means = sum(map(len, parts)), len(parts)
     if not squares or count <= 4 * means:
         return 0.0
-    found = (count * products / squares + means) / (count - 3 * means)
-    return float(np.clip(found, 0.0, _MOST_ALIKE))
+    estimate = (count * products / squares + means) / (count - 3 * means)
+    return float(np.clip(estimate, 0.0, _MOST_ALIKE))

@@ -124,9 +124,9 @@ def _near(others: Sequence[str], texts: Sequence[str], share: float) -> int:
     sizes = np.asarray(known.sum(axis=1)).ravel()
     near = 0
     for start in range(0, len(texts), _CHUNK):
-        mine = hashed.transform(texts[start : start + _CHUNK])
-        common = (mine @ known.T).tocoo()
-        own = np.asarray(mine.sum(axis=1)).ravel()
+        chunk = hashed.transform(texts[start : start + _CHUNK])
+        common = (chunk @ known.T).tocoo()
+        own = np.asarray(chunk.sum(axis=1)).ravel()
         union = own[common.row] + sizes[common.col] - common.data
         near += len(np.unique(common.row[common.data >= share * union]))
     return near

@@ -232,11 +232,11 @@ def holds_margin(
         variants: variants that are decided afterwards; the first of them is tested at 0.05 / variants
             (Holm).
     """
-    found = (
+    ratios = (
         evidence(labels, baseline, variant, groups, margin=margin, metric=m, sampling=sampling)
         for m in METRICS
     )
-    return all(each.decide(1 - ALPHA / variants).outcome == "non-inferior" for each in found)
+    return all(each.decide(1 - ALPHA / variants).outcome == "non-inferior" for each in ratios)
 
 
 def _ratio_of(metric: Metric) -> Statistic:

@@ -36,7 +36,7 @@ def by_query(relevance: Floats, scores: Floats, queries: Ints, cutoff: int = CUT
         nan for a query without a relevant candidate, of which a ranking cannot be good or bad.
     """
     discounts = 1 / np.log2(np.arange(2, cutoff + 2))
-    found = np.full((int(queries.max()) + 1, len(NAMES)), np.nan)
+    rows = np.full((int(queries.max()) + 1, len(NAMES)), np.nan)
     for query, places in enumerate(_places(queries)):
         gains = relevance[places]
         if not (gains > 0).any():
@@ -44,12 +44,12 @@ def by_query(relevance: Floats, scores: Floats, queries: Ints, cutoff: int = CUT
         ranked = gains[np.lexsort((gains, -scores[places]))][:cutoff]
         best = np.sort(gains)[::-1][:cutoff]
         first = np.flatnonzero(ranked > 0)
-        found[query] = (
+        rows[query] = (
             float(ranked @ discounts[: len(ranked)]) / float(best @ discounts[: len(best)]),
             1 / (1 + first[0]) if len(first) else 0.0,
             float((ranked > 0).sum()) / float((gains > 0).sum()),
         )
-    return found
+    return rows
 
 
 def rank_agreement(one: Floats, other: Floats, queries: Ints) -> Floats:
@@ -60,11 +60,11 @@ def rank_agreement(one: Floats, other: Floats, queries: Ints) -> Floats:
         other: scores [N].
         queries: query of each candidate [N], 0 to Q - 1.
     """
-    found = np.full(int(queries.max()) + 1, np.nan)
+    agreements = np.full(int(queries.max()) + 1, np.nan)
     for query, places in enumerate(_places(queries)):
         if len(places) > 1 and np.ptp(one[places]) > 0 and np.ptp(other[places]) > 0:
-            found[query] = kendalltau(one[places], other[places]).statistic
-    return found
+            agreements[query] = kendalltau(one[places], other[places]).statistic
+    return agreements
 
 
 def mean_of(column: int) -> Scorer:

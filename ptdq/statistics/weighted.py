@@ -202,12 +202,12 @@ class Paired:
         """Some scores, as if there were ``growth`` times the documents."""
         drawn = self._drawn(names, growth, resamples)
         one = self._weights(np.ones((1, self.documents)))
-        found = {}
+        changes = {}
         for name in names:
             old, new = self._scores[name][0]
             points = float(old(one)[0]), float(new(one)[0])
-            found[name] = Change(name, name in self._lower, *points, *drawn[name])
-        return found
+            changes[name] = Change(name, name in self._lower, *points, *drawn[name])
+        return changes
 
     def kept(self, change: Change, margin: float = MARGIN) -> Kept:
         """What decides on a score.

@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
         del predict
         gc.collect()
         report(2)
-        found = profile(
+        profiled = profile(
             lambda: load_again(cell),
             lambda model: call_all(model, first_of_each_shape(inputs)),
             lambda model: call_all(model, inputs),
@@ -65,9 +65,9 @@ def main(arguments: list[str]) -> int:
         "tokens": int(sum(sum(batch.lengths) for batch in batches)),
         "computed_tokens": int(computed),
         "timed_ms": 1e3 * seconds / count,
-        "profiled_ms": 1e3 * found.seconds / count,
-        "instruction_set": in_words(found.operations),
-        "operations": [asdict(one) for one in found.operations],
+        "profiled_ms": 1e3 * profiled.seconds / count,
+        "instruction_set": in_words(profiled.operations),
+        "operations": [asdict(one) for one in profiled.operations],
     }
     Path(cell.result).write_text(json.dumps(answer), encoding="utf-8")
     report(3)

@@ -59,16 +59,16 @@ def explain(
     run = load(files)
     for name in names:
         artifact_of(run, name, asked)  # all that can be refused is, before anything takes its time
-    found = []
+    profiles = []
     lock = MachineLock()
     with lock:
         lock.acquire(files.run_id, say)
         for name in names:
             say(f"{name}: loading")
-            found.append(profile_variant(run, name, asked, partial(_tell, say, name)))
-    keep(files, found)
+            profiles.append(profile_variant(run, name, asked, partial(_tell, say, name)))
+    keep(files, profiles)
     run = load(files)
-    length = found[0].profile["max_length"]
+    length = profiles[0].profile["max_length"]
     shown = [one for one in spent(run, names) if one.profile["max_length"] == length]
     shown.sort(key=lambda one: names.index(one.profile["variant"]))
     plot = files.plot("why")

@@ -28,17 +28,17 @@ _LOOKS = {
 
 def why(run: Run, path: Path) -> bool:
     """The bars of all that ``ptdq why`` was asked of a run."""
-    found = spent(run)
-    if not found:
+    bars = spent(run)
+    if not bars:
         return False
-    time_spent(found, path)
+    time_spent(bars, path)
     return True
 
 
-def time_spent(found: Sequence[Spent], path: Path) -> None:
+def time_spent(bars: Sequence[Spent], path: Path) -> None:
     """The bars of some variants, the first on top."""
-    with canvas(path, 1, 1, 1.6 + 0.5 * len(found)) as (figure, (ax,)):
-        for place, one in enumerate(found):
+    with canvas(path, 1, 1, 1.6 + 0.5 * len(bars)) as (figure, (ax,)):
+        for place, one in enumerate(bars):
             left = 0.0
             for part in PARTS:
                 width = one.ms_by_part[part]
@@ -51,9 +51,9 @@ def time_spent(found: Sequence[Spent], path: Path) -> None:
                 f"{ms(left)} ms", (left, place), xytext=(4, 0), textcoords="offset points", va="center",
                 fontsize=9,
             )  # fmt: skip
-        names = [f"{label(one.profile['variant'])}, {one.profile['max_length']}" for one in found]
-        ax.set_yticks(range(len(found)), names)
-        ax.set_ylim(len(found) - 0.4, -0.6)
+        names = [f"{label(one.profile['variant'])}, {one.profile['max_length']}" for one in bars]
+        ax.set_yticks(range(len(bars)), names)
+        ax.set_ylim(len(bars) - 0.4, -0.6)
         ax.grid(False, axis="y")
         ax.margins(x=0.12)
         ax.set_xlim(0)
@@ -62,6 +62,6 @@ def time_spent(found: Sequence[Spent], path: Path) -> None:
         handles = [
             Patch(facecolor=_LOOKS[part][0], hatch=_LOOKS[part][1], edgecolor="white", label=part)
             for part in PARTS
-            if any(one.ms_by_part[part] > 0 for one in found)
+            if any(one.ms_by_part[part] > 0 for one in bars)
         ]
         figure.legend(handles=handles, loc="outside lower center", ncols=3)

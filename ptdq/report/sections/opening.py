@@ -150,10 +150,10 @@ def _counted_as(page: Page) -> str:
 
 def _calibration(page: Page) -> str:
     """What static variants calibrate on, and what of it is in the test set."""
-    origin, found = prose(page.run.get("calibration", default="")), page.run.record.data.shared
-    if found is None:
+    origin, facts = prose(page.run.get("calibration", default="")), page.run.record.data.shared
+    if facts is None:
         return origin
-    shared = Shared(**found.model_dump())
+    shared = Shared(**facts.model_dump())
     words = prose(shared_words(shared))
     return f"{origin}; **{words}**" if any_shared(shared) else f"{origin}; {words}"
 

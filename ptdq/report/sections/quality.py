@@ -145,24 +145,24 @@ def _disagreements(page: Page, wide: Wide, length: int) -> str:
 
 def _wide(run: Run, length: int) -> Wide | None:
     """The predictions of all variants at a length; None where fewer than two have any in common."""
-    found: dict[str, Answers] = {}
+    by_variant: dict[str, Answers] = {}
     if run.answered is None:
         return None
     for variant in run.measured_variants:
         if (answers := read_answers(run.answered, variant, length)) is not None:
-            found[variant] = answers
-    if len(found) < 2:
+            by_variant[variant] = answers
+    if len(by_variant) < 2:
         return None
-    first = next(iter(found.values())).doc_ids
+    first = next(iter(by_variant.values())).doc_ids
     kept = np.ones(len(first), bool)
-    places = [pa.compute.index_in(first, value_set=answers.doc_ids) for answers in found.values()]
+    places = [pa.compute.index_in(first, value_set=answers.doc_ids) for answers in by_variant.values()]
     for each in places:
         kept &= each.is_valid().to_numpy(zero_copy_only=False)
     if not kept.any():
         return None
     columns = [
         answers.predictions[0][each.filter(pa.array(kept)).to_numpy()]
-        for answers, each in zip(found.values(), places, strict=True)
+        for answers, each in zip(by_variant.values(), places, strict=True)
     ]
-    labels = next(iter(found.values())).labels[kept]
-    return Wide(list(found), first.filter(pa.array(kept)), labels, np.stack(columns))
+    labels = next(iter(by_variant.values())).labels[kept]
+    return Wide(list(by_variant), first.filter(pa.array(kept)), labels, np.stack(columns))

@@ -12,10 +12,10 @@ from ptdq.report.sections.page import Page
 
 def why(page: Page) -> str:
     """The classes of operations of each variant that was profiled, and what to do about them."""
-    found = spent(page.run)
-    if not found:
+    bars = spent(page.run)
+    if not bars:
         return ""
-    shown = [part for part in PARTS if any(one.ms_by_part[part] > 0 for one in found)]
+    shown = [part for part in PARTS if any(one.ms_by_part[part] > 0 for one in bars)]
     rows = [
         [
             code(one.profile["variant"]),
@@ -24,7 +24,7 @@ def why(page: Page) -> str:
             *(numbers.percent(one.share_of(part)) for part in shown),
             numbers.percent(one.explained),
         ]
-        for one in found
+        for one in bars
     ]
     return paragraphs(
         "## Where the time goes",
@@ -35,7 +35,7 @@ def why(page: Page) -> str:
         page.plot("why", "Time of a document by class of operation"),
         bullets(
             f"{code(one.profile['variant'])}, length {one.profile['max_length']}: {prose(sentence)}"
-            for one in found
+            for one in bars
             for sentence in causes(case_of(page.run, one))
         ),
     )
