@@ -24,7 +24,7 @@ from ptdq.parameters.matrix import MatrixParameters
 from ptdq.store import schema
 from ptdq.store.disk import read_json
 from ptdq.variants import registry
-from tests.benchmarks import bench, growth, variants
+from tests.benchmarks import bench, growth, nights, variants
 from tests.safety import table as safety
 from tests.variants import matrix as architectures
 
@@ -233,9 +233,11 @@ MARKERS: dict[str, Callable[[], str]] = {
     "source variants": lambda: source("variants"),
     "source direct": lambda: source("direct"),
     "source bench": lambda: source("bench"),
+    "source nights": lambda: source("nights"),
     "variants-table": lambda: _figures_alone(variants.table(figures("variants"))),
     "direct-table": direct_table,
     "bench-table": lambda: _figures_alone(bench.table(figures("bench"))),
+    "nights-table": lambda: nights.table(figures("nights")),
     "growth": lambda: _figures_alone(growth.table(figures("growth"))),
     "shards": shards,
     "architectures": lambda: architectures.table(read_json(architectures.RESULTS)),

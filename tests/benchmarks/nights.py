@@ -225,7 +225,8 @@ def table(found: dict[str, Any]) -> str:
 
 
 def _of(night: dict[str, Any], how: str) -> list[dict[str, Any]]:
-    return [row for row in night["changes"] if row["how"] == how]
+    """Rows of a night that were decided in that way; none where its times decide nothing."""
+    return [row for row in night["changes"] if row["how"] == how and row["latency_verdict"] is not None]
 
 
 def _mean(runs: Sequence[dict[str, Any]], name: str) -> float:
