@@ -20,6 +20,7 @@ from ptdq.analysis.question import Question
 from ptdq.errors import RunFailed
 from ptdq.host import machine
 from ptdq.host.clock import Laps, TimeLimit
+from ptdq.host.futures import wait_for_all
 from ptdq.host.lock import MachineLock
 from ptdq.host.process import own_children
 from ptdq.inputs.documents import RawDocuments
@@ -52,7 +53,7 @@ from ptdq.tasks.report import report
 from ptdq.tasks.track import track
 from ptdq.tracking import check as check_tracker
 from ptdq.variants.choice import keep_fitting, say_skipped
-from ptdq.variants.preparation import collect_prepared
+from ptdq.variants.preparation import collect_prepared, in_turns
 
 
 @flow(
@@ -73,7 +74,13 @@ def quantization_benchmark(parameters: Parameters, resume: bool = False) -> Any:
     files = RunFiles(directory_for(parameters, flow_run))
     kept = f"finished cells are kept: ptdq run --resume {files.directory}"
     # The lock is released last: when no child is alive, and none can start any more.
-    with ended(files, kept) as ending, heeded(flow_run), ServerLock() as lock, own_children():
+    with (
+        ended(files, kept) as ending,
+        heeded(flow_run),
+        ServerLock() as lock,
+        own_children(),
+        machine.capped(parameters.isa),
+    ):
         check_code(parameters, flow_run)
         check_tracker(parameters.track)
         variables.offer()
@@ -110,7 +117,11 @@ def run_benchmark(
     laps.lap("wait")
 
     options = (loaded, request.settings, parameters.cell_timeout, not parameters.no_cache)
-    artifacts = {name: quantize.submit(name, *options) for name in chosen.names}
+    artifacts: dict[str, Any] = {}
+    for turn in in_turns(chosen.names):
+        artifacts |= {name: quantize.submit(name, *options) for name in turn}
+        wait_for_all(artifacts.values(), limit)
+    artifacts = {name: artifacts[name] for name in chosen.names}
     prepared, impossible = collect_prepared(artifacts, chosen.optional, limit)
     say_skipped(impossible, log.warning)
     laps.lap("quantize")

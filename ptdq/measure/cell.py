@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ptdq.host.machine import can_pin
+from ptdq.host.machine import can_pin, cap
 from ptdq.host.process import run_child
 from ptdq.measure.cell_request import CellRequest, Kind
 from ptdq.measure.design import Cell
@@ -107,6 +107,7 @@ def measure_cell(
         result=str(result),
         spawned_at=time.time(),
         spawned_ns=time.monotonic_ns(),
+        isa=cap(),
     )
     ended = run_child(
         "ptdq.measure.worker",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ptdq.errors import RunFailed, UserError
+from ptdq.host import terminal
 from ptdq.host.clock import TimeLimit
 from ptdq.host.futures import Future, wait_for_all
 from ptdq.host.machine import usable_cores
@@ -19,6 +20,7 @@ from ptdq.variants import registry
 from ptdq.variants.artifact import Artifact, cache_key, open_artifact
 from ptdq.variants.base import Settings
 from ptdq.variants.prepare import USER_ERROR_STATUS
+from ptdq.variants.steps import last_step
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,11 @@ def prepare_variant(
     registry.check_installed(name)
     registry.check_takes(name, checkpoint.family)
     variant = registry.get(name)
-    if not variant.takes_mixed:
-        # So that the artifacts of the others are found whatever it is.
+    # So that the artifacts of the others are found whatever these are.
+    if not (variant.takes_mixed or variant.tunes):
         settings = replace(settings, keep_float_mixed=())
+    if not variant.tunes:
+        settings = replace(settings, tune_minutes=0.0)
     target = cache_entry("artifacts", cache_key(checkpoint.digest, variant, settings, calibration.digest))
     if use_cache and (known := _cached(target, settings)) is not None:
         mark_used(target)
@@ -82,6 +86,7 @@ def prepare_variant(
             log,
             threads=len(usable_cores()),
             timeout=timeout,
+            on_progress=lambda _: terminal.doing(f"{name}: {last_step(log)}"),
         )
         if ended.returncode == USER_ERROR_STATUS and ended.reason:
             raise UserError(ended.reason)
@@ -92,6 +97,14 @@ def prepare_variant(
             if not (use_cache and _cached(target, settings)):
                 put_in_place(made, target)
     return PreparedVariant(open_artifact(target, settings), cached=False)
+
+
+def in_turns(names: Iterable[str]) -> list[list[str]]:
+    """Which variants may be prepared side by side: first those that only compute; then, each alone, those
+    that measure."""
+    alone = {name: registry.get(name).tunes for name in names}
+    together = [name for name, tunes in alone.items() if not tunes]
+    return [turn for turn in (together, *([name] for name, tunes in alone.items() if tunes)) if turn]
 
 
 def _cached(target: Path, settings: Settings) -> Artifact | None:
