@@ -139,7 +139,7 @@ def run_benchmark(
     with breaks_recorded(files):
         stage = make_stage(files, measured, loaded.documents, parameters, len(design.cores))
         drop_damaged(files, log.warning)
-        note_conditions(files, design.cores, parameters, limit, log.warning)
+        note_conditions(files, design.cores, parameters, model.source, limit, log.warning)
         if request.begun is None:
             plan = announce(parameters, list(prepared), design, stage, limit)
             say_plan(files, plan, log.info, log.warning)
