@@ -51,7 +51,7 @@ def prepare_variant(
         settings: engine, modules, granularity and so on.
         calibration: what static variants calibrate on.
         log: gets the output of the process that prepares.
-        timeout: seconds that it may take.
+        timeout: seconds that it may take, besides those that it may search.
         use_cache: whether an entry of the cache will do.
 
     Raises:
@@ -85,7 +85,7 @@ def prepare_variant(
             scratch / "request.json",
             log,
             threads=len(usable_cores()),
-            timeout=timeout,
+            timeout=timeout + 60 * settings.tune_minutes,
             on_progress=lambda _: terminal.doing(f"{name}: {last_step(log)}"),
         )
         if ended.returncode == USER_ERROR_STATUS and ended.reason:
