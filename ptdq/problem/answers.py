@@ -9,10 +9,6 @@ from numpy.typing import NDArray
 
 from ptdq.problem.task import SINGLE, Task
 
-NEAR = 0.1
-"""Of the standard deviation of a task's numbers: a number that is off by more is another answer."""
-
-
 @dataclass(frozen=True)
 class Answers:
     """What of the logits is an answer.
@@ -29,9 +25,9 @@ class Answers:
         """The share that is answered otherwise, from 0 to 1.
 
         One class of several: documents with another class. Thresholds: documents with another answer in
-        any label. A number: documents whose number is off by a tenth of the standard deviation of all.
-        Candidates in order: pairs of documents that are in the other order, and ties count half (half
-        of 1 - Kendall's tau, where the first has no ties).
+        any label. A number: the mean square of the difference as a share of the variance of the numbers
+        (1 - R², at most 1). Candidates in order: pairs of documents that are in the other order, and ties
+        count half (half of 1 - Kendall's tau, where the first has no ties).
 
         Args:
             expected: outputs [documents, outputs].
@@ -44,8 +40,8 @@ class Answers:
         if self.task == "rerank":
             return _other_order(expected[:, 0], actual[:, 0])
         if self.task == "regression":
-            off = np.abs(actual[:, 0] - expected[:, 0])
-            return float((off > NEAR * expected[:, 0].std()).mean())
+            error = float(np.square(actual[:, 0] - expected[:, 0], dtype=np.float64).mean())
+            return min(1.0, error / (float(expected[:, 0].var()) or 1.0))
         return float(((expected > self.cut) != (actual > self.cut)).any(axis=1).mean())
 
 

@@ -1,8 +1,8 @@
 """``make bench-peers``: ``int8-best`` against what a user would pick otherwise, in one run.
 
 Optimum Intel's OpenVINO models as one gets them, with their defaults: the float model, which computes in
-bfloat16 where the CPU has it, and the quantized one. They are variants of ptdq like any other, so that the
-same workers, rounds and intervals serve all. The environment is one of its own (``peers.txt``).
+bfloat16 where the CPU has it, and the quantized one. They are variants of ptdq like any other, so that
+the same workers, rounds and intervals serve all. The environment is one of its own (``peers.txt``).
 
 The machine must be otherwise idle. Weights are random unless ``MODEL`` names a checkpoint with weights.
 

@@ -40,9 +40,7 @@ def test_a_cap_above_the_cpu_is_refused(tiny_model: Path, tmp_path: Path) -> Non
 
 @needs_all
 def test_the_test_set_is_none_to_search_on(tiny_model: Path, tiny_data: Path) -> None:
-    text = refused(
-        tiny_model, "--calibration-data", tiny_data, "--data", tiny_data, "--max-length", 32
-    )
+    text = refused(tiny_model, "--calibration-data", tiny_data, "--data", tiny_data, "--max-length", 32)
     assert "are in the test set" in text
 
 

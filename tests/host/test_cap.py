@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -21,7 +22,7 @@ has_avx2 = pytest.mark.skipif("avx2" not in machine.cpu_flags(), reason="no x86 
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """A CPU with AMX, as its flags are read."""
     text = f"processor : 0\nflags : {' '.join(FLAGS)}\n"
-    monkeypatch.setattr(machine.Path, "read_text", lambda self, *_, **__: text)
+    monkeypatch.setattr(Path, "read_text", lambda self, *_, **__: text)
     monkeypatch.delenv(machine.ISA_CAP, raising=False)
 
 

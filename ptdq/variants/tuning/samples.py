@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ class Samples:
         expected: outputs of the float model [documents, outputs].
     """
 
-    inputs: list[Inputs]
+    inputs: Sequence[Inputs]
     expected: NDArray[np.float32]
 
     def save(self, path: Path) -> None:
@@ -39,7 +40,7 @@ class Samples:
                 place, _, name = key.partition(":")
                 if name:
                     inputs[int(place)][name] = arrays[key]
-        return cls([dict(one) for one in inputs], expected)
+        return cls(inputs, expected)
 
     @property
     def longest(self) -> int:
@@ -67,6 +68,6 @@ class Samples:
         return tuple(sorted(length for length, _ in tokens.most_common(count)))
 
 
-def outputs(predict: Predictor, inputs: list[Inputs]) -> NDArray[np.float32]:
+def outputs(predict: Predictor, inputs: Sequence[Inputs]) -> NDArray[np.float32]:
     """What a model says of each document [documents, outputs]."""
     return np.concatenate([predict(one) for one in inputs])
