@@ -33,23 +33,31 @@ def limits(page: Page) -> str:
             str(row["calls"]),
             numbers.ms(row["median_ms"]),
             f"{row['gops']:.0f}",
-            numbers.percent(row["fastest_share"]),
-            *([prose(row["numbers"] or numbers.MISSING), numbers.percent(row["share"])] if told else []),
+            *(_shares(row) if told else map(numbers.percent, (row["float32_share"], row["int8_share"]))),
         ]
         for row in found
     ]
     said = [f"{name} {peak:.0f} {_UNITS.get(name, 'GFLOP/s')}" for name, peak in peaks.items()]
     fastest = max(peaks, key=lambda name: peaks[name])
-    headings = ["variant", "max length", "calls", "median ms", "GOP/s", f"of {fastest} limit"]
-    headings += ["products in", "of its own limit"] if told else []
+    headings = ["variant", "max length", "calls", "median ms", "GOP/s"]
+    headings += (
+        [f"of {fastest} limit", "products in", "of its own limit"]
+        if told
+        else ["of float32 limit", "of int8 limit"]
+    )
     products = " Products in: the number format of most of them, as the runtime says." if told else ""
     return paragraphs(
         "## Share of the core's limit",
         f"Peak of matrix products on one core, measured in this run: {', '.join(said)}. Calls whose "
         f"documents fill the maximum length; two operations a multiply-add.{products}",
-        table(headings, rows, left=(0, 6)) if rows else "No document filled a maximum length.",
+        table(headings, rows, left=(0, 6) if told else (0,)) if rows else "No document filled a maximum length.",
         _own_shapes(page),
     )
+
+
+def _shares(row: tables.LimitRow) -> list[str]:
+    own = prose(row["numbers"] or numbers.MISSING)
+    return [numbers.percent(row["fastest_share"]), own, numbers.percent(row["share"])]
 
 
 def _own_shapes(page: Page) -> str:
