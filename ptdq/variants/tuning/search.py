@@ -21,6 +21,7 @@ from ptdq.errors import UserError
 from ptdq.host import machine
 from ptdq.host.process import run_child
 from ptdq.store.disk import read_json
+from ptdq.variants import registry
 from ptdq.variants.base import Calibration, Settings
 from ptdq.variants.steps import step
 from ptdq.variants.tuning.build_child import BuildRequest
@@ -149,7 +150,14 @@ class Search:
         return base
 
     def _space(self, base: Candidate) -> list[Candidate]:
-        return space(base, machine.cpu_flags(), _installed())
+        """What is tried here, but for engines that do not take inputs as long as these."""
+        unbounded = self._source.longest_input() is None
+        longest = self._samples.longest if unbounded else 0
+        return [
+            one
+            for one in space(base, machine.cpu_flags(), _installed())
+            if longest <= (registry.get(one.variant).max_tokens or longest)
+        ]
 
     def _make(self, engine: Engine, candidates: Sequence[Candidate]) -> None:
         """Have a process make the candidates of an engine, as far as it comes."""
