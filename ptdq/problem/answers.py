@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ptdq.problem.task import SINGLE, Task
 
+
 @dataclass(frozen=True)
 class Answers:
     """What of the logits is an answer.

@@ -50,7 +50,9 @@ def limits(page: Page) -> str:
         "## Share of the core's limit",
         f"Peak of matrix products on one core, measured in this run: {', '.join(said)}. Calls whose "
         f"documents fill the maximum length; two operations a multiply-add.{products}",
-        table(headings, rows, left=(0, 6) if told else (0,)) if rows else "No document filled a maximum length.",
+        table(headings, rows, left=(0, 6) if told else (0,))
+        if rows
+        else "No document filled a maximum length.",
         _own_shapes(page),
     )
 
