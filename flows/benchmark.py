@@ -20,7 +20,6 @@ from ptdq.analysis.question import Question
 from ptdq.errors import RunFailed
 from ptdq.host import machine
 from ptdq.host.clock import Laps, TimeLimit
-from ptdq.host.futures import wait_for_all
 from ptdq.host.lock import MachineLock
 from ptdq.host.process import own_children
 from ptdq.inputs.documents import RawDocuments
@@ -53,7 +52,7 @@ from ptdq.tasks.report import report
 from ptdq.tasks.track import track
 from ptdq.tracking import check as check_tracker
 from ptdq.variants.choice import keep_fitting, say_skipped
-from ptdq.variants.preparation import collect_prepared, in_turns
+from ptdq.variants.preparation import collect_prepared, start_in_turns
 
 
 @flow(
@@ -117,11 +116,7 @@ def run_benchmark(
     laps.lap("wait")
 
     options = (loaded, request.settings, parameters.cell_timeout, not parameters.no_cache)
-    artifacts: dict[str, Any] = {}
-    for turn in in_turns(chosen.names):
-        artifacts |= {name: quantize.submit(name, *options) for name in turn}
-        wait_for_all(artifacts.values(), limit)
-    artifacts = {name: artifacts[name] for name in chosen.names}
+    artifacts = start_in_turns(chosen.names, lambda name: quantize.submit(name, *options), limit)
     prepared, impossible = collect_prepared(artifacts, chosen.optional, limit)
     say_skipped(impossible, log.warning)
     laps.lap("quantize")

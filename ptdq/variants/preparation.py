@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -105,6 +105,21 @@ def in_turns(names: Iterable[str]) -> list[list[str]]:
     alone = {name: registry.get(name).tunes for name in names}
     together = [name for name, tunes in alone.items() if not tunes]
     return [turn for turn in (together, *([name] for name, tunes in alone.items() if tunes)) if turn]
+
+
+def start_in_turns(
+    names: Sequence[str], start: Callable[[str], Future[PreparedVariant]], limit: TimeLimit
+) -> dict[str, Future[PreparedVariant]]:
+    """Start the preparation of each, turn by turn; all have ended then, however they ended.
+
+    Raises:
+        RunFailed: the run's time limit is exceeded.
+    """
+    futures: dict[str, Future[PreparedVariant]] = {}
+    for turn in in_turns(names):
+        futures |= {name: start(name) for name in turn}
+        wait_for_all(futures.values(), limit)
+    return {name: futures[name] for name in names}
 
 
 def _cached(target: Path, settings: Settings) -> Artifact | None:
