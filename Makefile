@@ -8,7 +8,7 @@ EXTRAS := dev,docs,torchao,onnx,openvino,dask
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS := 300
 
-.PHONY: demo test test-all safety soak check docs bench bench-nights bench-variants bench-tails bench-growth bench-pipeline bench-real install schema constraints lock clean help
+.PHONY: demo test test-all safety soak check docs bench bench-nights bench-variants bench-peers bench-tails bench-growth bench-pipeline bench-real install schema constraints lock clean help
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -62,6 +62,14 @@ bench-nights: install ## comparisons from night to night, planted slow-downs, po
 
 bench-variants: install ## every variant on the bert-base shape
 	@$(BIN)/python -m tests.benchmarks.variants $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA))
+
+# Over .venv, whose packages it sees; what it has of its own comes first.
+bench-peers: install ## int8-best against Optimum Intel's models, in an environment of their own
+	@test -x $(VENV)-peers/bin/python || $(PYTHON) -m venv $(VENV)-peers
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+	  > "$$($(VENV)-peers/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/under.pth"
+	@$(VENV)-peers/bin/python -m pip install --quiet --disable-pip-version-check -r tests/benchmarks/peers.txt
+	@$(VENV)-peers/bin/python -m tests.benchmarks.peers $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA))
 
 bench-tails: install ## documents of many lengths, with and without padding to few
 	@$(BIN)/python -m tests.benchmarks.tails

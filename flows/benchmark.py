@@ -52,7 +52,7 @@ from ptdq.tasks.report import report
 from ptdq.tasks.track import track
 from ptdq.tracking import check as check_tracker
 from ptdq.variants.choice import keep_fitting, say_skipped
-from ptdq.variants.preparation import collect_prepared
+from ptdq.variants.preparation import collect_prepared, start_in_turns
 
 
 @flow(
@@ -73,7 +73,13 @@ def quantization_benchmark(parameters: Parameters, resume: bool = False) -> Any:
     files = RunFiles(directory_for(parameters, flow_run))
     kept = f"finished cells are kept: ptdq run --resume {files.directory}"
     # The lock is released last: when no child is alive, and none can start any more.
-    with ended(files, kept) as ending, heeded(flow_run), ServerLock() as lock, own_children():
+    with (
+        ended(files, kept) as ending,
+        heeded(flow_run),
+        ServerLock() as lock,
+        own_children(),
+        machine.capped(parameters.isa),
+    ):
         check_code(parameters, flow_run)
         check_tracker(parameters.track)
         variables.offer()
@@ -110,7 +116,7 @@ def run_benchmark(
     laps.lap("wait")
 
     options = (loaded, request.settings, parameters.cell_timeout, not parameters.no_cache)
-    artifacts = {name: quantize.submit(name, *options) for name in chosen.names}
+    artifacts = start_in_turns(chosen.names, lambda name: quantize.submit(name, *options), limit)
     prepared, impossible = collect_prepared(artifacts, chosen.optional, limit)
     say_skipped(impossible, log.warning)
     laps.lap("quantize")
@@ -128,7 +134,7 @@ def run_benchmark(
     with breaks_recorded(files):
         stage = make_stage(files, measured, loaded.documents, parameters, len(design.cores))
         drop_damaged(files, log.warning)
-        note_conditions(files, design.cores, parameters, limit, log.warning)
+        note_conditions(files, design.cores, parameters, model.source, limit, log.warning)
         if request.begun is None:
             plan = announce(parameters, list(prepared), design, stage, limit)
             say_plan(files, plan, log.info, log.warning)

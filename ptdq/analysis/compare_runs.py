@@ -25,7 +25,7 @@ from ptdq.analysis import tables
 from ptdq.analysis.arrays import Place
 from ptdq.analysis.changes import AGAIN, BETWEEN, SAME, Change, Comparison
 from ptdq.analysis.conditions import too_busy
-from ptdq.analysis.likeness import differences, refusal
+from ptdq.analysis.likeness import differences, other_instructions, refusal
 from ptdq.analysis.nights import Nights, row_of
 from ptdq.analysis.run_predictions import Predictions
 from ptdq.statistics.between_runs import LEAST_RUNS, change_between
@@ -226,6 +226,14 @@ def _said(changes: Sequence[Change], nights: Nights) -> Iterator[str]:
 
 
 def _conditions(old: Run, new: Run, changes: Sequence[Change]) -> Iterator[str]:
+    if other_instructions(old, new):
+        for c in changes:
+            if c.better or c.worse:
+                yield (
+                    f"predictions of {c.variant} at {c.max_length} tokens change with the CPU's "
+                    f"instructions: of {c.documents} documents {c.worse} are right in {old.files.run_id} "
+                    f"alone and {c.better} in {new.files.run_id} alone, and nothing else differs"
+                )
     for run in (old, new):
         flagged = sum(bool(cell["flags"]) for cell in run.good)
         if flagged:

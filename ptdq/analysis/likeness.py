@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ptdq.host.software import MEASURING
@@ -20,6 +20,10 @@ def refusal(old: Run, new: Run) -> str | None:
         ("numbers of cores in use", _count(one, "cores"), _count(other, "cores")),
         ("isolation", old.get("design", "isolation"), new.get("design", "isolation")),
         ("batch sizes", *(run.get("parameters", "batch_size") for run in (old, new))),
+        (
+            "caps of the instructions",
+            *(run.get("parameters", "isa", default="none") for run in (old, new)),
+        ),
     ):
         if first != second:
             return f"different {what}: {_known(first)} and {_known(second)}"
@@ -80,19 +84,34 @@ def _short(value: object) -> str:
     return text
 
 
-def content(run: Run) -> str:
-    """What must be the same in two runs for their times to differ by chance alone."""
+def content(run: Run, without: Collection[str] = ()) -> str:
+    """What must be the same in two runs for their times to differ by chance alone.
+
+    Args:
+        run: one of them.
+        without: parameters that may differ.
+    """
     record, versions = run.record, run.record.versions
+    explaining = [name for name in names(Purpose.EXPLAINS) if name not in without]
     return json.dumps(
         [
             record.model.digest,
             record.data.digest,
             {name: versions[name] for name in MEASURING if name in versions},
             record.git_commit,
-            {name: record.parameters.get(name) for name in names(Purpose.EXPLAINS)},
+            {name: record.parameters.get(name) for name in explaining},
         ],
         sort_keys=True,
     )
+
+
+def other_instructions(old: Run, new: Run) -> bool:
+    """Whether two runs differ in the instructions that runtimes could use, and in nothing else that
+    predictions depend on."""
+    before, after = (run.record.machine.flags for run in (old, new))
+    known = bool(before and after) and set(before or ()) != set(after or ())
+    timing = {"isa", "repeats", "timing_documents", "warmup", "seed"}
+    return known and content(old, timing) == content(new, timing)
 
 
 def series(run: Run) -> str:

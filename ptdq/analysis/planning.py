@@ -42,6 +42,11 @@ def plan_alone(parameters: Parameters, say: Say) -> Plan:
         UserError: the input is wrong.
         RunFailed: the baseline could not be prepared, or none of its processes finished.
     """
+    with machine.capped(parameters.isa):
+        return _plan_alone(parameters, say)
+
+
+def _plan_alone(parameters: Parameters, say: Say) -> Plan:
     chosen, settings = choose(parameters), choose_settings(parameters)
     usable = machine.choose_cores(parameters.cores)
     limit = TimeLimit(parameters.run_timeout)

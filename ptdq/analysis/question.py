@@ -34,6 +34,7 @@ class Question:
         earlier: artifacts of the baseline run that were measured again; no verdict is about them.
         task: what the model answers.
         cut: output over which the answer of a task with a threshold is yes.
+        isa: instructions that runtimes were kept to; None where they had all that the CPU has.
     """
 
     variants: Sequence[str]
@@ -49,6 +50,7 @@ class Question:
     earlier: Sequence[str] = ()
     task: Task = SINGLE
     cut: float = 0.0
+    isa: str | None = None
 
     @classmethod
     def asked(
@@ -74,6 +76,7 @@ class Question:
             earlier=tuple(earlier),
             task=checkpoint.task or SINGLE,
             cut=logit(parameters.threshold),
+            isa=parameters.isa,
         )
 
     @property

@@ -127,4 +127,10 @@ def limits_of(run: Run) -> dict[str, float]:
     limits = run.record.limits
     if limits is None:
         return {}
-    return {"float32": limits.float32_gflops, "int8": limits.int8_gops}
+    peaks = {
+        "float32": limits.float32_gflops,
+        "bfloat16": limits.bfloat16_gflops,
+        "float16": limits.float16_gflops,
+        "int8": limits.int8_gops,
+    }
+    return {numbers: peak for numbers, peak in peaks.items() if peak}

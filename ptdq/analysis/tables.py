@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from statistics import fmean, median
 from typing import Annotated, TypedDict
 
+from ptdq.analysis.spent import limits_of
 from ptdq.problem.task import OF_CLASSES, main_measure
 from ptdq.statistics.verdicts import MIN_EFFECT
 from ptdq.store.layout import RunFiles
@@ -97,6 +98,9 @@ class LimitRow(TypedDict):
     gops: float
     float32_share: float | None
     int8_share: float | None
+    numbers: str | None
+    share: float | None
+    fastest_share: float | None
 
 
 @dataclass(frozen=True)
@@ -273,10 +277,15 @@ def interference(run: Run) -> list[NeighbourRow]:
 def limits(run: Run) -> list[LimitRow]:
     """How near each variant comes to the core's measured peaks: rate (GOP/s) and shares.
 
+    ``share`` is of the peak of the number format that most of its products are in (``numbers``, as its
+    runtime says), ``fastest_share`` of the highest peak of any format.
+
     Only calls whose documents fill the maximum length count; two operations a multiply-add. Sorted by
     variant and length; what has no such call is left out.
     """
     rows: list[LimitRow] = []
+    peaks = limits_of(run)
+    told = {row["variant"]: (row["instruction_set"] or "").split(" ")[0] for row in run.rows(VariantRow)}
     calls = run.calls[~run.calls["warmup"].astype(bool)]
     for variant in run.measured_variants:
         for length in run.lengths:
@@ -300,6 +309,9 @@ def limits(run: Run) -> list[LimitRow]:
                     "gops": rate,
                     "float32_share": _share(rate, run.get("limits", "float32_gflops")),
                     "int8_share": _share(rate, run.get("limits", "int8_gops")),
+                    "numbers": told.get(variant) or None,
+                    "share": _share(rate, peaks.get(told.get(variant, ""))),
+                    "fastest_share": _share(rate, max(peaks.values(), default=None)),
                 }
             )
     return rows

@@ -215,6 +215,8 @@ def _headline(question: Question, tables: Tables, state: _State) -> str:
     size = tables.size_ratio(question, state.variant)
     if size is not None:
         text += f"; {size:.0%} of the size"
+    if question.isa is not None:
+        text += f". All of it on a CPU that was capped at {question.isa}, by which no real one is timed"
     text += f". Conditions: {conditions.grade} ({conditions.sentence})."
     if question.claim_quality and any(misfit(row) for row in rows):
         return f"Labels and model do not fit. {text}"

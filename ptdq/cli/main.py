@@ -35,6 +35,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "demo": "The same on the embedded default: a synthetic corpus and a small BERT.",
         "gate": "Measure old and new side by side in a pipeline; fail where the new one is worse.",
         "sensitivity": "Find the modules that lose quality in int8.",
+        "tune": "Search the fastest int8 of a model that keeps its answers.",
         "evaluate": "Evaluate one variant on a file of any size, in shards.",
         "matrix": "Measure models on several machines.",
     },

@@ -39,9 +39,10 @@ def export(files: RunFiles, name: str, out: Path) -> Path:
     target = _check_target(out)
     variant = registry.get(name)
     artifact = measured_artifact(run, name, variant)
-    if RUNTIME not in variant.exported:
+    exported = variant.of(artifact.directory).exported
+    if RUNTIME not in exported:
         raise UserError(f"variant {name} cannot be exported: its class names no loader (`exported`)")
-    loader = {**ALWAYS, **variant.exported}
+    loader = {**ALWAYS, **exported}
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
@@ -58,7 +59,7 @@ def export(files: RunFiles, name: str, out: Path) -> Path:
             write_text(new / REQUIREMENTS, "".join(f"{line}\n" for line in needs))
             write_json(new / FACTS, _facts(run, name))
             # Eager runtimes build the torch module; the others have a graph of their own.
-            own = artifact.settings.loader if "eager.py" in variant.exported else None
+            own = artifact.settings.loader if "eager.py" in exported else None
             write_text(new / "README.md", model_card(run, name, variant.summary, artifact, own))
             if target.exists():
                 target.rmdir()

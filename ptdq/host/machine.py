@@ -7,6 +7,8 @@ import os
 import platform
 import sys
 import threading
+from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +24,7 @@ VNNI = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 ISA_CAP = "ONEDNN_MAX_CPU_ISA"
 """The variable by which oneDNN, in torch and in OpenVINO, is kept to older instructions.
 https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html"""
+FBGEMM_CAP = "FBGEMM_ENABLE_INSTRUCTIONS"
 _BEYOND_AVX2 = (
     "avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_tile", "amx_int8",
     "amx_bf16",
@@ -32,7 +35,82 @@ _BEYOND: dict[str, tuple[str, ...]] = {
     "AVX512_CORE_VNNI": ("avx512_bf16", "amx_tile", "amx_int8", "amx_bf16"),
     "AVX512_CORE_BF16": ("amx_tile", "amx_int8", "amx_bf16"),
 }
+_CAPS: dict[str, dict[str, str]] = {
+    "avx2": {
+        ISA_CAP: "AVX2", FBGEMM_CAP: "AVX2", "ATEN_CPU_CAPABILITY": "avx2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2", "TORCHINDUCTOR_CPP_MARCH": "x86-64-v3",
+    },
+    "avx512_vnni": {
+        ISA_CAP: "AVX512_CORE_VNNI", FBGEMM_CAP: "AVX512_E1", "ATEN_CPU_CAPABILITY": "avx512",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX512_E1", "TORCHINDUCTOR_CPP_MARCH": "cascadelake",
+    },
+    "amx_int8": {
+        ISA_CAP: "AVX512_CORE_AMX", FBGEMM_CAP: "AVX512_E1", "ATEN_CPU_CAPABILITY": "avx512",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX512_E4", "TORCHINDUCTOR_CPP_MARCH": "sapphirerapids",
+    },
+}  # fmt: skip
+"""By cap, the variables that keep runtimes to it, read when each is loaded: of oneDNN in torch and in
+OpenVINO, of FBGEMM, of torch's own kernels and Inductor's vectors, of MKL
+(https://www.intel.com/content/www/us/en/docs/onemkl/developer-guide-linux/2024-0/instruction-set-specific-dispatch-on-intel-archs.html),
+and the CPU that Inductor's compiler makes code for. ONNX Runtime has none."""
+_cap: ContextVar[str | None] = ContextVar("isa", default=None)
 _CPU = Path("/sys/devices/system/cpu")
+
+
+@contextlib.contextmanager
+def capped(isa: str | None) -> Iterator[None]:
+    """In the block, and in the children that are started in it, runtimes are kept to a cap.
+
+    Raises:
+        UserError: the CPU has less than that.
+    """
+    if isa is not None:
+        check_cap(isa)
+    token = _cap.set(isa)
+    try:
+        yield
+    finally:
+        _cap.reset(token)
+
+
+def check_cap(isa: str) -> None:
+    """Raises UserError, which names what there is, where the CPU has less than a cap."""
+    has = cpu_flags()
+    if isa not in has:
+        there = ", ".join(flag for flag in has if flag in _CAPS or flag.startswith(("avx", "amx")))
+        raise UserError(
+            f"isa {isa}: a cap takes away and cannot add; this CPU has {there or 'none of these'}"
+        )
+
+
+def known_cap(value: object) -> str | None:
+    """What a record says of a cap, if it is one that there is."""
+    return value if isinstance(value, str) and value in _CAPS else None
+
+
+def cap() -> str | None:
+    """The cap of the block that calls this."""
+    return _cap.get()
+
+
+def cap_variables() -> dict[str, str]:
+    """The environment of children that keeps them to the cap."""
+    isa = cap()
+    return {} if isa is None else _CAPS[isa]
+
+
+def cap_of_process() -> str | None:
+    """The cap that the environment of this process has; None where it is none of those that there are."""
+    for isa, variables in _CAPS.items():
+        if all(os.environ.get(name) == value for name, value in variables.items()):
+            return isa
+    return None
+
+
+def hidden_flags() -> list[str]:
+    """What the CPU has beyond the cap: what a runtime that cannot be capped would use all the same."""
+    kept = set(cpu_flags())
+    return [flag for flag in cpu_flags(capped=False) if flag not in kept]
 
 
 def can_pin() -> bool:
@@ -113,12 +191,14 @@ def cpu_model() -> str:
 def cpu_flags(capped: bool = True) -> list[str]:
     """Those of the CPU's flags that matter for quantized inference, and that runtimes may use here.
 
-    A CPU that is capped (:data:`ISA_CAP`) is one that has less.
+    A CPU that is capped (:func:`capped`, or :data:`ISA_CAP`) is one that has less.
 
     Args:
-        capped: False for what libraries see that do not know the cap: FBGEMM, MLAS.
+        capped: False for what libraries see that do not know the cap: MLAS, and FBGEMM where its own
+            variable is not set.
     """
-    beyond = _BEYOND.get(os.environ.get(ISA_CAP, "").upper(), ()) if capped else ()
+    known = cap_variables().get(ISA_CAP) or os.environ.get(ISA_CAP, "")
+    beyond = _BEYOND.get(known.upper(), ()) if capped else ()
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith(("flags", "Features")):

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from ptdq.errors import RunFailed
 from ptdq.host.child import PARENT
+from ptdq.host.machine import cap_variables
 from ptdq.store.disk import write_json
 
 THREAD_VARIABLES = (
@@ -147,6 +148,7 @@ def child_environment(threads: int) -> dict[str, str]:
     return {
         **kept,
         **dict.fromkeys(THREAD_VARIABLES, str(threads)),
+        **cap_variables(),
         "TOKENIZERS_PARALLELISM": "false",
         # Everything that a child needs is on disk already.
         "HF_HUB_OFFLINE": "1",

@@ -66,6 +66,14 @@ class Terminal:
             if not self._console.is_terminal:
                 self._line(words)
 
+    def doing(self, words: str) -> None:
+        """What exactly is done in the stage: at once on a bar, elsewhere now and then."""
+        self._draw(0, None, words)
+        now = time.monotonic()
+        if not self._console.is_terminal and now - self._shown >= _LINE_EVERY / 4:
+            self._shown = now
+            self._line(f"{self._stage}: {words}")
+
     def progress(self, words: str, done: float, total: float, what: str) -> None:
         """How far a stage is, in units of work and in words; the time left follows from both."""
         self.stage(words)
@@ -133,6 +141,13 @@ def stage(words: str) -> None:
     terminal = current()
     if terminal is not None:
         terminal.stage(words)
+
+
+def doing(words: str) -> None:
+    """Show, where there is a display, what exactly is done in the stage."""
+    terminal = current()
+    if terminal is not None:
+        terminal.doing(words)
 
 
 @contextmanager

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ptdq.problem.answers import Answers
 
 Inputs = Mapping[str, NDArray[np.int64]]
 """What a tokenizer gives: name (``input_ids``, ``attention_mask``, …) to ids, [batch, tokens]."""
@@ -23,3 +25,5 @@ class Calibration:
     """Documents of different lengths, each with batch 1."""
     origin: str
     """What they are, in words, for the report."""
+    answers: Answers = field(default_factory=Answers)
+    """What of the logits is the model's answer."""

@@ -15,6 +15,8 @@ from ptdq.inputs.examples import made_up, one_by_one
 from ptdq.inputs.pairs import texts_of
 from ptdq.inputs.source import Source
 from ptdq.inputs.tokenizing import open_tokenizer
+from ptdq.problem.answers import Answers
+from ptdq.problem.task import SINGLE, Task
 
 COUNT = 128
 
@@ -31,6 +33,8 @@ class CalibrationRequest:
         compare_on: a file of the schema ``documents`` with those that artifacts are compared on where
             there are none to calibrate on.
         pairs: whether documents are pairs of texts.
+        task: what the model answers.
+        cut: output over which an answer that has a threshold is yes.
     """
 
     documents: str | None
@@ -39,6 +43,8 @@ class CalibrationRequest:
     max_length: int
     compare_on: str | None = None
     pairs: bool = False
+    task: Task = SINGLE
+    cut: float = 0.0
 
     @property
     def examples(self) -> Path | None:
@@ -67,4 +73,5 @@ def read_calibration(source: Source, request: CalibrationRequest) -> Calibration
         lengths = random.integers(3, request.max_length + 1, COUNT)
         texts = made_up(source.tokenizer(), lengths.tolist(), request.pairs)
     tokenizer = open_tokenizer(source.directory, source)
-    return Calibration(one_by_one(tokenizer, texts, request.max_length), request.origin)
+    inputs = one_by_one(tokenizer, texts, request.max_length)
+    return Calibration(inputs, request.origin, Answers(request.task, request.cut))

@@ -10,12 +10,14 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ptdq.errors import UserError
@@ -437,6 +439,15 @@ def _all_ids(classes: list[str]) -> bool:
 def _line(error: Exception) -> str:
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__
+
+
+def linear_sizes(source: Source, count: int) -> list[tuple[int, int]]:
+    """Inputs and outputs of the linear layers that do most of the arithmetic; ``count`` at most."""
+    adds: Counter[tuple[int, int]] = Counter()
+    for module in source.skeleton().modules():
+        if isinstance(module, nn.Linear):
+            adds[module.in_features, module.out_features] += module.in_features * module.out_features
+    return [size for size, _ in adds.most_common(count)]
 
 
 def multiply_adds(source: Source, tokens: int) -> int | None:

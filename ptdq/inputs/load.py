@@ -27,6 +27,7 @@ from ptdq.problem.task import (
     SINGLE,
     Found,
     choose_task,
+    logit,
     main_measure,
     names_of,
 )
@@ -112,7 +113,7 @@ def read_model(parameters: Parameters, raw: RawDocuments) -> Loaded:
     else:
         stored = store_targets(raw, task, checkpoint.class_names)
     stored = replace(stored, task=task)
-    calibration = _calibration(parameters, raw, max(parameters.max_length))
+    calibration = calibration_for(parameters, checkpoint, raw)
     shared = None
     if calibration.documents is not None:
         shared = shared_documents(Path(calibration.documents), stored.path)
@@ -234,10 +235,32 @@ def check_module_names(parameter: str, names: Sequence[str], modules: Sequence[s
             raise UserError(f"{parameter}: the model has no module '{name}'; {hint}")
 
 
-def _calibration(parameters: Parameters, raw: RawDocuments, longest: int) -> CalibrationRequest:
+def calibration_for(
+    parameters: Parameters, checkpoint: Checkpoint, test: RawDocuments | None
+) -> CalibrationRequest:
+    """What static variants calibrate on, and what of the model's outputs is an answer.
+
+    Args:
+        parameters: of the run.
+        checkpoint: the model, with its task.
+        test: the documents that are measured, none of which may be among those; None without any.
+
+    Raises:
+        UserError: the file cannot be read, or has documents of the test set.
+    """
+    longest, task, cut = (
+        max(parameters.max_length),
+        checkpoint.task or SINGLE,
+        logit(parameters.threshold),
+    )
+    # Of one class of several the answer is the largest: no threshold has a say.
+    decided = "" if task == SINGLE else f" {task} {cut:.6g}"
     if parameters.calibration_data is None:
-        pairs, what = raw.pairs is not None, "random text" if raw.pairs is None else "random pairs"
-        return CalibrationRequest(None, f"{what} {longest}", what, longest, pairs=pairs)
+        pairs = parameters.pair_column is not None if test is None else test.pairs is not None
+        what = "random pairs" if pairs else "random text"
+        return CalibrationRequest(
+            None, f"{what} {longest}{decided}", what, longest, pairs=pairs, task=task, cut=cut
+        )
     given = documents.read_documents(
         parameters.calibration_data,
         text_column=parameters.text_columns,
@@ -246,7 +269,9 @@ def _calibration(parameters: Parameters, raw: RawDocuments, longest: int) -> Cal
         limit=None,
         seed=parameters.seed,
     )
-    check_apart(set(given.contents), set(raw.contents), given.name)
+    if test is not None:
+        check_apart(set(given.contents), set(test.contents), given.name)
     stored = documents.store_documents(given, [0] * len(given.ids), ["-"])
     origin = f"documents of {given.name}"
-    return CalibrationRequest(str(stored.path), f"{stored.digest} {longest}", origin, longest)
+    digest = f"{stored.digest} {longest}{decided}"
+    return CalibrationRequest(str(stored.path), digest, origin, longest, task=task, cut=cut)

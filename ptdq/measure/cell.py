@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from ptdq.host.machine import can_pin
+from ptdq.host.machine import can_pin, cap
 from ptdq.host.process import run_child
 from ptdq.measure.cell_request import CellRequest, Kind
 from ptdq.measure.design import Cell
@@ -107,6 +108,7 @@ def measure_cell(
         result=str(result),
         spawned_at=time.time(),
         spawned_ns=time.monotonic_ns(),
+        isa=cap(),
     )
     ended = run_child(
         "ptdq.measure.worker",
@@ -134,12 +136,21 @@ def read_failure(files: RunFiles, cell: Cell) -> str | None:
     return str(read_json(path)["error"]) if path.is_file() else None
 
 
-def measure_limits(files: RunFiles, core: int | None, timeout: float = 120) -> dict[str, float] | None:
-    """Both peaks of a core, from a process of its own; None where it could not tell in time."""
+def measure_limits(
+    files: RunFiles, core: int | None, shapes: Sequence[Sequence[int]] = (), timeout: float = 120
+) -> dict[str, Any] | None:
+    """All peaks of a core, from a process of its own; None where it could not tell in time.
+
+    Args:
+        files: of the run.
+        core: which; None where the system cannot pin.
+        shapes: rows, inner size and columns of products that the model makes.
+        timeout: seconds that it may take.
+    """
     result = files.logs / "limits-result.json"
     ended = run_child(
         "ptdq.measure.limits",
-        {"core": core, "result": str(result)},
+        {"core": core, "shapes": [list(shape) for shape in shapes], "result": str(result)},
         files.requests / "limits.json",
         files.logs / "limits.log",
         threads=1,

@@ -29,6 +29,7 @@ class CellRequest:
         spawned_ns: the same by the system's monotonic clock, which all processes share and nobody sets.
         cut: output over which a model with one output says yes; None for all others.
         by_query: whether a batch is the candidates of a query.
+        isa: what runtimes are kept to; None for all that the CPU has.
     """
 
     run_id: str
@@ -54,6 +55,7 @@ class CellRequest:
     spawned_ns: int
     cut: float | None = None
     by_query: bool = False
+    isa: str | None = None
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> CellRequest:

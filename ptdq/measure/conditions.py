@@ -8,6 +8,8 @@ from ptdq.host import machine
 from ptdq.host.clock import TimeLimit
 from ptdq.host.lock import MachineLock
 from ptdq.host.quiet import wait_for_quiet
+from ptdq.inputs.checkpoint import linear_sizes
+from ptdq.inputs.source import Source
 from ptdq.measure.cell import measure_limits
 from ptdq.parameters import Parameters
 from ptdq.store import cache, record
@@ -17,6 +19,8 @@ from ptdq.store.record_model import Limits
 Say = Callable[[str], None]
 
 _LIMITS_TIMEOUT = 120.0
+_SHAPES = 2
+"""Of linear layers, at each maximum length: those that do most of the arithmetic."""
 
 
 def take_machine(
@@ -35,17 +39,35 @@ def take_machine(
 
 
 def note_conditions(
-    files: RunFiles, cores: Sequence[int], parameters: Parameters, limit: TimeLimit, say: Say
+    files: RunFiles,
+    cores: Sequence[int],
+    parameters: Parameters,
+    source: Source,
+    limit: TimeLimit,
+    say: Say,
 ) -> None:
     """Wait for other programs to leave the cores alone, and measure the limits of a core.
 
     Both go into the run's record: a note where the cores are still in use, and the limits.
+
+    Args:
+        files: of the run.
+        cores: those that it uses.
+        parameters: of the run.
+        source: the float model, at whose shapes the limits are measured too.
+        limit: time that the run may take.
+        say: told what is wrong.
     """
     load = wait_for_quiet(cores, parameters.max_load, limit.cap(parameters.load_wait), say)
     if load.note is not None:
         say(load.note)
         record.amend(files, note=load.note)
     core = cores[0] if machine.can_pin() else None
-    measured = measure_limits(files, core, limit.cap(_LIMITS_TIMEOUT))
+    shapes = [
+        (parameters.batch_size * length, *sizes)
+        for length in parameters.max_length
+        for sizes in linear_sizes(source, _SHAPES)
+    ]
+    measured = measure_limits(files, core, shapes, limit.cap(_LIMITS_TIMEOUT))
     if measured is not None:
         record.amend(files, limits=Limits(**measured))

@@ -50,6 +50,11 @@ def check_request(
         UserError: something is wrong; nothing was written.
     """
     check_enough(parameters, parameters.limit)
+    with machine.capped(parameters.isa):
+        return _check(parameters, files, flow_run_id, resume)
+
+
+def _check(parameters: Parameters, files: RunFiles, flow_run_id: str | None, resume: bool) -> Request:
     chosen = choose(parameters)
     settings = choose_settings(parameters)
     cores = machine.choose_cores(parameters.cores)
@@ -123,4 +128,5 @@ def choose_settings(parameters: Parameters) -> Settings:
         granularity=parameters.granularity,
         loader=parameters.model_loader,
         trust_remote_code=parameters.trust_remote_code,
+        tune_minutes=parameters.tune_minutes,
     )

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ptdq.host.child import absent, die_with_parent, meet, read_request
-from ptdq.host.machine import affinity_of_threads, pin
+from ptdq.host.machine import affinity_of_threads, cap_of_process, pin
 from ptdq.measure.cell_request import CellRequest
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def load(request: CellRequest) -> tuple[Predictor, Tokenizer, float]:
     from ptdq.variants.base import Settings
 
     settings = Settings.from_json(request.settings)
-    variant = registry.get(registered(request.variant))
+    variant = registry.get(registered(request.variant)).of(Path(request.artifact))
     if variant.uses_torch:
         import torch
 
@@ -229,7 +229,7 @@ class Evaluation:
 
 
 def check_process(request: CellRequest, predict: Predictor) -> dict[str, Any]:
-    """What this process really is: pinning, threads, engine.
+    """What this process really is: pinning, threads, engine, instructions.
 
     Threads are those of torch where it is loaded, those that the runtime says it has where it says so,
     and whatever there are: the kernel knows the cores of each.
@@ -245,8 +245,12 @@ def check_process(request: CellRequest, predict: Predictor) -> dict[str, Any]:
         "torch_threads": None,
         "interop_threads": None,
         "engine": None,
+        "isa": cap_of_process(),
+        "torch_capability": None,
     }
     expected: dict[str, Any] = {}
+    if request.isa is not None:
+        expected["isa"] = request.isa
     if read_back["runtime_threads"] is not None:
         expected["runtime_threads"] = threads
     # Not only where the variant says that it runs on it: whoever imported it has its threads.
@@ -255,6 +259,7 @@ def check_process(request: CellRequest, predict: Predictor) -> dict[str, Any]:
             "torch_threads": torch.get_num_threads(),
             "interop_threads": torch.get_num_interop_threads(),
             "engine": str(torch.backends.quantized.engine),
+            "torch_capability": torch.backends.cpu.get_cpu_capability(),
         }
         expected |= {"torch_threads": threads, "interop_threads": 1, "engine": request.settings["engine"]}
     if request.core is not None:
@@ -262,6 +267,8 @@ def check_process(request: CellRequest, predict: Predictor) -> dict[str, Any]:
     for name, wanted in expected.items():
         if read_back[name] != wanted:
             raise Refused(f"{name} is {read_back[name]}, asked for {wanted}")
+    if request.isa == "avx2" and "512" in str(read_back["torch_capability"]):
+        raise Refused(f"torch uses {read_back['torch_capability']}, and is to be kept to {request.isa}")
     in_environment = os.environ.get("OMP_NUM_THREADS")
     if in_environment != str(threads):
         raise Refused(f"OMP_NUM_THREADS was {in_environment} when the runtime was imported")

@@ -12,7 +12,9 @@ from ptdq.parameters.purpose import Group, Mark, Purpose, marked
 from ptdq.problem.task import Task
 
 SUBJECT, MODEL, DATA, QUANTIZATION, MEASUREMENT, VERDICT, FILES = Group
-UNMEASURED, EVALUATE, SENSITIVITY, STUDY_ONLY, RUN_ONLY, MATRIX, EXTENDS, GATE, EXPLAINS = Purpose
+UNMEASURED, EVALUATE, SENSITIVITY, STUDY_ONLY, RUN_ONLY, TUNE, MATRIX, EXTENDS, GATE, EXPLAINS = Purpose
+
+Isa = Literal["avx2", "avx512_vnni", "amx_int8"]
 
 NONE = "none"
 """In place of a column: there is none, on purpose."""
@@ -43,38 +45,38 @@ class Parameters(BaseModel):
         1, ge=1, description="Documents in a batch, padded to its longest."
     )
 
-    revision: Annotated[str | None, MODEL, EVALUATE, SENSITIVITY] = Field(
+    revision: Annotated[str | None, MODEL, EVALUATE, SENSITIVITY, TUNE] = Field(
         None, description="Branch, tag or commit of a model on the hub."
     )
-    random_weights: Annotated[bool, MODEL] = Field(
+    random_weights: Annotated[bool, MODEL, TUNE] = Field(
         False,
         description="Build the model's shape from a configuration, with random weights: latency and "
         "size are measured, and quality is not claimed.",
     )
-    model_loader: Annotated[str | None, MODEL, EVALUATE, SENSITIVITY] = Field(
+    model_loader: Annotated[str | None, MODEL, EVALUATE, SENSITIVITY, TUNE] = Field(
         None,
         description="package.module:function that takes the model's directory and returns an "
         "nn.Module, for models that transformers does not know.",
     )
-    trust_remote_code: Annotated[bool, MODEL, EVALUATE, SENSITIVITY] = Field(
+    trust_remote_code: Annotated[bool, MODEL, EVALUATE, SENSITIVITY, TUNE] = Field(
         False, description="Run code that comes with the checkpoint. Only for those you trust."
     )
 
-    task: Annotated[Task | None, DATA, EVALUATE, SENSITIVITY] = Field(
+    task: Annotated[Task | None, DATA, EVALUATE, SENSITIVITY, TUNE] = Field(
         None,
         description="What the model answers: one class of several, yes or no from one output, any number "
         "of labels, a number, or an order of candidates. By default what its configuration says.",
     )
-    threshold: Annotated[float, DATA, EVALUATE, EXPLAINS] = Field(
+    threshold: Annotated[float, DATA, EVALUATE, EXPLAINS, TUNE] = Field(
         0.5,
         gt=0,
         lt=1,
         description="Tasks binary and multi-label: a label is given where its probability is over this.",
     )
-    text_column: Annotated[str, DATA, EVALUATE, SENSITIVITY] = Field(
+    text_column: Annotated[str, DATA, EVALUATE, SENSITIVITY, TUNE] = Field(
         "text", description="Column with the documents."
     )
-    text_pair_column: Annotated[str | None, DATA, EVALUATE, SENSITIVITY] = Field(
+    text_pair_column: Annotated[str | None, DATA, EVALUATE, SENSITIVITY, TUNE] = Field(
         None,
         description="Column with the second text of each document, for models of pairs (entailment, "
         "duplicates). The longer text of a pair is cut first. `none`: single texts are meant, whatever "
@@ -101,20 +103,20 @@ class Parameters(BaseModel):
         description="Split of the data set that `data` names then, read by the package datasets "
         "(`ag_news`, `glue:sst2`, or a directory of `save_to_disk`).",
     )
-    encoding: Annotated[str, DATA, EVALUATE, SENSITIVITY] = Field(
+    encoding: Annotated[str, DATA, EVALUATE, SENSITIVITY, TUNE] = Field(
         "utf-8", description="Encoding of a text file (GBK files are common)."
     )
     limit: Annotated[int | None, DATA, SENSITIVITY, STUDY_ONLY, RUN_ONLY, EXPLAINS] = Field(
         None, ge=1, description="Take a stratified sample of this many documents."
     )
-    calibration_data: Annotated[str | None, DATA, SENSITIVITY, EXPLAINS] = Field(
+    calibration_data: Annotated[str | None, DATA, SENSITIVITY, EXPLAINS, TUNE] = Field(
         None,
         description="Documents from which static variants take ranges: a file like `data`, and never "
         "the same; labelled or not. Without it they are left out, or use random text where the "
         "weights are random.",
     )
 
-    engine: Annotated[str | None, QUANTIZATION, EVALUATE, SENSITIVITY, EXPLAINS] = Field(
+    engine: Annotated[str | None, QUANTIZATION, EVALUATE, SENSITIVITY, EXPLAINS, TUNE] = Field(
         None, description="Quantized engine of torch; the best supported one by default."
     )
     modules: Annotated[list[str], QUANTIZATION, EVALUATE, SENSITIVITY, EXPLAINS] = Field(
@@ -123,10 +125,10 @@ class Parameters(BaseModel):
         "or qualified names.",
         min_length=1,
     )
-    keep_float: Annotated[list[str], QUANTIZATION, EVALUATE, SENSITIVITY, EXPLAINS] = Field(
+    keep_float: Annotated[list[str], QUANTIZATION, EVALUATE, SENSITIVITY, EXPLAINS, TUNE] = Field(
         [], description="Modules that stay float32, by qualified name or a prefix of it."
     )
-    keep_float_mixed: Annotated[list[str], QUANTIZATION, EVALUATE, EXPLAINS] = Field(
+    keep_float_mixed: Annotated[list[str], QUANTIZATION, EVALUATE, EXPLAINS, TUNE] = Field(
         [],
         description="Modules that int8-dynamic-mixed also keeps in float32, as `ptdq sensitivity` "
         "found them.",
@@ -134,6 +136,12 @@ class Parameters(BaseModel):
     granularity: Annotated[
         Literal["per-tensor", "per-channel"], QUANTIZATION, EVALUATE, SENSITIVITY, EXPLAINS
     ] = Field("per-tensor", description="One weight scale per tensor, or one per output channel.")
+    tune_minutes: Annotated[float, QUANTIZATION, TUNE] = Field(
+        5,
+        ge=0,
+        description="Minutes for which int8-best is searched, once for a model, its calibration data and "
+        "this machine; 0: its first candidate is taken.",
+    )
     dtype: Annotated[Literal["qint8", "float16"], QUANTIZATION, EVALUATE] = Field(
         "qint8",
         description="Weights of int8-dynamic. With float16 it is the variant float16-dynamic.",
@@ -164,6 +172,11 @@ class Parameters(BaseModel):
         description="Cores to use: how many, or which ones, as in 0,1 (a single one: 3,). By default as "
         "many of the usable ones as give every comparison an interval with these repeats.",
     )
+    isa: Annotated[Isa | None, MEASUREMENT, TUNE, EXPLAINS] = Field(
+        None,
+        description="Keep runtimes to these instructions at most, as on a CPU that has no more. Variants "
+        "whose runtime cannot be kept to them are left out.",
+    )
     isolation: Annotated[Literal["parallel", "solo", "same"], MEASUREMENT] = Field(
         "parallel",
         description="A cell on every core at a time, one on the whole machine, or the same variant on "
@@ -183,7 +196,9 @@ class Parameters(BaseModel):
     run_timeout: Annotated[float | None, MEASUREMENT, UNMEASURED, SENSITIVITY, STUDY_ONLY] = Field(
         None, gt=0, description="Seconds that the run may take."
     )
-    max_wait: Annotated[float | None, MEASUREMENT, UNMEASURED, EVALUATE, SENSITIVITY, STUDY_ONLY] = Field(
+    max_wait: Annotated[
+        float | None, MEASUREMENT, UNMEASURED, EVALUATE, SENSITIVITY, STUDY_ONLY, TUNE
+    ] = Field(
         None,
         ge=0,
         description="Seconds to wait for another benchmark on this machine to end; 0: fail at once.",
@@ -263,7 +278,7 @@ class Parameters(BaseModel):
     run_id: Annotated[
         str | None, FILES, UNMEASURED, EVALUATE, SENSITIVITY, STUDY_ONLY, RUN_ONLY, MATRIX
     ] = Field(None, description="Name of the run; made from the time by default.")
-    no_cache: Annotated[bool, FILES, UNMEASURED, EVALUATE] = Field(
+    no_cache: Annotated[bool, FILES, UNMEASURED, EVALUATE, TUNE] = Field(
         False, description="Prepare artifacts anew, whatever is in the cache."
     )
 

@@ -28,6 +28,7 @@ class Purpose(Enum):
     SENSITIVITY = "`ptdq sensitivity` takes it"
     STUDY_ONLY = "given to `ptdq sensitivity`, it is not for the run that measures the choice"
     RUN_ONLY = "in the configuration that `ptdq sensitivity` reads, it is for the run and not the study"
+    TUNE = "`ptdq tune` takes it"
     MATRIX = "`ptdq matrix` gives it to each of its runs"
     EXTENDS = "`ptdq run --extend` may change it: it decides how many rounds there are"
     GATE = "a threshold: a variant that is not shown to meet it fails the run"

@@ -14,11 +14,12 @@ marked as such.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from ptdq.host.machine import cpu_flags
+from ptdq.host.machine import FBGEMM_CAP, cpu_flags
 from ptdq.profile.operation import PRODUCTS, Operation
 
 BY_CPU = "by the CPU"
@@ -102,8 +103,11 @@ def of_operation(one: Operation, flags: Collection[str] | None = None) -> Used |
     choices = _BY_FLAG.get(one.numbers, _BY_FLAG["float32"])
     if one.library == "MLAS" and one.numbers == "int8":
         choices = (_AMX_IN_MLAS, *choices)
-    # The cap is oneDNN's; the others do not know of it.
-    here = cpu_flags(capped=one.library in ("oneDNN", "OpenVINO")) if flags is None else flags
+    # Each has a variable of its own, and MLAS none.
+    capped = one.library in ("oneDNN", "OpenVINO") or (
+        one.library == "FBGEMM" and FBGEMM_CAP in os.environ
+    )
+    here = cpu_flags(capped=capped) if flags is None else flags
     chosen = next((name for flag, name in choices if flag in here), "unknown")
     return Used(one.numbers, chosen, one.library or "unknown library", told=False)
 

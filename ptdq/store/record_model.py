@@ -172,11 +172,38 @@ class DesignPlan(Part):
         return same and all(cells.get(cell.cell_id) == cell for cell in other.cells)
 
 
+class LimitRate(Part):
+    """Of one number format at one shape.
+
+    Attributes:
+        numbers: the format.
+        library: the fastest that has a kernel for it.
+        shape: rows, inner size and columns.
+        gops: billions of operations per second.
+    """
+
+    numbers: str
+    library: str
+    shape: list[int]
+    gops: float
+
+
 class Limits(Part):
-    """Peak rates of matrix products on one core: billions of operations per second."""
+    """Peak rates of matrix products on one core: billions of operations per second.
+
+    Attributes:
+        float32_gflops: the most at any shape by any library, as are the others.
+        int8_gops: likewise.
+        bfloat16_gflops: None where the CPU does not multiply it.
+        float16_gflops: likewise.
+        rates: at each shape, the largest and the model's own.
+    """
 
     float32_gflops: float
     int8_gops: float
+    bfloat16_gflops: float | None = None
+    float16_gflops: float | None = None
+    rates: list[LimitRate] = []
 
 
 class VerdictRecord(Part):

@@ -111,6 +111,10 @@ class ReadBack(TypedDict, total=False):
     torch_threads: Annotated[Int, "torch.get_num_threads(), read back; null where torch is not loaded"]
     interop_threads: Annotated[Int, "torch.get_num_interop_threads(), read back; null as before"]
     engine: Annotated[Text, "torch.backends.quantized.engine, read back; null as before"]
+    isa: Annotated[Text, "what runtimes were kept to by the worker's environment, read back; null: all"]
+    torch_capability: Annotated[
+        Text, "instructions that torch's own kernels use, as it says; null where torch is not loaded"
+    ]
     peak_rss_bytes: Annotated[Int, "largest resident set of the worker"]
     load_seconds: Annotated[Float, "artifact to callable"]
     start_seconds: Annotated[Float, "start of the process to the first document, loading included"]

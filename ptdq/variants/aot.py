@@ -33,6 +33,7 @@ from ptdq.variants.base import (
     Variant,
 )
 from ptdq.variants.families import NOT_IN_TORCH_EXPORT
+from ptdq.variants.steps import step
 
 if TYPE_CHECKING:
     from torch import nn
@@ -117,6 +118,7 @@ def export(source: Source, module: nn.Module, names: Sequence[str]) -> Any:
     """
     from ptdq.variants.exported import Positional, example_inputs
 
+    step("exporting the model")
     try:
         with torch.no_grad():
             return torch.export.export(
@@ -141,6 +143,7 @@ def dynamic_shapes(source: Source, module: nn.Module, names: Sequence[str]) -> A
 
 def compile_package(program: Any, path: Path, settings: Settings, **options: Any) -> None:
     """Compile an exported program into a package; ``options`` are Inductor's."""
+    step("compiling")
     with inductor_settings(settings, **options), torch.no_grad():
         torch._inductor.aoti_compile_and_package(program, package_path=str(path))
 

@@ -73,9 +73,10 @@ def cache_key(model_digest: str, variant: Variant, settings: Settings, calibrati
     """Identity of an artifact before it is made.
 
     Content of the model and of the calibration data, variant and its version, settings, versions of
-    the packages that have a say, and the CPU's flags (compiled variants depend on them).
+    the packages that have a say, and the CPU's flags (compiled variants depend on them); its model too
+    where what is fastest there was chosen.
     """
-    from ptdq.host.machine import cpu_flags
+    from ptdq.host.machine import cpu_flags, cpu_model
 
     return digest_of(
         {
@@ -83,10 +84,11 @@ def cache_key(model_digest: str, variant: Variant, settings: Settings, calibrati
             "variant": f"{type(variant).__module__}:{type(variant).__qualname__}",
             "version": variant.version,
             "proof": PROOF,
-            "settings": asdict(settings),
+            "settings": asdict(settings) | {"tune_minutes": settings.tune_minutes > 0},
             "calibration": calibration if variant.calibrates else None,
             "packages": versions(),
             "cpu": cpu_flags(),
+            "machine": cpu_model() if variant.tunes else None,
         }
     )
 
@@ -127,6 +129,7 @@ def make_artifact(
     from ptdq.inputs.examples import read_examples
     from ptdq.variants.instructions import instructions
     from ptdq.variants.proof import prove
+    from ptdq.variants.steps import step
 
     with staging(target) as directory:
         source.copy_shape(directory)
@@ -144,6 +147,7 @@ def make_artifact(
             state_dict_bytes = buffer.tell()
             del buffer
         given = read_examples(source, None) if examples is None else examples
+        step("comparing the artifact with the float model")
         prove(variant, source, directory, settings, prepared.predict, given)
         manifest = {
             "format": FORMAT,

@@ -47,6 +47,8 @@ class Settings:
         loader: ``package.module:function`` that builds the module, for models that transformers does
             not know; from the run's parameters, never from a file.
         trust_remote_code: whether code that comes with the checkpoint may run; likewise.
+        tune_minutes: minutes for which a variant that tunes may try; 0: what it takes without trying.
+            Others ignore it.
     """
 
     engine: str
@@ -57,6 +59,8 @@ class Settings:
     keep_float_mixed: tuple[str, ...] = ()
     loader: str | None = None
     trust_remote_code: bool = False
+    # Not what an artifact is: one that was searched for longer is not another.
+    tune_minutes: float = field(default=0.0, compare=False)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Settings:
@@ -119,6 +123,11 @@ class Variant(ABC):
     """Whether :meth:`load` runs on torch: the workers of others do not import it."""
     takes_mixed: ClassVar[bool] = False
     """Whether ``Settings.keep_float_mixed`` means anything to it."""
+    heeds_cap: ClassVar[bool] = True
+    """Whether its runtime can be kept to older instructions (:func:`ptdq.host.machine.capped`)."""
+    tunes: ClassVar[bool] = False
+    """Whether :meth:`prepare` measures, as long as ``Settings.tune_minutes`` says: then nothing else is
+    prepared meanwhile, and the artifact is of this model of CPU alone."""
     instructions: ClassVar[tuple[str, ...]] = ()
     """Flags of the CPU, one of which it needs to be worth a measurement: without them its arithmetic is
     emulated, and ``all`` leaves it out. Empty: nothing is emulated anywhere."""
@@ -135,6 +144,10 @@ class Variant(ABC):
         if "load" in vars(cls):
             cls.exported = vars(cls).get("exported", {})
             cls.uses_torch = vars(cls).get("uses_torch", True)
+
+    def of(self, directory: Path) -> Variant:
+        """The variant whose loader an artifact takes: this one, unless it chose among others."""
+        return self
 
     @abstractmethod
     def prepare(

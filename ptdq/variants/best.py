@@ -1,123 +1,88 @@
-"""The project's own variant: static int8 on OpenVINO's kernels, of a model that computes less.
+"""The project's own variant: int8 with static ranges, searched on the machine that it is to run on.
 
-OpenVINO with NNCF was the fastest of the runtimes at every length, so it is the engine here too.
-What is added:
+Its first candidate is OpenVINO with NNCF, the fastest of the runtimes at every length where it was
+measured, of a model that computes less: :mod:`ptdq.variants.encoder` rewrites the last layer so that it
+is computed for the first token alone, which is exact. From there a declared space is searched
+(:mod:`ptdq.variants.tuning.space`): the number format of what is not int8, NNCF's preset, attention,
+smoothing (SmoothQuant, https://arxiv.org/abs/2211.10438) and more modules in float where answers need
+them, fixed shapes, ONNX Runtime and AOTInductor. The fastest that keeps the answers of the calibration
+documents is taken, timed in pinned processes by successive halving. ``tune_minutes`` bounds it; with 0 it
+is the first candidate, smoothed where that changes fewer answers.
 
-* :mod:`ptdq.variants.encoder`: the model is rewritten before it is converted, so that its last layer
-  is computed for the first token alone. The rewrite is exact. A model that cannot be rewritten is
-  quantized as it is;
-* smoothing (SmoothQuant, https://arxiv.org/abs/2211.10438, which NNCF applies to every transformer) is
-  left out where the calibration documents show no need of it: it puts a multiplication in float before
-  each linear layer. Left out, unless the model without it answers more of those documents otherwise
-  than float32 does than the model with it.
+The artifact is that of the engine chosen; ``engine.json`` names the variant whose loader it takes. **If
+that is AOTInductor, it is machine code: load only what was made on a machine that you trust.**
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+import shutil
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
+from ptdq import runtimes as loaders
 from ptdq.errors import UserError
-from ptdq.variants.base import Calibration, Predictor, Prepared, Settings, is_kept
-from ptdq.variants.openvino_runtime import OpenvinoInt8Static, convert, finish, quantize
+from ptdq.store.disk import read_json, write_json
+from ptdq.variants.base import Calibration, Predictor, Prepared, Settings, Variant
+from ptdq.variants.openvino_runtime import OpenvinoInt8Static
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from ptdq.inputs.source import Source
+
+ENGINE = "engine.json"
+LOADERS = (
+    "openvino-int8-static", "openvino-int8-static-bf16", "onnx-int8-static", "onnx-int8-dynamic",
+    "int8-pt2e-static", "int8-mixed-bf16",
+)  # fmt: skip
+"""Variants of which a candidate may be: an artifact names one of them, and no other code."""
 
 
 class Int8Best(OpenvinoInt8Static):
-    """``openvino-int8-static`` after exact rewrites of the encoder."""
+    """The fastest that keeps the answers, of those that were tried."""
 
     name = "int8-best"
-    version = 3
-    summary = "OpenVINO int8 static, last layer for the first token alone, smoothing where needed"
+    version = 4
+    summary = "the fastest int8 here that keeps the calibration documents' answers, of a declared space"
+    tunes = True
+    # Of AOTInductor's artifacts too: nothing is in memory to compare with.
+    repeats = False
+    uses_torch = False
+    exported = loaders.alone("openvino_runtime.py")
+
+    def of(self, directory: Path) -> Variant:
+        """The variant whose loader the artifact takes.
+
+        Raises:
+            UserError: the artifact names none that there is.
+        """
+        from ptdq.variants import registry
+
+        path = directory / ENGINE
+        # Earlier versions knew one engine.
+        name = read_json(path).get("variant") if path.is_file() else LOADERS[0]
+        if name not in LOADERS:
+            raise UserError(f"{path}: there is no engine '{name}'")
+        return registry.get(str(name))
 
     def prepare(
         self, source: Source, directory: Path, settings: Settings, calibration: Calibration | None
     ) -> Prepared:
-        module = source.module()
-        moved = _rewrite(source, module)
-        now = {old: new for new, old in moved.items()}
-        kept = replace(settings, keep_float=_renamed(settings.keep_float, now))
-        graph, changed = _quantize(source, module, kept, calibration)
-        details = {"rewritten": bool(moved), "changed_without_and_with_smoothing": changed}
-        prepared = finish(graph, source, module, directory, settings, self.precision, details)
-        return replace(
-            prepared,
-            converted=[moved.get(name, name) for name in prepared.converted],
-            kept_float=[moved.get(name, name) for name in prepared.kept_float],
+        from ptdq.variants.tuning.search import Search, check_calibration
+
+        given = check_calibration(self.name, calibration)
+        with tempfile.TemporaryDirectory(prefix=".tune-", dir=directory.parent) as scratch:
+            search = Search(source, settings, given, Path(scratch))
+            chosen = search.run()
+            for path in Path(chosen.directory).iterdir():
+                shutil.move(path, directory / path.name)
+            details = {**chosen.details, "tuning": search.report(chosen)}
+        write_json(directory / ENGINE, {"variant": chosen.candidate.variant})
+        return Prepared(
+            predict=self.load(directory, settings),
+            converted=chosen.converted,
+            kept_float=chosen.kept_float,
+            details=details,
         )
 
-
-def _quantize(
-    source: Source, module: nn.Module, settings: Settings, calibration: Calibration | None
-) -> tuple[Any, list[int]]:
-    """The graph in int8, and calibration documents answered otherwise than by float32.
-
-    The list holds their number without smoothing, and with it, where that had to be tried.
-    """
-    import nncf
-
-    from ptdq.inputs.source import torch_predictor
-    from ptdq.runtimes.openvino_runtime import compiled
-
-    def answers(predict: Predictor) -> NDArray[np.int64]:
-        assert calibration is not None
-        return np.concatenate([predict(inputs).argmax(axis=1) for inputs in calibration.inputs])
-
-    off = nncf.AdvancedSmoothQuantParameters(convolution=-1, matmul=-1)
-    options: list[dict[str, Any]] = [{"smooth_quant_alphas": off}, {}]
-    graphs, changed, expected = [], [], None
-    for option in options:
-        graphs.append(quantize(convert(source, module), Int8Best.name, settings, calibration, **option))
-        if expected is None:
-            expected = answers(torch_predictor(module))
-        changed.append(
-            int((answers(compiled(graphs[-1], settings.threads, Int8Best.precision)) != expected).sum())
-        )
-        if changed[0] == 0:
-            break
-    return graphs[int(np.argmin(changed))], changed
-
-
-def _rewrite(source: Source, module: nn.Module) -> dict[str, str]:
-    """Rewrite the encoder of ``module`` and prove on padded inputs that its logits are the same.
-
-    Returns:
-        From new to old names of the modules that moved; empty where the model stays as it is.
-
-    Raises:
-        UserError: the rewritten model computes something else.
-    """
-    import torch
-
-    from ptdq.variants.encoder import rewrite
-    from ptdq.variants.exported import TOLERANCE, Positional, example_inputs, input_names
-
-    names = input_names(source, module)
-    inputs, function = example_inputs(source, names), Positional(module, names)
-    with torch.inference_mode():
-        before = function(*inputs)
-        moved = rewrite(module)
-        difference = float((function(*inputs) - before).abs().max()) if moved else 0.0
-    if difference > TOLERANCE * max(1.0, float(before.abs().max())):
-        raise UserError(
-            f"variant {Int8Best.name}: the rewritten encoder differs from the model by "
-            f"{difference:.3g}; use openvino-int8-static for this model"
-        )
-    return moved
-
-
-def _renamed(names: tuple[str, ...], now: dict[str, str]) -> tuple[str, ...]:
-    """What modules (or prefixes of names) of the original model are called after the rewrite."""
-    new_names: dict[str, None] = {}
-    for name in names:
-        inside = [new for old, new in now.items() if is_kept(old, [name])]
-        new_names.update(dict.fromkeys(inside or [name]))
-    return tuple(new_names)
+    def load(self, directory: Path, settings: Settings) -> Predictor:
+        return self.of(directory).load(directory, settings)

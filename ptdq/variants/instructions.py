@@ -27,6 +27,7 @@ def instructions(
         examples: inputs, at least one.
     """
     alone = [inputs for inputs in examples if len(inputs["input_ids"]) == 1] or list(examples)
+    variant = variant.of(directory)
     longest = max(alone, key=lambda inputs: inputs["input_ids"].shape[1])
 
     def call(predict: Predictor) -> object:

@@ -31,6 +31,7 @@ from ptdq.errors import UserError
 from ptdq.host.machine import adds_int8_exactly
 from ptdq.variants.base import Calibration, Predictor, Prepared, Settings, Variant, is_kept
 from ptdq.variants.families import FIXED_WHEN_TRACED
+from ptdq.variants.steps import step
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,6 +53,7 @@ class OnnxFp32(Variant):
     quantizes = False
     refuses = FIXED_WHEN_TRACED
     uses_torch = False
+    heeds_cap = False
     exported = loaders.alone("onnx_runtime.py")
 
     def prepare(
@@ -146,6 +148,7 @@ def export(source: Source, module: nn.Module, path: Path) -> None:
 
     from ptdq.variants.exported import Positional, example_inputs, input_names
 
+    step("exporting the model")
     names = input_names(source, module)
     choose: Any = getattr(module, "set_attn_implementation", None)
     if choose is not None:
@@ -172,6 +175,7 @@ def optimize(plain: Path, module: nn.Module, path: Path, attention: bool = True)
 
     Attention is fused only where ``attention`` says so.
     """
+    step("fusing operators")
     from onnxruntime.transformers import optimizer
     from onnxruntime.transformers.fusion_options import FusionOptions
 
@@ -217,8 +221,8 @@ def linear_nodes(plain: Path, optimized: Path, module: nn.Module) -> dict[str, l
 
 def _module_of(node: str, modules: set[str]) -> str | None:
     """``/model/bert/pooler/dense/Gemm`` is of ``bert.pooler.dense``, if there is such a module."""
-    steps = node.strip("/").split("/")[1:-1]
-    for name in (".".join(steps), ".".join(re.sub(r"_\d+$", "", step) for step in steps)):
+    parts = node.strip("/").split("/")[1:-1]
+    for name in (".".join(parts), ".".join(re.sub(r"_\d+$", "", part) for part in parts)):
         if name in modules:
             return name
     return None

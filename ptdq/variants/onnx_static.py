@@ -30,6 +30,7 @@ from ptdq.variants.onnx_runtime import (
     quantized_tables,
     quiet_root_logger,
 )
+from ptdq.variants.steps import step
 
 if TYPE_CHECKING:
     from ptdq.inputs.source import Source
@@ -65,6 +66,7 @@ class OnnxInt8Static(OnnxFp32):
             tables = Path(scratch) / "tables.onnx"
             with quiet_root_logger():
                 _quantize_tables(optimized, tables)
+                step(f"quantizing on {len(calibration.inputs)} documents")
                 _quantize_products(tables, directory / GRAPH, list(wanted), calibration.inputs)
         integers = _quantized_products(directory / GRAPH)
         converted = [name for node, names in wanted.items() if node in integers for name in names]

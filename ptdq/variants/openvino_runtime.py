@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -35,6 +36,7 @@ from ptdq.host.machine import adds_int8_exactly
 from ptdq.store.disk import write_json
 from ptdq.variants.base import BFLOAT16, Calibration, Predictor, Prepared, Settings, Variant
 from ptdq.variants.families import NOT_IN_OPENVINO
+from ptdq.variants.steps import step
 
 if TYPE_CHECKING:
     from torch import nn
@@ -126,6 +128,7 @@ def convert(source: Source, module: nn.Module) -> Any:
 
     from ptdq.variants.exported import Positional, example_inputs, input_names
 
+    step("converting the model")
     names = input_names(source, module)
     try:
         with torch.inference_mode():
@@ -142,9 +145,24 @@ def convert(source: Source, module: nn.Module) -> Any:
 
 
 def quantize(
-    graph: Any, variant: str, settings: Settings, calibration: Calibration | None, **options: Any
+    graph: Any,
+    variant: str,
+    settings: Settings,
+    calibration: Calibration | None,
+    preset: Any = None,
+    float_types: Sequence[str] = (),
+    **options: Any,
 ) -> Any:
-    """Static int8 by NNCF; ``options`` are fields of its ``AdvancedQuantizationParameters``.
+    """Static int8 by NNCF.
+
+    Args:
+        graph: of the float model.
+        variant: whose name errors have.
+        settings: what stays float.
+        calibration: what ranges are taken from.
+        preset: of NNCF.
+        float_types: kinds of operations that stay float.
+        options: fields of its ``AdvancedQuantizationParameters``.
 
     Raises:
         UserError: there is nothing to calibrate on.
@@ -153,6 +171,7 @@ def quantize(
 
     if calibration is None or not calibration.inputs:
         raise UserError(f"variant {variant} needs calibration documents, and there are none")
+    step(f"quantizing on {len(calibration.inputs)} documents")
     logging.getLogger("nncf").setLevel(logging.ERROR)
     names = [port.any_name for port in graph.inputs]
     keep = [rf"__module\.model\.{re.escape(name)}[./].*" for name in settings.keep_float]
@@ -160,8 +179,9 @@ def quantize(
         graph,
         nncf.Dataset([[inputs[name] for name in names] for inputs in calibration.inputs]),
         model_type=nncf.ModelType.TRANSFORMER,
+        preset=preset,
         subset_size=len(calibration.inputs),
-        ignored_scope=nncf.IgnoredScope(patterns=keep, validate=False) if keep else None,
+        ignored_scope=nncf.IgnoredScope(patterns=keep, types=list(float_types), validate=False),
         advanced_parameters=nncf.AdvancedQuantizationParameters(
             overflow_fix=None if adds_int8_exactly() else nncf.OverflowFix.ENABLE,
             **options,
@@ -182,16 +202,17 @@ def finish(
     import openvino
 
     from ptdq.inputs.source import leaf_modules
-    from ptdq.runtimes.openvino_runtime import PRECISION, compiled
+    from ptdq.runtimes.openvino_runtime import compiled
     from ptdq.runtimes.padding import with_padding
     from ptdq.variants.padding import write_padding
 
+    step("writing the graph and trying padding")
     # Sixteen bits are enough for weights of which bfloat16 takes the first eight digits.
     halved = precision == "bf16"
     openvino.save_model(graph, directory / GRAPH, compress_to_fp16=halved)
     if halved:
         graph = openvino.Core().read_model(directory / GRAPH)
-    write_json(directory / PRECISION, {"precision": precision})
+    write_options(directory, precision)
     names = [port.any_name for port in graph.inputs]
     padded = write_padding(source, module, names, directory)
     modules = [name for name, _ in leaf_modules(module)]
@@ -209,6 +230,19 @@ def finish(
             **(details or {}),
         },
     )
+
+
+def write_options(directory: Path, precision: str, shapes: Sequence[int] = ()) -> None:
+    """Write how the graph of an artifact is compiled.
+
+    Args:
+        directory: the artifact.
+        precision: of what is not int8.
+        shapes: lengths in tokens of single documents for which it is compiled as well, nothing left open.
+    """
+    from ptdq.runtimes.openvino_runtime import PRECISION
+
+    write_json(directory / PRECISION, {"precision": precision, **({"shapes": shapes} if shapes else {})})
 
 
 def quantized_modules(graph: Any) -> list[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ptdq.errors import RunFailed, UserError
+from ptdq.host import terminal
 from ptdq.host.clock import TimeLimit
 from ptdq.host.futures import Future, wait_for_all
 from ptdq.host.machine import usable_cores
@@ -19,6 +20,7 @@ from ptdq.variants import registry
 from ptdq.variants.artifact import Artifact, cache_key, open_artifact
 from ptdq.variants.base import Settings
 from ptdq.variants.prepare import USER_ERROR_STATUS
+from ptdq.variants.steps import last_step
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def prepare_variant(
         settings: engine, modules, granularity and so on.
         calibration: what static variants calibrate on.
         log: gets the output of the process that prepares.
-        timeout: seconds that it may take.
+        timeout: seconds that it may take, besides those that it may search.
         use_cache: whether an entry of the cache will do.
 
     Raises:
@@ -59,9 +61,11 @@ def prepare_variant(
     registry.check_installed(name)
     registry.check_takes(name, checkpoint.family)
     variant = registry.get(name)
-    if not variant.takes_mixed:
-        # So that the artifacts of the others are found whatever it is.
+    # So that the artifacts of the others are found whatever these are.
+    if not (variant.takes_mixed or variant.tunes):
         settings = replace(settings, keep_float_mixed=())
+    if not variant.tunes:
+        settings = replace(settings, tune_minutes=0.0)
     target = cache_entry("artifacts", cache_key(checkpoint.digest, variant, settings, calibration.digest))
     if use_cache and (known := _cached(target, settings)) is not None:
         mark_used(target)
@@ -81,7 +85,8 @@ def prepare_variant(
             scratch / "request.json",
             log,
             threads=len(usable_cores()),
-            timeout=timeout,
+            timeout=timeout + 60 * settings.tune_minutes,
+            on_progress=lambda _: terminal.doing(f"{name}: {last_step(log)}"),
         )
         if ended.returncode == USER_ERROR_STATUS and ended.reason:
             raise UserError(ended.reason)
@@ -92,6 +97,29 @@ def prepare_variant(
             if not (use_cache and _cached(target, settings)):
                 put_in_place(made, target)
     return PreparedVariant(open_artifact(target, settings), cached=False)
+
+
+def in_turns(names: Iterable[str]) -> list[list[str]]:
+    """Which variants may be prepared side by side: first those that only compute; then, each alone, those
+    that measure."""
+    alone = {name: registry.get(name).tunes for name in names}
+    together = [name for name, tunes in alone.items() if not tunes]
+    return [turn for turn in (together, *([name] for name, tunes in alone.items() if tunes)) if turn]
+
+
+def start_in_turns(
+    names: Sequence[str], start: Callable[[str], Future[PreparedVariant]], limit: TimeLimit
+) -> dict[str, Future[PreparedVariant]]:
+    """Start the preparation of each, turn by turn; all have ended then, however they ended.
+
+    Raises:
+        RunFailed: the run's time limit is exceeded.
+    """
+    futures: dict[str, Future[PreparedVariant]] = {}
+    for turn in in_turns(names):
+        futures |= {name: start(name) for name in turn}
+        wait_for_all(futures.values(), limit)
+    return {name: futures[name] for name in names}
 
 
 def _cached(target: Path, settings: Settings) -> Artifact | None:

@@ -18,13 +18,14 @@ USER_ERROR_STATUS = 2
 def main(arguments: list[str]) -> int:
     """Prepare what the request names; status 2 and one line for an error that the user can mend."""
     die_with_parent()
-    request, _ = read_request(arguments)
+    request, report = read_request(arguments)
     from ptdq.inputs.calibration import CalibrationRequest, read_calibration
     from ptdq.inputs.examples import read_examples
     from ptdq.inputs.source import Source
     from ptdq.variants import registry
     from ptdq.variants.artifact import make_artifact
     from ptdq.variants.base import Settings
+    from ptdq.variants.steps import told
 
     settings = Settings.from_json(request["settings"])
     source = Source.open(Path(request["source"]), settings)
@@ -33,7 +34,8 @@ def main(arguments: list[str]) -> int:
         asked = CalibrationRequest(**request["calibration"])
         calibration = read_calibration(source, asked) if variant.calibrates else None
         examples = read_examples(source, asked.examples, asked.max_length)
-        make_artifact(variant, source, settings, calibration, Path(request["target"]), examples)
+        with told(report):
+            make_artifact(variant, source, settings, calibration, Path(request["target"]), examples)
     except UserError as error:
         print(error, file=sys.stderr)
         return USER_ERROR_STATUS

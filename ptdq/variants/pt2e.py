@@ -28,6 +28,7 @@ from ptdq.variants.aot import (
     export,
 )
 from ptdq.variants.base import BFLOAT16, Calibration, Prepared, Settings
+from ptdq.variants.steps import step
 
 if TYPE_CHECKING:
     from ptdq.inputs.source import Source
@@ -133,8 +134,10 @@ def quantized(
             observed = prepare_pt2e(graph, quantizer)
         except ValueError as error:
             raise UserError(f"torchao PT2E cannot quantize this model: {line_of(error)}") from error
+        step(f"taking ranges from {len(samples)} documents")
         for sample in samples:
             observed(*sample)
+        step("quantizing")
         result: Any = convert_pt2e(observed)
     move_exported_model_to_eval(result)
     return result

@@ -80,9 +80,9 @@ def load_again(cell: CellRequest) -> Any:
     from ptdq.variants import registry
     from ptdq.variants.base import Settings
 
-    return registry.get(registered(cell.variant)).load(
-        Path(cell.artifact), Settings.from_json(cell.settings)
-    )
+    artifact = Path(cell.artifact)
+    variant = registry.get(registered(cell.variant)).of(artifact)
+    return variant.load(artifact, Settings.from_json(cell.settings))
 
 
 def first_of_each_shape(inputs: Sequence[Any]) -> list[Any]:

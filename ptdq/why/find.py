@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ptdq.errors import RunFailed, UserError
-from ptdq.host.machine import can_pin, usable_cores
+from ptdq.host.machine import can_pin, cap, usable_cores
 from ptdq.host.process import run_child
 from ptdq.inputs.pairs import COLUMNS, texts_of
 from ptdq.inputs.tokenizing import token_counts
@@ -138,7 +138,7 @@ def profile_artifact(
             order=0, core=core, artifact=str(artifact.directory), digest=artifact.digest,
             settings=asdict(artifact.settings), documents=str(documents), batch_size=batch_size, warmup=0,
             seed=0, limit=None, meeting=None, together=1, result=str(result), spawned_at=time.time(),
-            spawned_ns=time.monotonic_ns(), by_query=by_query,
+            spawned_ns=time.monotonic_ns(), by_query=by_query, isa=cap(),
         )  # fmt: skip
         log = cache_root() / "logs" / f"why-{run_id}.log"
         ended = run_child(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ptdq.analysis.causes import case_of, causes
 from ptdq.analysis.spent import Spent, limits_of, spent
+from ptdq.host import machine
 from ptdq.host.lock import MachineLock
 from ptdq.report.plots.time_spent import time_spent
 from ptdq.store.layout import RunFiles
@@ -61,7 +62,7 @@ def explain(
         artifact_of(run, name, asked)  # all that can be refused is, before anything takes its time
     profiles = []
     lock = MachineLock()
-    with lock:
+    with lock, machine.capped(machine.known_cap(run.record.parameters.get("isa"))):
         lock.acquire(files.run_id, say)
         for name in names:
             say(f"{name}: loading")

@@ -445,3 +445,29 @@ def test_another_commit_of_ptdq_decides_nothing(results: Path, tmp_path: Path) -
     )
     assert before == after
     assert {change.latency_verdict for change in after} <= {"can't tell", "the same"}
+
+
+def test_predictions_that_change_with_the_instructions_are_named(tmp_path: Path) -> None:
+    make_run(tmp_path, "whole", seed=1, record={"machine": {"flags": ["avx2", "avx512_vnni"]}})
+    less = {"machine": {"flags": ["avx2"]}}
+    make_run(tmp_path, "less", seed=2, wrong={"int8-dynamic": 15}, record=less)
+    make_run(
+        tmp_path, "also", seed=2, wrong={"int8-dynamic": 15}, record=less | {"git_commit": "beef" * 10}
+    )
+    named = [
+        note for note in compared(run(tmp_path, "whole"), run(tmp_path, "less")).notes if "instr" in note
+    ]
+    assert len(named) == 2, "one for each length, of one variant"
+    assert all(note.startswith("predictions of int8-dynamic at ") for note in named)
+    # Of another commit as well nobody can tell what it was; and without another CPU it was not that.
+    assert not any("instr" in n for n in compared(run(tmp_path, "whole"), run(tmp_path, "also")).notes)
+    assert not any("instr" in n for n in compared(run(tmp_path, "less"), run(tmp_path, "also")).notes)
+
+
+def test_a_capped_cpu_s_times_are_not_compared_with_the_whole_one_s(tmp_path: Path) -> None:
+    make_run(tmp_path, "whole", seed=1)
+    make_run(
+        tmp_path, "capped", seed=2, change=lambda made: made.record["parameters"].update({"isa": "avx2"})
+    )
+    refused = compared(run(tmp_path, "whole"), run(tmp_path, "capped")).timings_refused
+    assert refused == "different caps of the instructions: none and avx2"

@@ -17,6 +17,7 @@ import numpy as np
 import psutil
 import pytest
 
+from ptdq.host import machine
 from ptdq.host.machine import usable_cores
 from ptdq.host.process import child_environment
 from ptdq.measure.cell import Work, measure_cell
@@ -94,6 +95,22 @@ def test_a_quality_cell_evaluates_every_document_once(
     assert len(rows["doc_id"]) == len(TEXTS) + 3
     assert facts["torch_threads"] == facts["interop_threads"] == 1
     assert facts["engine"] == artifacts["fp32"].settings.engine
+
+
+@pytest.mark.skipif("avx2" not in machine.cpu_flags(), reason="no x86 with AVX2")
+def test_a_capped_cell_is_capped_and_says_so(
+    artifacts: dict[str, Artifact], files: RunFiles, tmp_path: Path
+) -> None:
+    work = Work(write_documents(tmp_path / "documents.parquet", TEXTS), warmup=0)
+    with machine.capped("avx2"):
+        assert measure_cell(files, a_cell("fp32"), artifacts["fp32"], work).error is None
+    _, facts = columns(files.cell("cell"))
+    assert (facts["isa"], facts["torch_capability"]) == ("avx2", "AVX2")
+    assert read_json(files.requests / "cell.json")["isa"] == "avx2"
+
+    request = CellRequest.from_json(read_json(files.requests / "cell.json") | {"core": None})
+    with pytest.raises(Refused, match="isa is None, asked for avx2"):
+        check_process(request, lambda inputs: np.zeros((1, 1), np.float32))
 
 
 def test_logits_are_those_of_the_tokenizer_of_transformers(

@@ -49,7 +49,7 @@ def save_tokenizer(directory: Path, token_types: bool) -> None:
     ).save_pretrained(directory)
 
 
-def save_transformer(directory: Path, family: str) -> None:
+def save_transformer(directory: Path, family: str, num_labels: int = len(CLASSES)) -> None:
     """A checkpoint of two layers with random weights, as fine-tuning would leave it."""
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
@@ -58,8 +58,8 @@ def save_transformer(directory: Path, family: str) -> None:
         "max_position_embeddings": POSITIONS,
         "pad_token_id": 0,
         "initializer_range": 0.4,
-        "id2label": dict(enumerate(CLASSES)),
-        "label2id": {name: index for index, name in enumerate(CLASSES)},
+        "id2label": dict(enumerate(CLASSES[:num_labels])),
+        "label2id": {name: index for index, name in enumerate(CLASSES[:num_labels])},
     }
     bert = {
         "hidden_size": WIDTH,

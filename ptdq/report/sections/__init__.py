@@ -18,6 +18,7 @@ from ptdq.report.sections import (
     opening,
     quality,
     speed,
+    tuning,
     uncertainty,
     why,
 )
@@ -41,6 +42,7 @@ SECTIONS: tuple[Callable[[Page], str], ...] = (
     uncertainty.uncertainty,
     figures.reference,
     figures.sizes,
+    tuning.tuning,
     quality.reports,
     quality.agreement,
     closing.limits,

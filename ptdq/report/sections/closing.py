@@ -6,19 +6,26 @@ from collections.abc import Mapping
 
 from ptdq import numbers
 from ptdq.analysis import tables
+from ptdq.analysis.spent import limits_of
 from ptdq.report.markdown import block, bullets, code, facts, paragraphs, prose, table
 from ptdq.report.sections.page import Page, cell_name
 from ptdq.store.rows import CellRow, ComparisonRow
+from ptdq.text import plain
 
 _FLAGS_SHOWN = ("avx", "amx", "fma", "f16c", "sse4", "asimd", "neon", "sve", "i8mm", "bf16", "dot")
+
+
+_UNITS = {"int8": "GOP/s"}
 
 
 def limits(page: Page) -> str:
     """Share of what the core can do, for calls whose tokens fill the maximum length."""
     run = page.run
-    float32, int8 = run.get("limits", "float32_gflops"), run.get("limits", "int8_gops")
-    if not float32 and not int8:
+    peaks = limits_of(run)
+    if not peaks:
         return ""
+    found = tables.limits(run)
+    told = any(row["share"] for row in found)  # earlier versions did not ask the runtimes
     rows = [
         [
             code(row["variant"]),
@@ -26,23 +33,52 @@ def limits(page: Page) -> str:
             str(row["calls"]),
             numbers.ms(row["median_ms"]),
             f"{row['gops']:.0f}",
-            numbers.percent(row["float32_share"]),
-            numbers.percent(row["int8_share"]),
+            *(_shares(row) if told else map(numbers.percent, (row["float32_share"], row["int8_share"]))),
         ]
-        for row in tables.limits(run)
+        for row in found
     ]
-    peaks = [
-        f"{name} {value:.0f} {unit}"
-        for name, value, unit in (("float32", float32, "GFLOP/s"), ("int8", int8, "GOP/s"))
-        if value
-    ]
+    said = [f"{name} {peak:.0f} {_UNITS.get(name, 'GFLOP/s')}" for name, peak in peaks.items()]
+    fastest = max(peaks, key=lambda name: peaks[name])
     headings = ["variant", "max length", "calls", "median ms", "GOP/s"]
-    headings += ["of float32 limit", "of int8 limit"]
+    headings += (
+        [f"of {fastest} limit", "products in", "of its own limit"]
+        if told
+        else ["of float32 limit", "of int8 limit"]
+    )
+    products = " Products in: the number format of most of them, as the runtime says." if told else ""
     return paragraphs(
         "## Share of the core's limit",
-        f"Peak of matrix products on one core, measured in this run: {', '.join(peaks)}. Calls "
-        "whose documents fill the maximum length; two operations a multiply-add.",
-        table(headings, rows) if rows else "No document filled a maximum length.",
+        f"Peak of matrix products on one core, measured in this run: {', '.join(said)}. Calls whose "
+        f"documents fill the maximum length; two operations a multiply-add.{products}",
+        table(headings, rows, left=(0, 6) if told else (0,))
+        if rows
+        else "No document filled a maximum length.",
+        _own_shapes(page),
+    )
+
+
+def _shares(row: tables.LimitRow) -> list[str]:
+    own = prose(row["numbers"] or numbers.MISSING)
+    return [numbers.percent(row["fastest_share"]), own, numbers.percent(row["share"])]
+
+
+def _own_shapes(page: Page) -> str:
+    """Peaks at the shapes of the model's largest linear layers."""
+    found = page.run.record.limits
+    shapes: dict[tuple[int, ...], dict[str, str]] = {}
+    for rate in found.rates if found is not None else ():
+        text = f"{rate.gops:.0f} ({rate.library})"
+        shapes.setdefault(tuple(rate.shape), {})[rate.numbers] = plain(text)
+    if len(shapes) < 2:
+        return ""
+    formats = list(dict.fromkeys(name for rates in shapes.values() for name in rates))
+    rows = [
+        ["×".join(map(str, shape)), *(prose(rates.get(name, numbers.MISSING)) for name in formats)]
+        for shape, rates in shapes.items()
+    ]
+    return paragraphs(
+        "The same at the largest shape and at those of the model's largest layers, in GOP/s:",
+        table(["rows × inner × columns", *map(prose, formats)], rows),
     )
 
 

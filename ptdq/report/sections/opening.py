@@ -23,6 +23,12 @@ RANDOM = (
 )
 
 
+CAPPED = (
+    "**Times are of a capped CPU**: runtimes were kept to {isa} at most (`--isa`). They stand for a CPU "
+    "without newer instructions as far as answers and sizes go; how fast such a CPU is they do not tell."
+)
+
+
 def verdict(page: Page) -> str:
     """Title and verdict: what a reader in a hurry needs."""
     run = page.run
@@ -35,6 +41,7 @@ def verdict(page: Page) -> str:
         f"## Verdict: {prose(run.decision)}{which}",
         f"**{prose(headline)}**" if headline else "",
         bullets(prose(reason) for reason in decided.get("reasons") or []),
+        CAPPED.format(isa=code(isa)) if (isa := run.get("parameters", "isa")) else "",
         SYNTHETIC if run.get("data", "synthetic") else "",
         RANDOM if run.random_weights else "",
         _failures(page),

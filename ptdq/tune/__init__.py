@@ -1,0 +1,1 @@
+"""``ptdq tune``: the search for ``int8-best`` alone."""

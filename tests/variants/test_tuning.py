@@ -1,0 +1,169 @@
+"""``int8-best``: the declared space, the race, and one search for real."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ptdq.host import machine
+from ptdq.inputs.calibration import CalibrationRequest
+from ptdq.inputs.checkpoint import open_checkpoint
+from ptdq.variants import registry
+from ptdq.variants.artifact import cache_key
+from ptdq.variants.base import Settings
+from ptdq.variants.best import LOADERS, Int8Best
+from ptdq.variants.engines import choose_engine
+from ptdq.variants.preparation import in_turns, prepare_variant
+from ptdq.variants.tuning.race import fastest, race
+from ptdq.variants.tuning.samples import Samples
+from ptdq.variants.tuning.space import FIRST, PACKAGES, remedies, space
+from tests.conftest import CLASSES
+
+ALL = [name for names in PACKAGES.values() for name in names]
+AMX = ["avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16"]
+CALIBRATION = CalibrationRequest(None, "random 24", "random text", 24)
+needs_all = pytest.mark.skipif(
+    bool(registry.missing_packages(Int8Best())), reason=registry.install_hint(Int8Best())
+)
+
+
+def test_bfloat16_is_tried_where_the_cpu_multiplies_it_and_first() -> None:
+    with_amx, without = space(FIRST, AMX, ALL), space(FIRST, ["avx2", "avx512_vnni"], ALL)
+    assert with_amx[0].rest == "bfloat16"
+    assert {one.rest for one in without} == {"float32"}
+    assert set(without) < set(with_amx)
+    assert {one.variant for one in with_amx} == set(LOADERS)
+
+
+def test_engines_that_are_not_installed_are_not_tried() -> None:
+    alone = space(FIRST, AMX, PACKAGES["OpenVINO"])
+    assert {one.engine for one in alone} == {"OpenVINO"}
+    assert alone
+
+
+def test_what_mends_answers_stays_in_all_that_is_tried() -> None:
+    (mixed, smooth, both) = remedies(FIRST, mixed=True)
+    assert (mixed.smoothing, smooth.smoothing, both.smoothing) == (False, True, True)
+    assert remedies(FIRST, mixed=False) == [smooth]
+    tried = [one for one in space(both, [], ALL) if one.engine == "OpenVINO"]
+    assert all(one.smoothing and one.mixed for one in tried)
+
+
+def test_one_quantization_serves_both_formats_of_the_rest() -> None:
+    graphs = [one.graph for one in space(FIRST, AMX, PACKAGES["OpenVINO"])]
+    assert len(set(graphs)) == len(graphs) / 2
+    assert all(one == other for one, other in zip(graphs[::2], graphs[1::2], strict=True))
+
+
+def test_the_fastest_wins_and_the_slow_cost_little() -> None:
+    speeds = {f"c{n}": 10.0 + n for n in range(8)}
+    calls: dict[str, int] = dict.fromkeys(speeds, 0)
+
+    def time_of(name: str, documents: int) -> float:
+        calls[name] += documents
+        return speeds[name]
+
+    times = race(list(reversed(speeds)), time_of, lambda: True)
+    assert fastest(times) == "c0"
+    assert calls["c0"] == 8 + 16 + 32
+    assert calls["c7"] == 8
+    assert sum(calls.values()) < len(speeds) * (8 + 16 + 32) / 2
+
+
+def test_what_cannot_be_timed_is_out() -> None:
+    times = race(
+        ["fails", "slow", "fast"], lambda name, n: {"slow": 2.0, "fast": 1.0}.get(name), lambda: True
+    )
+    assert fastest(times) == "fast"
+    assert "fails" not in times
+    assert fastest(race(["fails"], lambda name, n: None, lambda: True)) is None
+
+
+def test_a_rung_that_was_broken_off_decides_nothing() -> None:
+    # In the second rung the time is up after one, which by chance looks slow there.
+    given = iter([1.0, 2.0, 9.0])
+    left = iter([True] * 4 + [False] * 9)
+    times = race(["a", "b"], lambda name, n: next(given), lambda: next(left))
+    assert times == {"a": [1.0], "b": [2.0]}
+    assert fastest(times) == "a"
+
+
+def test_documents_are_taken_over_their_lengths(tmp_path: Path) -> None:
+    inputs = [{"input_ids": np.zeros((1, n), np.int64)} for n in (30, 17, 16, 2, 31, 40)]
+    samples = Samples(inputs, np.zeros((6, 2), np.float32))
+    assert [one["input_ids"].shape[1] for one in samples.over_lengths(3)] == [2, 17, 40]
+    assert samples.common_lengths(16, 40, 2) == (32, 40)
+    samples.save(tmp_path / "samples.npz")
+    again = Samples.load(tmp_path / "samples.npz")
+    assert [one["input_ids"].shape for one in again.inputs] == [one["input_ids"].shape for one in inputs]
+
+
+def test_nothing_is_prepared_beside_what_measures() -> None:
+    assert in_turns(["int8-best", "fp32", "int8-dynamic"]) == [["fp32", "int8-dynamic"], ["int8-best"]]
+    assert in_turns(["fp32"]) == [["fp32"]]
+
+
+def test_the_choice_is_of_this_machine_and_not_of_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    best, other = Int8Best(), registry.get("openvino-int8-static")
+
+    def keys(minutes: float) -> tuple[str, str]:
+        settings = Settings("x86", tune_minutes=minutes)
+        return cache_key("m", best, settings, "c"), cache_key("m", other, Settings("x86"), "c")
+
+    assert keys(5) == keys(30)
+    assert keys(5)[0] != keys(0)[0]
+    before = keys(5)
+    monkeypatch.setattr(machine, "cpu_model", lambda: "another CPU")
+    assert keys(5)[0] != before[0]
+    assert keys(5)[1] == before[1]
+
+
+@needs_all
+@pytest.mark.long
+@pytest.mark.slow
+def test_a_search_tries_times_and_chooses_and_is_found_again(tiny_model: Path, tmp_path: Path) -> None:
+    checkpoint = open_checkpoint(str(tiny_model), labels=CLASSES)
+    settings = Settings(engine=choose_engine(None), tune_minutes=4)
+    log = tmp_path / "prepare.log"
+    made = prepare_variant("int8-best", checkpoint, settings, CALIBRATION, log, timeout=600)
+    found = made.artifact.details["tuning"]
+    tried = found["tried"]
+    assert [one["candidate"] for one in tried if one["out"] is None] == [found["chosen"]]
+    assert len(tried) >= len(space(FIRST, machine.cpu_flags(), ALL))
+    timed = [one for one in tried if one["ms"]]
+    assert len(timed) >= 2, tried
+    (chosen,) = (one for one in tried if one["out"] is None)
+    assert chosen["ms"]
+    assert chosen["changed"] <= max(
+        0.01, min(one["changed"] for one in tried if one["changed"] is not None)
+    )
+    assert found["seconds"] < 60 * settings.tune_minutes + 60
+
+    # It is what a worker loads, by the loader of the engine that was chosen.
+    loader = Int8Best().of(made.artifact.directory)
+    assert loader.name == chosen["variant"]
+    longer = replace(settings, tune_minutes=30)
+    again = prepare_variant("int8-best", checkpoint, longer, CALIBRATION, log, timeout=600)
+    assert again.cached
+    assert again.artifact.digest == made.artifact.digest
+
+
+@needs_all
+@pytest.mark.long
+@pytest.mark.slow
+def test_without_time_the_first_is_taken(tiny_model: Path, tmp_path: Path) -> None:
+    checkpoint = open_checkpoint(str(tiny_model), labels=CLASSES)
+    settings = Settings(engine=choose_engine(None), tune_minutes=0.001)
+    began = time.monotonic()
+    made = prepare_variant(
+        "int8-best", checkpoint, settings, CALIBRATION, tmp_path / "log", timeout=600, use_cache=False
+    )
+    found = made.artifact.details["tuning"]
+    assert found["seconds"] <= time.monotonic() - began
+    assert not any(one["ms"] for one in found["tried"])
+    (chosen,) = (one for one in found["tried"] if one["out"] is None)
+    assert chosen["engine"] == "OpenVINO"
