@@ -153,7 +153,8 @@ class MeasureComparer:
 
     def _rankings(self, truth: Floats, queries: Ints, a: Answers, b: Answers) -> _Compared:
         first, second = (each.logits[:, 0].astype(np.float64) for each in (a, b))
-        old, new = (ranking.by_query(truth[:, 0], each, queries) for each in (first, second))
+        places = self.question.recall_at
+        old, new = (ranking.by_query(truth[:, 0], each, queries, places) for each in (first, second))
         tau = ranking.rank_agreement(first, second, queries)
         # A variant that orders nothing agrees with nothing; of a single candidate there is one order.
         tau = np.where(np.isnan(tau), (np.bincount(queries) == 1).astype(np.float64), tau)
@@ -162,7 +163,7 @@ class MeasureComparer:
         before = np.column_stack([old, np.ones(len(tau))])[some]
         after = np.column_stack([new, tau])[some]
         rows = Rows(np.zeros_like(before), before, after)
-        scorers = ranking.SCORERS | {TAU: ranking.mean_of(len(ranking.NAMES))}
+        scorers = ranking.scorers(places) | {TAU: ranking.mean_of(old.shape[1])}
         paired = Paired(rows, ranking.unseen(before.shape[1]), scorers)
         return self._made(paired, {}, int(some.sum()))
 

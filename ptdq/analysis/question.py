@@ -8,7 +8,7 @@ from typing import Self
 
 from ptdq.inputs.checkpoint import Checkpoint
 from ptdq.parameters import Parameters, Purpose, names
-from ptdq.problem.task import SINGLE, Task, logit
+from ptdq.problem.task import RECALL_AT, SINGLE, Task, logit
 from ptdq.statistics.non_inferiority import MARGIN
 from ptdq.statistics.verdicts import MIN_EFFECT
 
@@ -34,6 +34,7 @@ class Question:
         earlier: artifacts of the baseline run that were measured again; no verdict is about them.
         task: what the model answers.
         cut: output over which the answer of a task with a threshold is yes.
+        recall_at: places of a ranking in which recall@k looks.
     """
 
     variants: Sequence[str]
@@ -49,6 +50,7 @@ class Question:
     earlier: Sequence[str] = ()
     task: Task = SINGLE
     cut: float = 0.0
+    recall_at: int = RECALL_AT
 
     @classmethod
     def asked(
@@ -74,6 +76,7 @@ class Question:
             earlier=tuple(earlier),
             task=checkpoint.task or SINGLE,
             cut=logit(parameters.threshold),
+            recall_at=parameters.recall_at,
         )
 
     @property

@@ -10,6 +10,7 @@ from typing import Annotated, TypedDict
 from ptdq.store.rows import (
     Float,
     Float32s,
+    Floats,
     Int,
     Names,
     NonInferiority,
@@ -24,11 +25,14 @@ class ShardRow(TypedDict, total=False):
     """``shard``: one document of a sharded evaluation."""
 
     doc_id: Annotated[str, "document"]
-    label: Annotated[int, "class id in the data"]
-    prediction: Annotated[int, "class id predicted"]
+    label: Annotated[Int, "class id in the data; null where the task has no classes"]
+    prediction: Annotated[Int, "class id predicted; null as before"]
+    target: Annotated[Floats, "what is true where it is not one class, as in the documents; else null"]
     logits: Annotated[Float32s, "output of the model, one per class"]
     tokens: Annotated[int, "tokens of the document after truncation, padding not counted"]
-    group: Annotated[Text, "documents of one group belong together; null: none was named"]
+    group: Annotated[
+        Text, "documents of one group belong together; of a reranker the query; null: none was named"
+    ]
 
 
 class SensitivityRow(TypedDict, total=False):
