@@ -47,6 +47,17 @@ def answers_of(task: Task, logits: NDArray[np.float32], cut: float) -> Floats:
     return np.nan_to_num(logits[:, 0].astype(np.float64))
 
 
+def value_of(asked: Asked, name: str, answers: Floats) -> float:
+    """One model's value by a measure, its name as :func:`pair` has it; not of Kendall's tau."""
+    if asked.task == "rerank":
+        found = ranking.by_query(asked.truth[:, 0], answers, asked.groups, asked.recall_at)
+        return float(np.nanmean(found[:, ranking.names(asked.recall_at).index(name)]))
+    of_labels = asked.task == "multi-label"
+    scorer = (multi_label.SCORERS if of_labels else regression.SCORERS)[name]
+    truth = asked.truth if of_labels else asked.truth[:, 0]
+    return float(scorer(truth, answers)(np.ones((1, len(truth))))[0])
+
+
 def pair(asked: Asked, old: Floats, new: Floats) -> Paired:
     """Two models' answers to the same documents, each as :func:`answers_of` gives them."""
     truth, groups, sampling = asked.truth, asked.groups, asked.sampling

@@ -15,7 +15,7 @@ from ptdq.inputs.load import open_model
 from ptdq.inputs.stream import check_beginning, split_documents
 from ptdq.measure.run_request import choose_settings
 from ptdq.parameters import ALL, DEMO, Parameters, Purpose, names
-from ptdq.problem.task import SINGLE, logit
+from ptdq.problem.task import SINGLE, WITH_THRESHOLD, logit
 from ptdq.store import evaluation_record
 from ptdq.store.disk import file_digest
 from ptdq.store.layout import ShardFiles
@@ -128,7 +128,7 @@ def prepare(
         batch_size=parameters.batch_size,
         task=task,
         outputs=1 if task == "binary" else len(checkpoint.class_names),
-        cut=logit(parameters.threshold) if task in ("binary", "multi-label") else None,
+        cut=logit(parameters.threshold) if task in WITH_THRESHOLD else None,
         recall_at=parameters.recall_at,
     )
 

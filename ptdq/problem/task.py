@@ -21,6 +21,9 @@ SINGLE: Task = "single-label"
 OF_CLASSES: tuple[Task, ...] = ("single-label", "binary")
 """Those in which a document has one class and is given one."""
 
+WITH_THRESHOLD: tuple[Task, ...] = ("binary", "multi-label")
+"""Those in which a label is given where its probability is over a threshold."""
+
 WORDS: dict[Task, str] = {
     "single-label": "single-label: one class of several",
     "binary": "binary: one output, yes or no",

@@ -44,14 +44,16 @@ class SensitivityRow(TypedDict, total=False):
     parameters: Annotated[int, "their parameters"]
     max_length: Annotated[int, "documents are truncated to this many tokens; modules are timed at it"]
     documents: Annotated[int, "documents evaluated"]
-    divergence: Annotated[
-        float, "harm: mean Kullback-Leibler divergence from float32's predictions, nats"
-    ]
+    divergence: Annotated[float, "harm: mean Kullback-Leibler divergence from float32's answers, nats"]
     mean_squared: Annotated[float, "mean squared difference of logits"]
     largest: Annotated[float, "largest absolute difference of logits"]
-    changed: Annotated[int, "documents with another prediction"]
-    f1_weighted: Annotated[float, "weighted F1 with these modules alone quantized"]
-    f1_weighted_difference: Annotated[float, "the same minus that of float32"]
+    changed: Annotated[
+        Int,
+        "documents with another prediction or other labels, or queries in another order; null where "
+        "answers are numbers",
+    ]
+    main: Annotated[float, "main measure of the task with these modules alone quantized"]
+    main_difference: Annotated[float, "the same minus that of float32"]
     float_ms: Annotated[Float, "median time of these modules alone in a forward pass; null if not called"]
     int8_ms: Annotated[Float, "the same quantized, timed in turns with it"]
     gain_ms: Annotated[Float, "median of the differences of pairs; positive: int8 is faster"]
