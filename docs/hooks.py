@@ -14,23 +14,30 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 import generate  # noqa: E402
 
+from tests.benchmarks import real  # noqa: E402
+
 ELSEWHERE = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 """Pages that people look for at the root: file to page."""
 
-SAMPLE = ROOT / "results" / "sample"
+REPORTS = {
+    ROOT / "results" / "sample": "sample",
+    **{real.report_of(name): f"real-{name}" for name in real.MODELS},
+}
+"""Directories of reports to where they are on the site; a benchmark's are there once it was run."""
 
 
 def on_files(files: Files, *, config: Any) -> Files:
-    """Add the sample report with all that it links to, and the pages of the root."""
+    """Add the reports with all that they link to, and the pages of the root."""
     for name in ELSEWHERE:
         text = (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](")
         for other, page in ELSEWHERE.items():
             text = text.replace(f"]({other}", f"]({page}")
         files.append(File.generated(config, ELSEWHERE[name], content=text))
-    for path in sorted(SAMPLE.rglob("*")):
-        if path.is_file():
-            place = f"sample/{path.relative_to(SAMPLE).as_posix()}"
-            files.append(File.generated(config, place, abs_src_path=str(path)))
+    for directory, name in REPORTS.items():
+        for path in sorted(directory.rglob("*")):
+            if path.is_file():
+                place = f"{name}/{path.relative_to(directory).as_posix()}"
+                files.append(File.generated(config, place, abs_src_path=str(path)))
     return files
 
 

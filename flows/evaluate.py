@@ -63,8 +63,8 @@ def sharded_evaluation(parameters: Parameters, shard_documents: int = 10_000) ->
         log.info("%d of %d shards are to be scored", len(missing), count_shards(files))
         check_scored(files, {number: score.submit(request, number) for number in missing})
 
-        record, quality = conclude(files, read_results(files), checkpoint.class_names)
-        markdown = document(record.model_dump(), quality)
+        record, scores = conclude(files, read_results(files), request, checkpoint.class_names)
+        markdown = document(record.model_dump(), scores.classes)
         write_text(files.report, markdown)
         publish_evaluation(files.run_id, markdown)
     return ending.state or completed(files)

@@ -43,6 +43,11 @@ class Change:
         mcnemar_p: exact McNemar (copies of a text count once), by Holm over all tests of the comparison.
         f1_old: weighted F1.
         f1_difference: weighted F1 on the common documents, new minus old.
+        measure: the main measure of the task, in words, of which more is better.
+        main_old: its value in each run.
+        main_difference: new minus old, on the common documents.
+        main_p: where documents have no class, two-sided p-value of "no difference" of it, by the paired
+            bootstrap, by Holm over all tests of the comparison.
         quality_verdict: better, worse, or no detectable difference; None where not compared.
         quality_refused: why quality is not tested; None where it is.
     """
@@ -74,6 +79,13 @@ class Change:
     f1_difference: float | None = None
     f1_difference_low: float | None = None
     f1_difference_high: float | None = None
+    measure: str = "weighted F1"
+    main_old: float | None = None
+    main_new: float | None = None
+    main_difference: float | None = None
+    main_difference_low: float | None = None
+    main_difference_high: float | None = None
+    main_p: float | None = None
     quality_verdict: str | None = None
     quality_refused: str | None = None
 
@@ -146,6 +158,13 @@ def latency_text(change: Change) -> str:
 
 
 def quality_text(change: Change) -> str:
+    if change.main_p is not None:
+        ends = numbers.interval(change.main_difference_low, change.main_difference_high, 4, sign=True)
+        return (
+            f"{change.measure} {numbers.score(change.main_old)} to {numbers.score(change.main_new)}, "
+            f"{numbers.change(change.main_difference)} {ends} on {change.documents} documents of both "
+            f"(paired bootstrap, corrected: p {numbers.probability(change.main_p)})"
+        )
     return (
         f"of {change.documents} documents {change.worse} are no longer right and {change.better} "
         f"have become so (exact McNemar, corrected: p {numbers.probability(change.mcnemar_p)})"

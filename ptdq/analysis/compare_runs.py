@@ -9,13 +9,14 @@ Times are compared in one of two ways, and it is said in which:
   (:mod:`ptdq.statistics.between_runs`). Without such runs, nothing is said to be faster or slower. What
   the baseline variant itself costs is never judged: nothing in a run says how fast the machine was.
 
-Predictions of the same documents do not depend on the machine, so quality is always compared, by an exact
-paired test. All tests of a comparison are one family (Holm): any false alarm comes at 5 % at most.
+Predictions of the same documents do not depend on the machine, so quality is always compared: by an exact
+paired test, or where documents have no class by the paired bootstrap of the task's main measure. All
+tests of a comparison are one family (Holm): any false alarm comes at 5 % at most.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +29,7 @@ from ptdq.analysis.conditions import too_busy
 from ptdq.analysis.likeness import differences, other_instructions, refusal
 from ptdq.analysis.nights import Nights, row_of
 from ptdq.analysis.run_predictions import Predictions
+from ptdq.problem.task import main_measure, words_of
 from ptdq.statistics.between_runs import LEAST_RUNS, change_between
 from ptdq.statistics.multiplicity import ALPHA, holm
 from ptdq.statistics.verdicts import MIN_EFFECT, equivalent
@@ -109,6 +111,9 @@ def _figures(old: Run, new: Run, place: Place) -> Change:
         new_mb=None if size_new is None else size_new / 1e6,
         f1_old=before.get("f1_weighted"),
         f1_new=after.get("f1_weighted"),
+        measure=words_of(new.task, main_measure(new.task)),
+        main_old=before.get("main", before.get("f1_weighted")),
+        main_new=after.get("main", after.get("f1_weighted")),
     )
 
 
@@ -172,7 +177,9 @@ def _decided(changes: Sequence[tuple[Change, _Timed]]) -> list[Change]:
     """
     times = {i: timed.p_value for i, (_, timed) in enumerate(changes) if timed.p_value is not None}
     quality = {
-        i: change.mcnemar_p for i, (change, _) in enumerate(changes) if change.better or change.worse
+        i: p_value
+        for i, (change, _) in enumerate(changes)
+        if (p_value := change.mcnemar_p if change.better or change.worse else change.main_p) is not None
     }
     tests = [
         *((i, "time", p) for i, p in times.items()),
@@ -194,10 +201,17 @@ def _verdicts(change: Change, timed: _Timed, time_p: float | None, quality_p: fl
             latency = "the same"
         elif time_p is not None and time_p <= ALPHA:
             latency = "faster" if (change.speedup or 0) > 1 else "slower"
-    quality = None if change.mcnemar_p is None else SAME
-    if quality_p is not None and quality_p <= ALPHA:
-        quality = "worse" if (change.worse or 0) > (change.better or 0) else "better"
-    changed: Mapping[str, Any] = {"speedup_p": time_p, "mcnemar_p": quality_p or change.mcnemar_p}
+    changed: dict[str, Any] = {"speedup_p": time_p}
+    quality = None
+    if change.documents is not None:
+        quality = SAME
+        if quality_p is not None and quality_p <= ALPHA:
+            down = (change.worse or 0) > (change.better or 0)
+            if change.main_p is not None:
+                down = (change.main_difference or 0) < 0
+            quality = "worse" if down else "better"
+        of_classes = change.mcnemar_p is not None
+        changed |= {"mcnemar_p": quality_p or change.mcnemar_p} if of_classes else {"main_p": quality_p}
     return replace(change, latency_verdict=latency, quality_verdict=quality, **changed)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from ptdq.analysis import likeness, tables
 from ptdq.analysis.nights import log_speedup
 from ptdq.errors import UserError
+from ptdq.problem.task import OF_CLASSES, SINGLE, Task, main_measure, words_of
 from ptdq.store.results import all_runs, as_data, started
 from ptdq.store.rows import ComparisonRow
 from ptdq.store.run import Run, cell_rows
@@ -41,6 +42,8 @@ class Point:
         decision: the run's verdict.
         series: what must be the same for figures to be points of one series.
         content: what must be the same for them to differ by chance alone.
+        task: what the model answers.
+        main: the main measure of a task other than one class; None also where quality is not claimed.
     """
 
     run_id: str
@@ -64,6 +67,18 @@ class Point:
     decision: str
     series: str
     content: str
+    task: Task = SINGLE
+    main: float | None = None
+
+    @property
+    def quality(self) -> float | None:
+        """The main measure of the task, of which more is better."""
+        return self.f1_weighted if self.task in OF_CLASSES else self.main
+
+    @property
+    def measure(self) -> str:
+        """Its name, in words."""
+        return words_of(self.task, main_measure(self.task))
 
 
 def place(run: Run) -> str:
@@ -129,6 +144,8 @@ def _points(run: Run) -> list[Point]:
                 decision=str(run.get("verdict", "decision", default="none")),
                 series=alike,
                 content=same,
+                task=run.task,
+                main=row.get("main"),
             )
         )
     return points

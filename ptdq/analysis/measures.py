@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from ptdq.analysis.arrays import Answers, Place, answers_of_all
 from ptdq.analysis.document_groups import read_groups
+from ptdq.analysis.paired_measures import Asked, answers_of, pair
 from ptdq.analysis.question import Question
 from ptdq.analysis.truth import TRUTH, Truth, given_labels
 from ptdq.problem.task import MEASURES, main_measure
-from ptdq.statistics import multi_label, ranking, regression
+from ptdq.statistics import multi_label
 from ptdq.statistics.confidence import largest_difference
 from ptdq.statistics.multiplicity import ALPHA
 from ptdq.statistics.non_inferiority import NonInferiority, combined, decide_family
@@ -31,8 +32,6 @@ from ptdq.store.tables import read_table
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-TAU = "kendall_tau"
 
 
 @dataclass(frozen=True)
@@ -125,46 +124,20 @@ class MeasureComparer:
             a, b = self.arrays[baseline, length], self.arrays[variant, length]
             truth, groups = self._truth.targets(a.doc_ids), self._groups_of(a)
             task = self.question.task
+            if task == "rerank":
+                groups = self._truth.queries(a.doc_ids)
+            old, new = (answers_of(task, each.logits, self.question.cut) for each in (a, b))
+            paired = pair(Asked(task, truth, groups, self.question.recall_at), old, new)
+            columns: PairQuality = {}
             if task == "multi-label":
-                self._compared[place] = self._labels(truth, groups, a, b)
-            elif task == "regression":
-                self._compared[place] = self._numbers(truth, groups, a, b)
-            else:
-                self._compared[place] = self._rankings(truth, self._truth.queries(a.doc_ids), a, b)
+                recalls = multi_label.label_recalls(Rows(truth, old, new), groups, level=self._level)
+                columns = {
+                    "agreement": float((old == new).all(axis=1).mean()),
+                    "class_changes": json.dumps([asdict(change) for change in recalls]),
+                }
+            texts = paired.documents if task == "rerank" else len(np.unique(groups))
+            self._compared[place] = self._made(paired, columns, texts)
         return self._compared[place]
-
-    def _labels(self, truth: Floats, groups: Ints, a: Answers, b: Answers) -> _Compared:
-        rows = Rows(truth, *(given_labels(each.logits, self.question.cut) for each in (a, b)))
-        paired = Paired(rows, multi_label.unseen(truth), multi_label.SCORERS, groups)
-        recalls = multi_label.label_recalls(rows, groups, level=self._level)
-        columns: PairQuality = {
-            "agreement": float((rows.old == rows.new).all(axis=1).mean()),
-            "class_changes": json.dumps([asdict(change) for change in recalls]),
-        }
-        return self._made(paired, columns, len(np.unique(groups)))
-
-    def _numbers(self, truth: Floats, groups: Ints, a: Answers, b: Answers) -> _Compared:
-        answers = (np.nan_to_num(each.logits[:, 0].astype(np.float64)) for each in (a, b))
-        rows = Rows(truth[:, 0], *answers)
-        lower = frozenset({"mean_absolute_error"})
-        unseen = regression.unseen(rows.truth)
-        paired = Paired(rows, unseen, regression.SCORERS, groups, lower=lower)
-        return self._made(paired, {}, len(np.unique(groups)))
-
-    def _rankings(self, truth: Floats, queries: Ints, a: Answers, b: Answers) -> _Compared:
-        first, second = (each.logits[:, 0].astype(np.float64) for each in (a, b))
-        old, new = (ranking.by_query(truth[:, 0], each, queries) for each in (first, second))
-        tau = ranking.rank_agreement(first, second, queries)
-        # A variant that orders nothing agrees with nothing; of a single candidate there is one order.
-        tau = np.where(np.isnan(tau), (np.bincount(queries) == 1).astype(np.float64), tau)
-        some = np.isfinite(old[:, 0])
-        # The baseline's ranking agrees with itself: a column more, of ones.
-        before = np.column_stack([old, np.ones(len(tau))])[some]
-        after = np.column_stack([new, tau])[some]
-        rows = Rows(np.zeros_like(before), before, after)
-        scorers = ranking.SCORERS | {TAU: ranking.mean_of(len(ranking.NAMES))}
-        paired = Paired(rows, ranking.unseen(before.shape[1]), scorers)
-        return self._made(paired, {}, int(some.sum()))
 
     def _made(self, paired: Paired, columns: PairQuality, texts: int) -> _Compared:
         changes = paired.changes()

@@ -8,7 +8,7 @@ from typing import Self
 
 from ptdq.inputs.checkpoint import Checkpoint
 from ptdq.parameters import Parameters, Purpose, names
-from ptdq.problem.task import SINGLE, Task, logit
+from ptdq.problem.task import RECALL_AT, SINGLE, Task, logit
 from ptdq.statistics.non_inferiority import MARGIN
 from ptdq.statistics.verdicts import MIN_EFFECT
 
@@ -35,6 +35,7 @@ class Question:
         task: what the model answers.
         cut: output over which the answer of a task with a threshold is yes.
         isa: instructions that runtimes were kept to; None where they had all that the CPU has.
+        recall_at: places of a ranking in which recall@k looks.
     """
 
     variants: Sequence[str]
@@ -51,6 +52,7 @@ class Question:
     task: Task = SINGLE
     cut: float = 0.0
     isa: str | None = None
+    recall_at: int = RECALL_AT
 
     @classmethod
     def asked(
@@ -77,6 +79,7 @@ class Question:
             task=checkpoint.task or SINGLE,
             cut=logit(parameters.threshold),
             isa=parameters.isa,
+            recall_at=parameters.recall_at,
         )
 
     @property

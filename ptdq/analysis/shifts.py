@@ -22,7 +22,8 @@ from ptdq.store.layout import RunFiles
 from ptdq.store.results import as_data
 from ptdq.store.run import load
 
-TIME, F1 = "time per document", "weighted F1"
+TIME = "time per document"
+"""Of the other figures the name is that of the task's main measure."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Shift:
 
     Attributes:
         measure: ``time per document`` (its speed-up over the run's own baseline variant) or
-            ``weighted F1``.
+            the main measure of the task, in words.
         run_id: the first run after it.
         started_at: of that run, ISO 8601.
         last_before: id of the last run before it.
@@ -74,8 +75,8 @@ class Shift:
         since = (
             f"since run {self.run_id} ({self.runs_before} runs before, {self.runs_after} from then on)"
         )
-        if self.measure == F1:
-            change = f"weighted F1 {numbers.score(self.before)} to {numbers.score(self.after)}"
+        if self.measure != TIME:
+            change = f"{self.measure} {numbers.score(self.before)} to {numbers.score(self.after)}"
         else:
             word = "slower" if self.worse else "faster"
             change = (
@@ -158,7 +159,7 @@ def _lines(points: Iterable[Point]) -> dict[_Key, list[Point]]:
     """The series that are long enough, each in the order of time."""
     found: dict[_Key, list[Point]] = defaultdict(list)
     for point in sorted(points, key=lambda p: (p.started_at, p.run_id)):
-        for measure in (TIME, F1):
+        for measure in (TIME, point.measure):
             if _value(point, measure) is not None:
                 found[_Key(point.variant, point.max_length, measure, point.series)].append(point)
     return {key: line for key, line in found.items() if len(line) >= 2 * LEAST}
@@ -185,7 +186,7 @@ def _shift(key: _Key, old: Sequence[Point], new: Sequence[Point], p_value: float
 
 
 def _value(point: Point, measure: str) -> float | None:
-    return point.speedup_total if measure == TIME else point.f1_weighted
+    return point.speedup_total if measure == TIME else point.quality
 
 
 def _together(shifts: Sequence[Shift], lines: Iterable[_Key]) -> list[Shift]:

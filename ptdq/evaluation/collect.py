@@ -7,15 +7,18 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from pandas.util import hash_array
 
 from ptdq.errors import RunFailed
-from ptdq.evaluation.shards import ShardResult, count_shards, read_result
+from ptdq.evaluation.shards import ShardRequest, ShardResult, count_shards, read_result
+from ptdq.evaluation.tally import Scores, scores_of
 from ptdq.host import terminal
-from ptdq.statistics.quality import Quality, measure_counts
 from ptdq.store import evaluation_record
 from ptdq.store.layout import ShardFiles
 from ptdq.store.record_model import EvaluationRecord
+
+Floats = NDArray[np.float64]
 
 
 class Scoring(Protocol):
@@ -60,26 +63,44 @@ def read_results(files: ShardFiles) -> list[ShardResult]:
 
 
 def conclude(
-    files: ShardFiles, results: Sequence[ShardResult], class_names: Iterable[str]
-) -> tuple[EvaluationRecord, Quality]:
+    files: ShardFiles, results: Sequence[ShardResult], request: ShardRequest, class_names: Iterable[str]
+) -> tuple[EvaluationRecord, Scores]:
     """Add up the shards, and complete the record."""
-    confusion = np.sum([result.confusion for result in results], axis=0)
-    quality = measure_counts(confusion)
+    total = np.sum([result.tally for result in results], axis=0)
+    scores = scores_of(request.task, total, request.recall_at, lambda: read_values(files))
+    of_classes = {
+        name: None if scores.whole is None else getattr(scores.whole, name)
+        for name in ("accuracy", "macro_f1", "weighted_f1")
+    }
     record = evaluation_record.complete(
         files,
-        documents=quality.documents,
-        groups=count_groups(files),
+        task=request.task,
+        documents=scores.documents,
+        groups=None if scores.queries is not None else count_groups(files),
+        queries=scores.queries,
         shards=len(results),
         classes=list(class_names),
-        confusion=confusion.tolist(),
-        accuracy=quality.accuracy,
-        f1_macro=quality.macro_f1,
-        f1_weighted=quality.weighted_f1,
+        confusion=scores.confusion,
+        measures=scores.measures,
+        accuracy=of_classes["accuracy"],
+        f1_macro=of_classes["macro_f1"],
+        f1_weighted=of_classes["weighted_f1"],
         seconds=sum(result.seconds for result in results),
         processes=len({result.process for result in results}),
         peak_rss_bytes=max(result.peak_rss_bytes for result in results),
     )
-    return record, quality
+    return record, scores
+
+
+def read_values(files: ShardFiles) -> tuple[Floats, Floats]:
+    """What is true of each document [N], and what was answered [N]; no number counts as 0."""
+    found: dict[str, list[Floats]] = {"target": [], "logits": []}
+    for number in range(count_shards(files)):
+        table = pq.read_table(files.shard(number), columns=list(found))
+        for column, parts in found.items():
+            values = table[column].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+            parts.append(np.nan_to_num(values.astype(np.float64)))
+    return np.concatenate(found["target"]), np.concatenate(found["logits"])
 
 
 def count_groups(files: ShardFiles) -> int | None:

@@ -15,7 +15,7 @@ from ptdq.inputs.load import open_model
 from ptdq.inputs.stream import check_beginning, split_documents
 from ptdq.measure.run_request import choose_settings
 from ptdq.parameters import ALL, DEMO, Parameters, Purpose, names
-from ptdq.problem.task import OF_CLASSES, logit
+from ptdq.problem.task import SINGLE, WITH_THRESHOLD, logit
 from ptdq.store import evaluation_record
 from ptdq.store.disk import file_digest
 from ptdq.store.layout import ShardFiles
@@ -59,9 +59,9 @@ def check_input(parameters: Parameters, shard_documents: int) -> None:
     check(parameters, shard_documents)
     choose_settings(parameters)
     files = ShardFiles(Path(parameters.results_dir) / (parameters.run_id or ".new"))
+    checkpoint = read_model(parameters)
     if not files.documents.is_file():
-        check_beginning(parameters)
-    read_model(parameters)
+        check_beginning(parameters, task=checkpoint.task or SINGLE)
 
 
 def whole_batches(shard_documents: int, batch_size: int) -> int:
@@ -79,13 +79,7 @@ def read_model(parameters: Parameters) -> Checkpoint:
         UserError: the model cannot be used.
     """
     label_map = read_label_map(parameters.label_map)
-    checkpoint = open_model(parameters, [str(index) for index in (label_map or {}).values()])
-    if checkpoint.task not in OF_CLASSES:
-        raise UserError(
-            f"task {checkpoint.task}: shards are scored for tasks with one class only; use `ptdq run`, "
-            "whose quality is of all documents"
-        )
-    return checkpoint
+    return open_model(parameters, [str(index) for index in (label_map or {}).values()])
 
 
 def begin(
@@ -112,6 +106,7 @@ def prepare(
         RunFailed: the process that converts died or exceeded its time limit.
     """
     (variant,), (max_length,) = parameters.variant, parameters.max_length
+    task = checkpoint.task or SINGLE
     # First: the artifact is compared with the float model on some of them.
     keep_documents(files, parameters, shard_documents, checkpoint)
     prepared = prepare_variant(
@@ -131,8 +126,10 @@ def prepare(
         variant=variant,
         max_length=max_length,
         batch_size=parameters.batch_size,
-        classes=len(checkpoint.class_names),
-        cut=logit(parameters.threshold) if checkpoint.task == "binary" else None,
+        task=task,
+        outputs=1 if task == "binary" else len(checkpoint.class_names),
+        cut=logit(parameters.threshold) if task in WITH_THRESHOLD else None,
+        recall_at=parameters.recall_at,
     )
 
 
@@ -146,7 +143,8 @@ def keep_documents(
     """
     known = evaluation_record.read(files).documents_digest
     if not files.documents.is_file() or known not in (None, file_digest(files.documents)):
-        split_documents(parameters, checkpoint.class_names, shard_documents, files.documents)
+        task = checkpoint.task or SINGLE
+        split_documents(parameters, checkpoint.class_names, shard_documents, files.documents, task)
     digest = file_digest(files.documents)
     if known is None:
         evaluation_record.know_documents(files, digest)

@@ -2,7 +2,7 @@
 
 A shard is a row group of ``documents.parquet``. Its result is a file that is there whole or not at all;
 one that is there is done, so a run that was broken off does the missing shards only. What the shards
-add up to is a confusion matrix, kept in each file's metadata: the rows need not be read again.
+add up to is kept in each file's metadata: but for correlations, the rows need not be read again.
 """
 
 from __future__ import annotations
@@ -10,22 +10,27 @@ from __future__ import annotations
 import functools
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ptdq.errors import UserError
+from ptdq.evaluation.tally import classes_predicted, tally
 from ptdq.host.machine import peak_rss_bytes
-from ptdq.inputs.pairs import Texts, texts_of
+from ptdq.inputs.pairs import texts_of
+from ptdq.measure.queries import query_batches
+from ptdq.problem.task import Task
 from ptdq.store.layout import ShardFiles
 from ptdq.store.tables import make_table_of_columns, read_table, table_metadata, write_table
 from ptdq.variants.base import Settings
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,10 @@ class ShardRequest:
         artifact: directory of the prepared variant; all workers see it.
         digest: content that the artifact must have.
         settings: what it was prepared with, as the parameters have it.
-        classes: number of classes.
-        cut: output over which a model with one output says yes; None for all others.
+        task: what the model answers.
+        outputs: of the model.
+        cut: output over which a label is given, where the task has a threshold; None for all others.
+        recall_at: k of recall@k.
     """
 
     directory: Path
@@ -48,8 +55,10 @@ class ShardRequest:
     variant: str
     max_length: int
     batch_size: int
-    classes: int
-    cut: float | None = None
+    task: Task
+    outputs: int
+    cut: float | None
+    recall_at: int
 
 
 @dataclass(frozen=True)
@@ -57,21 +66,19 @@ class ShardResult:
     """What is kept of a shard in memory.
 
     Attributes:
-        confusion: documents by label and prediction [classes, classes].
+        documents: in it.
+        tally: what adds up over the shards: :func:`ptdq.evaluation.tally.tally`.
         seconds: loading, tokenizing and predicting.
         process: which process did it.
         peak_rss_bytes: largest resident set of that process, so far.
     """
 
     number: int
-    confusion: Ints
+    documents: int
+    tally: Floats
     seconds: float
     process: int
     peak_rss_bytes: int
-
-    @property
-    def documents(self) -> int:
-        return int(self.confusion.sum())
 
 
 def count_shards(files: ShardFiles) -> int:
@@ -85,8 +92,8 @@ def read_result(files: ShardFiles, number: int) -> ShardResult | None:
         kept = table_metadata(read_table(files.shard(number)))
         if kept["number"] != number:
             return None
-        confusion = np.asarray(kept["confusion"], np.int64)
-        return ShardResult(number, confusion, kept["seconds"], kept["process"], kept["peak_rss_bytes"])
+        values = {field.name: kept[field.name] for field in fields(ShardResult)}
+        return ShardResult(**values | {"tally": np.asarray(kept["tally"], np.float64)})
     except (UserError, LookupError, TypeError, ValueError):
         return None
 
@@ -99,40 +106,47 @@ def score_shard(request: ShardRequest, number: int) -> ShardResult:
         return done
     started = time.perf_counter()
     documents = pq.ParquetFile(files.documents).read_row_group(number)
-    logits, tokens = _predict(request, texts_of(documents))
-    predictions = logits.argmax(axis=1)
-    if request.cut is not None:
-        predictions = (logits[:, 0] > request.cut).astype(np.int64)
-    labels = documents["label"].to_numpy()
-    confusion = np.zeros((request.classes, request.classes), np.int64)
-    np.add.at(confusion, (labels, predictions), 1)
-    result = ShardResult(number, confusion, time.perf_counter() - started, os.getpid(), peak_rss_bytes())
+    logits, tokens = _predict(request, documents)
+    result = ShardResult(
+        number,
+        documents.num_rows,
+        tally(request.task, documents, logits, request.cut, request.recall_at),
+        time.perf_counter() - started,
+        os.getpid(),
+        peak_rss_bytes(),
+    )
+    known = {name: documents[name].combine_chunks() for name in _KEPT if name in documents.column_names}
     table = make_table_of_columns(
         "shard",
         {
-            "doc_id": documents["doc_id"].to_pylist(),
-            "label": labels,
-            "prediction": predictions,
+            **known,
+            "prediction": classes_predicted(request.task, logits, request.cut),
             "logits": logits,
             "tokens": tokens,
-            "group": documents["group"].combine_chunks() if "group" in documents.column_names else None,
         },
-        vars(result) | {"confusion": confusion.tolist()},
+        vars(result) | {"tally": result.tally.tolist()},
     )
     write_table(files.shard(number), table)
     return result
 
 
-def _predict(request: ShardRequest, texts: Texts) -> tuple[NDArray[np.float32], Ints]:
+_KEPT = ("doc_id", "label", "target", "group")
+"""Of the documents, in the file of their shard."""
+
+
+def _predict(request: ShardRequest, documents: pa.Table) -> tuple[NDArray[np.float32], Ints]:
     tokenizer, predict = _load(request.artifact, request.digest, request.settings, request.variant)
+    texts = texts_of(documents)
     count = len(texts.first)
-    outputs = request.classes if request.cut is None else 1
-    logits = np.empty((count, outputs), np.float32)
+    logits = np.empty((count, request.outputs), np.float32)
     tokens = np.empty(count, np.int64)
     # In the order of the file: int8 activations share a scale within a batch, so that another
     # grouping would be another result.
-    for first in range(0, count, request.batch_size):
-        rows = slice(first, first + request.batch_size)
+    batches = [range(first, first + request.batch_size) for first in range(0, count, request.batch_size)]
+    if request.task == "rerank":
+        batches = query_batches(documents["group"].to_pylist())
+    for batch in batches:
+        rows = slice(batch.start, batch.stop)
         some = texts.between(rows.start, rows.stop)
         encoded = tokenizer(some.first, request.max_length, some.second)
         logits[rows] = predict(encoded.inputs)

@@ -153,7 +153,7 @@ def read_documents(
         UserError: whatever is wrong with the file; says where and what to do.
     """
     wanted = wanted_columns(text_column, label_column)
-    check = _Checking(text_column, label_column)
+    check = Checking(text_column, label_column)
     if split is not None:
         frame = read_split(name, split)
         check_columns(name, wanted, frame.columns)
@@ -165,7 +165,7 @@ def read_documents(
 
 
 @dataclass(frozen=True)
-class _Checking:
+class Checking:
     """Which columns of a file are read, and how.
 
     Attributes:
@@ -176,7 +176,7 @@ class _Checking:
     text: TextColumns
     label: LabelColumns
 
-    def rows(self, frame: pd.DataFrame, name: str, first: int) -> _Checked:
+    def rows(self, frame: pd.DataFrame, name: str, first: int) -> Checked:
         """Rows that follow each other, checked; see :func:`check_rows`."""
         several = not isinstance(self.label, str | None)
         lists = list_rows(frame, self.label, first) if isinstance(self.label, ListColumn) else []
@@ -186,28 +186,28 @@ class _Checking:
         text, second = (self.text, None) if isinstance(self.text, str) else self.text
         ids, texts, labels = check_rows(frame, name, text, label, first)
         if second is None:
-            return _Checked(ids, texts, None, labels, lists)
+            return Checked(ids, texts, None, labels, lists)
         pairs = second_texts(frame, name, second, first)
-        return _Checked(pair_ids(texts, pairs, first), texts, pairs, labels, lists)
+        return Checked(pair_ids(texts, pairs, first), texts, pairs, labels, lists)
 
-    def pick(self, frame: pd.DataFrame, here: Sequence[int], first: int) -> _Checked:
+    def pick(self, frame: pd.DataFrame, here: Sequence[int], first: int) -> Checked:
         """Ids and texts of some rows, which were checked before, by their places in the file."""
         names = [self.text] if isinstance(self.text, str) else self.text
         values = [frame[name].tolist() for name in names]
         picked = [[column[index - first] for index in here] for column in values]
         if not all(isinstance(text, str) for column in picked for text in column):
-            return _Checked([], [], None, [], [])
+            return Checked([], [], None, [], [])
         if len(picked) == 1:
             texts = picked[0]
             ids = [document_id(index + 1, text) for index, text in zip(here, texts, strict=True)]
-            return _Checked(ids, texts, None, [], [])
+            return Checked(ids, texts, None, [], [])
         texts, pairs = picked
         each = zip(here, texts, pairs, strict=True)
         ids = [pair_ids([text], [pair], index + 1)[0] for index, text, pair in each]
-        return _Checked(ids, texts, pairs, [], [])
+        return Checked(ids, texts, pairs, [], [])
 
 
-class _Checked(NamedTuple):
+class Checked(NamedTuple):
     """Rows of a file."""
 
     ids: list[str]
@@ -217,7 +217,7 @@ class _Checked(NamedTuple):
     lists: list[int]
     """Rows whose label is a list."""
 
-    def add(self, other: _Checked) -> None:
+    def add(self, other: Checked) -> None:
         """Rows that follow; their labels aside."""
         self.ids.extend(other.ids)
         self.texts.extend(other.texts)
@@ -225,11 +225,11 @@ class _Checked(NamedTuple):
             self.pairs.extend(other.pairs or [])
 
 
-def _collect(rows: Rows, check: _Checking, limit: int | None, seed: int) -> RawDocuments:
+def _collect(rows: Rows, check: Checking, limit: int | None, seed: int) -> RawDocuments:
     """The documents, or a sample of them; of the others no more than the labels are kept."""
 
-    def nothing() -> _Checked:
-        return _Checked([], [], None if isinstance(check.text, str) else [], [], [])
+    def nothing() -> Checked:
+        return Checked([], [], None if isinstance(check.text, str) else [], [], [])
 
     kept, count = nothing(), 0
     labels: list[str] = []

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,15 +29,10 @@ def store_targets(raw: RawDocuments, task: Task, class_names: Sequence[str]) -> 
     queries = None
     groups: list[str] | None = None
     if task == "rerank":
-        groups = [
-            hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16] for text in raw.texts
-        ]
+        groups = query_ids(raw.texts)
         queries = len(set(groups))
         if not (targets > 0).any():
-            raise UserError(
-                f"{raw.name}: no candidate is relevant; the label of each row is the relevance of the "
-                "candidate (--text-pair-column) for the query (--text-column), over 0 for some"
-            )
+            raise none_relevant(raw.name)
     digest = hashlib.sha256(f"{raw.digest} {task} {list(class_names)}".encode()).hexdigest()
     grouped = count_groups(raw.as_texts, raw.groups)
     columns = {"target": targets, "group": raw.groups if groups is None else groups}
@@ -58,14 +53,49 @@ def store_targets(raw: RawDocuments, task: Task, class_names: Sequence[str]) -> 
     )
 
 
-def targets_of(raw: RawDocuments, task: Task, class_names: Sequence[str]) -> Floats:
+def query_ids(texts: Sequence[str]) -> list[str]:
+    """Groups of candidates, by the text of their query."""
+    return [hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16] for text in texts]
+
+
+def none_relevant(name: str) -> UserError:
+    """That a file ranks nothing."""
+    return UserError(
+        f"{name}: no candidate is relevant; the label of each row is the relevance of the "
+        "candidate (--text-pair-column) for the query (--text-column), over 0 for some"
+    )
+
+
+class Labelled(Protocol):
+    """Documents of a file, or some of them: their ids, and their labels as texts."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def ids(self) -> Sequence[str]: ...
+    @property
+    def labels(self) -> Sequence[str]: ...
+
+
+def targets_of(
+    raw: Labelled, task: Task, class_names: Sequence[str], *, indicators: bool | None = None
+) -> Floats:
     """What is true of each document [N, labels], or [N, 1]: a value, or the relevance of a candidate.
+
+    Args:
+        raw: the documents.
+        task: none of those in which a document is given one class.
+        class_names: by class id.
+        indicators: of the task multi-label, what :func:`are_indicators` says of the whole file; None
+            where these are all of its documents.
 
     Raises:
         UserError: a label that the task cannot have, or that the model does not know.
     """
     if task == "multi-label":
-        return _label_sets(raw, class_names)
+        if indicators is None:
+            indicators = are_indicators(raw.labels, len(class_names))
+        return _label_sets(raw, class_names, indicators)
     values = np.array([_number(raw, place, task) for place in range(len(raw.labels))])
     if task == "rerank" and (values < 0).any():
         row = _row(raw, int(np.argmax(values < 0)))
@@ -73,7 +103,7 @@ def targets_of(raw: RawDocuments, task: Task, class_names: Sequence[str]) -> Flo
     return values[:, None]
 
 
-def _number(raw: RawDocuments, place: int, task: Task) -> float:
+def _number(raw: Labelled, place: int, task: Task) -> float:
     try:
         value = float(raw.labels[place])
     except ValueError:
@@ -87,12 +117,20 @@ def _number(raw: RawDocuments, place: int, task: Task) -> float:
     return value
 
 
-def _label_sets(raw: RawDocuments, class_names: Sequence[str]) -> Floats:
+def are_indicators(labels: Sequence[str], count: int) -> bool:
+    """Whether each list is 0 or 1 for every one of ``count`` labels.
+
+    Lists of ids would repeat an id, so that nothing is taken for the other.
+    """
+    lists = map(_list, labels)
+    return count > 1 and all(len(row) == count and all(map(_bit, row)) for row in lists)
+
+
+def _label_sets(raw: Labelled, class_names: Sequence[str], indicators: bool) -> Floats:
     """0 or 1 for each label [N, K]; the file's lists are names, ids, or 0 and 1 for every label."""
     lists = [_list(text) for text in raw.labels]
     count = len(class_names)
-    # Lists of ids would repeat an id, so that nothing is taken for the other.
-    if all(len(row) == count and all(_bit(value) for value in row) for row in lists) and count > 1:
+    if indicators:
         return np.array(lists, np.float64)
     by_name = {name: index for index, name in enumerate(class_names)}
     targets = np.zeros((len(lists), count))
@@ -124,5 +162,5 @@ def _bit(value: Any) -> bool:
     return type(value) in (int, float, bool) and value in (0, 1)
 
 
-def _row(raw: RawDocuments, place: int) -> int:
+def _row(raw: Labelled, place: int) -> int:
     return int(raw.ids[place].split("-")[0])

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from ptdq.parameters.checks import MaxLength, Share, VariantName, distinct, local_path, plain_name
 from ptdq.parameters.purpose import Group, Mark, Purpose, marked
-from ptdq.problem.task import Task
+from ptdq.problem.task import RECALL_AT, Task
 
 SUBJECT, MODEL, DATA, QUANTIZATION, MEASUREMENT, VERDICT, FILES = Group
 UNMEASURED, EVALUATE, SENSITIVITY, STUDY_ONLY, RUN_ONLY, TUNE, MATRIX, EXTENDS, GATE, EXPLAINS = Purpose
@@ -67,11 +67,17 @@ class Parameters(BaseModel):
         description="What the model answers: one class of several, yes or no from one output, any number "
         "of labels, a number, or an order of candidates. By default what its configuration says.",
     )
-    threshold: Annotated[float, DATA, EVALUATE, EXPLAINS, TUNE] = Field(
+    threshold: Annotated[float, DATA, EVALUATE, SENSITIVITY, EXPLAINS, TUNE] = Field(
         0.5,
         gt=0,
         lt=1,
         description="Tasks binary and multi-label: a label is given where its probability is over this.",
+    )
+    recall_at: Annotated[int, DATA, EVALUATE] = Field(
+        RECALL_AT,
+        ge=1,
+        description="Task rerank: recall@k looks for the relevant candidates in so many first places. "
+        "NDCG and MRR look in the first ten.",
     )
     text_column: Annotated[str, DATA, EVALUATE, SENSITIVITY, TUNE] = Field(
         "text", description="Column with the documents."

@@ -21,6 +21,9 @@ SINGLE: Task = "single-label"
 OF_CLASSES: tuple[Task, ...] = ("single-label", "binary")
 """Those in which a document has one class and is given one."""
 
+WITH_THRESHOLD: tuple[Task, ...] = ("binary", "multi-label")
+"""Those in which a label is given where its probability is over a threshold."""
+
 WORDS: dict[Task, str] = {
     "single-label": "single-label: one class of several",
     "binary": "binary: one output, yes or no",
@@ -61,11 +64,16 @@ MEASURES: dict[Task, dict[str, Measure]] = {
     "rerank": {
         "ndcg_at_10": Measure("NDCG@10", kept=True),
         "mrr_at_10": Measure("MRR@10"),
-        "recall_at_10": Measure("recall@10"),
+        "recall_at_k": Measure("recall@k"),
         "kendall_tau": Measure("Kendall's tau against the baseline's ranking"),
     },
 }
-"""Of each task, by name; the first is the main one, which ``max_quality_drop`` is about."""
+"""Of each task, by name; the first is the main one, which ``max_quality_drop`` is about. The ``k`` of a
+name is a parameter: see :func:`words_of`."""
+
+RECALL = "recall_at_"
+RECALL_AT = 10
+"""Places of a ranking in which recall@k looks for what is relevant, if nothing else is asked for."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,14 @@ class Found:
 def main_measure(task: Task) -> str:
     """Name of the measure that gates and tables are about."""
     return next(iter(MEASURES[task]))
+
+
+def words_of(task: Task, name: str) -> str:
+    """A measure in the field's words, by its name in tables, where k is a number."""
+    if name.startswith(RECALL):
+        return f"recall@{name.removeprefix(RECALL)}"
+    measure = MEASURES[task].get(name)
+    return name if measure is None else measure.words
 
 
 def find_task(outputs: int, config: Mapping[str, Any]) -> Found:

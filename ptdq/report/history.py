@@ -15,28 +15,35 @@ from rich.text import Text
 
 from ptdq import numbers
 from ptdq.analysis.history import Point, series
-from ptdq.analysis.shifts import F1, TIME, Shift, Trend
+from ptdq.analysis.shifts import TIME, Shift, Trend
+from ptdq.problem.task import MEASURES, SINGLE, main_measure
 from ptdq.report.plots.style import INK, canvas, label, legend_of, look, plain_numbers
 from ptdq.report.sections.history import together
 from ptdq.text import plain
 
+WEIGHTED_F1 = MEASURES[SINGLE][main_measure(SINGLE)].words
+
 _LABELS = 12  # runs named below the plot
 
 
+QUALITY = "quality"
+"""Heading of the main measures of runs whose tasks are not the same."""
+
 _HEADINGS = (
-    "started", "run", "median ms", "p95 ms", "change", "speed-up", "F1", "flagged", "verdict",
+    "started", "run", "median ms", "p95 ms", "change", "speed-up", QUALITY, "flagged", "verdict",
 )  # fmt: skip
 
 
 _LEGEND = (
     "Forward latency; change: of the median since the run above; speed-up: over the run's own baseline "
-    "variant, with its 95 % interval; F1: weighted; flagged: cells in which something was out of line."
+    "variant, with its 95 % interval; F1: weighted, at other tasks their main measure; flagged: cells in "
+    "which something was out of line."
 )
 
 
 _CHANGES = (
-    "E-divisive on the speed-up of the time per document and on F1; a false change anywhere comes in 5 % "
-    "of looks at most."
+    "E-divisive on the speed-up of the time per document and on F1, at other tasks their main measure; a "
+    "false change anywhere comes in 5 % of looks at most."
 )
 
 
@@ -45,12 +52,12 @@ def show(points: Sequence[Point], console: Console) -> None:
     for (variant, length), line in series(points).items():
         title = Text(f"{plain(variant)}, at most {length} tokens", style="bold")
         table = Table(title=title, title_justify="left", header_style="bold")
-        quality = any(point.f1_weighted is not None for point in line)
+        quality = any(point.quality is not None for point in line)
         for heading in _HEADINGS:
-            if heading != "F1" or quality:
+            if heading != QUALITY or quality:
                 words = heading in ("started", "run", "verdict")
                 table.add_column(
-                    heading,
+                    quality_heading(line) if heading == QUALITY else heading,
                     justify="left" if words else "right",
                     overflow="fold",
                     no_wrap=heading in ("started", "speed-up"),
@@ -65,7 +72,7 @@ def show(points: Sequence[Point], console: Console) -> None:
                 numbers.ms(point.p95_ms),
                 _change(before, point),
                 f"{numbers.ratio(point.speedup)} {'' if ends == numbers.MISSING else ends}".strip(),
-                *([numbers.score(point.f1_weighted)] if quality else []),
+                *([numbers.score(point.quality)] if quality else []),
                 f"{point.flagged}/{point.cells}",
                 plain(point.decision),
             ]
@@ -74,6 +81,13 @@ def show(points: Sequence[Point], console: Console) -> None:
         console.print(table)
     if points:
         console.print(Text(_LEGEND, style="italic"))
+
+
+def quality_heading(line: Sequence[Point]) -> str:
+    """What the main measures of some points are called together."""
+    names = {point.measure for point in line}
+    (name,) = names if len(names) == 1 else (QUALITY,)
+    return "F1" if name == WEIGHTED_F1 else name
 
 
 def say(seen: Trend, console: Console) -> None:
@@ -170,14 +184,18 @@ def _draw(above: Axes, below: Axes, at: dict[str, int], variant: str, line: Sequ
 
 
 def _mark(above: Axes, below: Axes, place: int, shift: Shift) -> None:
-    """A change of speed below, one of F1 (which has no plot of its own) above."""
+    """A change of speed below, one of quality (which has no plot of its own) above."""
     color, _ = look(shift.variant)
-    ax = {TIME: below, F1: above}[shift.measure]
+    ax = below if shift.measure == TIME else above
     ax.axvline(place - 0.5, color=color, linestyle="--", linewidth=1.2)
-    text = "F1" if shift.measure == F1 else f"{shift.after / shift.before - 1:+.1%}"
+    text = f"{shift.after / shift.before - 1:+.1%}" if shift.measure == TIME else _short_name(shift)
     ax.text(
         place - 0.5, 0.98, text, transform=ax.get_xaxis_transform(), color=color, fontsize=7, va="top"
     )
+
+
+def _short_name(shift: Shift) -> str:
+    return "F1" if shift.measure == WEIGHTED_F1 else shift.measure
 
 
 def _short(started_at: str, run_id: str) -> str:

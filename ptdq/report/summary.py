@@ -151,8 +151,15 @@ class ChangePart(Part):
         None, description="weighted F1, new minus old, on the common documents"
     )
     mcnemar_p: float | None = Field(None, description="exact, Holm-corrected over the comparison")
+    measure: str | None = Field(None, description="the main measure of the task, in words")
+    main_difference: float | None = Field(None, description="of it, new minus old, likewise")
+    main_difference_low: float | None = Field(None, description="lower end of its 95 % interval")
+    main_difference_high: float | None = Field(None, description="upper end of its 95 % interval")
+    main_p: float | None = Field(
+        None, description="where documents have no class: by the paired bootstrap, corrected likewise"
+    )
     quality_verdict: str | None = Field(
-        None, description="better, worse, or no detectable difference, by McNemar"
+        None, description="better, worse, or no detectable difference, by mcnemar_p or main_p"
     )
 
 

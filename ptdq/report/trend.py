@@ -14,7 +14,7 @@ from ptdq.analysis.history import Point, series
 from ptdq.analysis.shifts import Trend
 from ptdq.errors import UserError
 from ptdq.report.columns import Column, to_markdown
-from ptdq.report.history import plot
+from ptdq.report.history import plot, quality_heading
 from ptdq.report.html import page
 from ptdq.report.markdown import code, paragraphs
 from ptdq.report.sections.history import changes
@@ -69,7 +69,9 @@ def document(found: Sequence[Point], seen: Trend, image: str = "") -> str:
             f"![Latency and speed-up over the runs](data:image/png;base64,{image})" if image else "",
             _spreads(seen),
             *(
-                paragraphs(f"## {code(variant)}, at most {length} tokens", to_markdown(_POINTS, line))
+                paragraphs(
+                    f"## {code(variant)}, at most {length} tokens", to_markdown(_columns(line), line)
+                )
                 for (variant, length), line in series(found).items()
             ),
         )
@@ -96,7 +98,12 @@ def _spreads(seen: Trend) -> str:
     )
 
 
-_POINTS: list[Column[Point]] = [
+def _columns(line: Sequence[Point]) -> list[Column[Point]]:
+    quality = Column[Point](quality_heading(line), lambda p: numbers.score(p.quality))
+    return [*_TIMES, quality, *_ENDS]
+
+
+_TIMES: list[Column[Point]] = [
     Column("started", lambda p: p.started_at[:16].replace("T", " "), words=True),
     Column("run", lambda p: p.run_id, data=True),
     Column("median ms", lambda p: numbers.ms(p.median_ms)),
@@ -104,7 +111,8 @@ _POINTS: list[Column[Point]] = [
     Column("speed-up", lambda p: numbers.ratio(p.speedup)),
     Column("95 % interval", lambda p: numbers.interval(p.speedup_low, p.speedup_high)),
     Column("per document", lambda p: numbers.ratio(p.speedup_total)),
-    Column("F1", lambda p: numbers.score(p.f1_weighted)),
+]
+_ENDS: list[Column[Point]] = [
     Column("flagged", lambda p: f"{p.flagged}/{p.cells}"),
     Column("verdict", lambda p: p.decision, words=True),
 ]

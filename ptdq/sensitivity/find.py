@@ -27,7 +27,7 @@ class Found:
         rows: of the table ``sensitivity``, most harmful first.
         kept: names that stay in float.
         tried: sets of names that were evaluated for that.
-        f1_weighted: of the float model.
+        main: main measure of the float model.
         groups: documents that the choice was made on, those that belong together counted as one.
         enough: whether they could show the margin at all, were no prediction changed; else nothing was
             chosen.
@@ -39,7 +39,7 @@ class Found:
     rows: list[SensitivityRow]
     kept: list[str]
     tried: int
-    f1_weighted: float
+    main: float
     groups: int
     enough: bool
     nothing_lost: dict[str, Any]
@@ -58,7 +58,7 @@ def find_sensitivity(
     """Study a model in a process of its own; its table is then where the request asks for it.
 
     Raises:
-        UserError: nothing can be quantized, or there is no F1 to keep a share of.
+        UserError: nothing can be quantized, or there is nothing to keep a share of.
         RunFailed: the process died or exceeded its time limit; nothing is written.
     """
     log = cache_root() / "logs" / f"{request.sensitivity_id}.log"

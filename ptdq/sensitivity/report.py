@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ptdq import numbers
+from ptdq.problem.task import OF_CLASSES, main_measure, words_of
 from ptdq.report import markdown
 from ptdq.sensitivity.find import Found
 from ptdq.sensitivity.words import Subject, sentences
@@ -24,21 +25,24 @@ from ptdq.text import plain
 MIXED = "int8-dynamic-mixed"
 CONFIG = "mixed.yaml"
 
+QUALITY = "quality"
+"""In place of the name of the task's main measure."""
+
 _COLUMNS: tuple[tuple[str, Callable[[SensitivityRow], str]], ...] = (
     ("harm, nats", lambda row: f"{row['divergence']:.2g}"),
     ("logit change", lambda row: f"{row['largest']:.3g}"),
     ("changed", lambda row: numbers.count(row["changed"])),
-    ("F1 change", lambda row: numbers.change(row["f1_weighted_difference"])),
+    (f"{QUALITY} change", lambda row: numbers.change(row["main_difference"])),
     ("float ms", lambda row: numbers.ms(row["float_ms"])),
     ("int8 ms", lambda row: numbers.ms(row["int8_ms"])),
     ("gain ms", lambda row: _gain(row)),
     ("stays", lambda row: "float" if row["kept"] else "int8"),
 )
 _LEGEND = (
-    "Each alone quantized, the rest in float. Harm: mean Kullback-Leibler divergence of the predicted "
-    "distribution from float32's. Logit change: the largest. Changed: predictions. Times: of the modules "
-    "alone in a forward pass, float and int8 in turns in one process; gain: median of the differences of "
-    "pairs and its 95 % interval."
+    "Each alone quantized, the rest in float. Harm: mean Kullback-Leibler divergence of the answers from "
+    "float32's. Logit change: the largest. Changed: predictions, or queries in another order. "
+    "Times: of the modules alone in a forward pass, float and int8 in turns in one process; gain: median "
+    "of the differences of pairs and its 95 % interval."
 )
 
 
@@ -117,18 +121,23 @@ def document(found: Found, subject: Subject, directory: Path) -> str:
             markdown.bullets(markdown.prose(sentence) for sentence in sentences(found, subject)),
             measure,
             f"## Modules at {subject.max_length} tokens, most harmful first",
-            markdown.table(["quantized", *(heading for heading, _ in _COLUMNS)], rows),
+            markdown.table(["quantized", *_headings(subject)], rows),
             _LEGEND,
         )
         + "\n"
     )
 
 
+def _headings(subject: Subject) -> list[str]:
+    name = "F1" if subject.task in OF_CLASSES else words_of(subject.task, main_measure(subject.task))
+    return [heading.replace(QUALITY, name) for heading, _ in _COLUMNS]
+
+
 def show(found: Found, subject: Subject, directory: Path, console: Console) -> None:
     """Print the table, the sentences and what to do next."""
     table = Table(title=Text("Each alone quantized", style="bold"), title_justify="left")
     table.add_column("quantized", overflow="fold", min_width=30)
-    for heading, _ in _COLUMNS:
+    for heading in _headings(subject):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in found.rows:
         style = "bold" if row["kept"] else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ptdq.problem.task import Task
+
 By = Literal["module", "block"]
 
 WHOLE = 1000
@@ -22,10 +24,12 @@ class StudyRequest:
         documents: file of the schema ``documents``.
         max_length: documents are truncated to this many tokens; modules are timed at it.
         by: whether modules are looked at one by one, or by block.
-        margin: share of the float model's weighted and macro F1 that must be kept.
+        margin: share of the float model's measures that must be kept.
         variants: those that a run with the choice decides, for which it corrects.
         core: core to pin to; None where the system cannot pin.
         result: file to write.
+        task: what the model answers.
+        cut: output over which a label is given, where the task has a threshold.
     """
 
     sensitivity_id: str
@@ -38,3 +42,5 @@ class StudyRequest:
     variants: int
     core: int | None
     result: str
+    task: Task
+    cut: float | None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from ptdq.errors import UserError
@@ -17,9 +18,11 @@ from ptdq.host.lock import MachineLock
 from ptdq.host.software import git_commit, package_versions
 from ptdq.inputs import load as inputs
 from ptdq.inputs.calibration import check_apart
+from ptdq.inputs.documents import RawDocuments
 from ptdq.inputs.shared import joined_texts
+from ptdq.measure.queries import query_order
 from ptdq.parameters import DEMO, Parameters, with_demo
-from ptdq.problem.task import SINGLE
+from ptdq.problem.task import SINGLE, WITH_THRESHOLD, logit
 from ptdq.sensitivity.find import TABLE, Found, find_sensitivity
 from ptdq.sensitivity.report import variants_of_run, write_files
 from ptdq.sensitivity.request import WHOLE, By, StudyRequest
@@ -85,6 +88,8 @@ def run_sensitivity(
                 variants=len(variants_of_run(run)) - 1,
                 core=core if machine.can_pin() else None,
                 result=str(directory / TABLE),
+                task=subject.task,
+                cut=logit(parameters.threshold) if subject.task in WITH_THRESHOLD else None,
             )
             found = find_sensitivity(request, parameters.run_timeout or _WEEK, progress.show)
         finally:
@@ -115,17 +120,14 @@ def _load(asked: Parameters) -> tuple[inputs.Loaded, Subject]:
         test = inputs.read_data(parameters.model_copy(update={"limit": None}))
         update = {"data": parameters.calibration_data, "calibration_data": None}
         parameters = parameters.model_copy(update=update)
-        raw = inputs.read_data(parameters)
+        raw = _sample(parameters)
         check_apart(set(raw.contents), set(test.contents), raw.name)
         shared = shared_texts(joined_texts(raw.as_texts), joined_texts(test.as_texts))
     else:
-        raw = inputs.read_data(parameters)
+        raw = _sample(parameters)
+    if _reranks(parameters):
+        parameters = parameters.model_copy(update={"limit": None})  # that many were taken
     loaded = inputs.read_model(parameters, raw)
-    if loaded.checkpoint.task != SINGLE:
-        raise UserError(
-            f"task {loaded.checkpoint.task}: sensitivity knows models of one class of several alone; "
-            "`ptdq run` compares the variants"
-        )
     own = "the demo's training documents" if apart else asked.data
     return loaded, Subject(
         model=asked.model,
@@ -135,8 +137,32 @@ def _load(asked: Parameters) -> tuple[inputs.Loaded, Subject]:
         apart=apart,
         max_length=max(asked.max_length),
         margin=asked.margin,
+        task=loaded.checkpoint.task or SINGLE,
         shared=None if shared is None else vars(shared),
     )
+
+
+def _sample(parameters: Parameters) -> RawDocuments:
+    """Documents to choose on; of a reranker's, whole queries."""
+    if parameters.limit is None or not _reranks(parameters):
+        return inputs.read_data(parameters)
+    raw = inputs.read_data(parameters.model_copy(update={"limit": None}))
+    if parameters.limit >= len(raw.ids):
+        return raw
+    chosen = np.sort(query_order(raw.texts, parameters.seed, parameters.limit)).tolist()
+    taken = {
+        name: [getattr(raw, name)[place] for place in chosen]
+        for name in ("ids", "texts", "labels", "pairs")
+    }
+    return replace(raw, sampled_from=len(raw.ids), **taken)
+
+
+def _reranks(parameters: Parameters) -> bool:
+    """Whether the task is to rank: the model is asked only where documents are pairs."""
+    if parameters.task is not None or parameters.pair_column is None:
+        return parameters.task == "rerank"
+    whole = parameters.model_copy(update={"limit": None})
+    return inputs.open_model(whole, []).task == "rerank"
 
 
 class _Progress:

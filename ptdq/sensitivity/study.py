@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import pyarrow as pa
 
 from ptdq.analysis.document_groups import document_groups
 from ptdq.errors import UserError
-from ptdq.inputs.pairs import Texts, texts_of
+from ptdq.evaluation.tally import targets_of
+from ptdq.inputs.pairs import texts_of
 from ptdq.inputs.source import Source
+from ptdq.measure.queries import query_batches
+from ptdq.problem.task import MEASURES, OF_CLASSES, Task, main_measure
 from ptdq.sensitivity.choice import Choice, choose
-from ptdq.sensitivity.harm import Logits, harm, weighted_f1
+from ptdq.sensitivity.harm import Logits, Truth, harm
+from ptdq.sensitivity.judge import Judge
 from ptdq.sensitivity.request import WHOLE, StudyRequest
 from ptdq.sensitivity.switchboard import Calls, Switchboard, groups
 from ptdq.sensitivity.timing import time_pair
-from ptdq.statistics.multiplicity import ALPHA
-from ptdq.statistics.non_inferiority import METRICS, combined, evidence, holds_margin
 from ptdq.store.tables import make_table, read_table, write_table
 from ptdq.variants.base import Inputs, Settings
 
@@ -40,9 +42,11 @@ def study(request: StudyRequest, report: Callable[[int], None]) -> None:
     settings = Settings.from_json(request.settings)
     source = Source.open(Path(request.source), settings)
     documents = read_table(Path(request.documents))
-    labels = documents["label"].to_numpy().astype(np.int64)
-    judge = _Judge(labels, document_groups(documents).numbers, request)
-    inputs = _tokenized(source, texts_of(documents), request.max_length)
+    if request.task == "rerank":
+        documents = documents.sort_by("group")
+    truth = _truth(documents, request)
+    judge = Judge(truth, request.margin, request.variants)
+    inputs = _tokenized(source, documents, request)
     board = Switchboard(source.module(), settings)
     members = groups(list(board.floats), request.by)
     # Each name alone, nothing, and everything.
@@ -51,15 +55,11 @@ def study(request: StudyRequest, report: Callable[[int], None]) -> None:
     expected = _logits(board, inputs, (), tick)
     if not np.isfinite(expected).all():
         raise UserError("model: its float32 logits are not all finite numbers; nothing can be compared")
-    f1 = weighted_f1(labels, expected)
-    if f1 == 0:
-        raise UserError(
-            "data: the float32 model predicts no document right, so there is no F1 to keep a share of; "
-            "are the labels those of the model (--label-map)?"
-        )
+    main = truth.main(expected)
+    _check_worth_keeping(request.task, main)
     everything = _logits(board, inputs, board.floats, tick)
     alone = {
-        name: harm(labels, expected, _logits(board, inputs, modules, tick))
+        name: harm(truth, expected, _logits(board, inputs, modules, tick))
         for name, modules in members.items()
     }
     by_harm = sorted(members, key=lambda name: alone[name].divergence, reverse=True)
@@ -90,7 +90,7 @@ def study(request: StudyRequest, report: Callable[[int], None]) -> None:
             "modules": members[name],
             "parameters": sum(p.numel() for m in members[name] for p in board.floats[m].parameters()),
             "max_length": request.max_length,
-            "documents": len(inputs),
+            "documents": documents.num_rows,
             **asdict(alone[name]),
             **gains[name],
             "kept": name in choice.kept,
@@ -100,7 +100,7 @@ def study(request: StudyRequest, report: Callable[[int], None]) -> None:
     facts = {
         "kept": list(choice.kept),
         "tried": choice.tried,
-        "f1_weighted": f1,
+        "main": main,
         "groups": judge.count,
         "enough": enough,
         "nothing_lost": asdict(best),
@@ -108,79 +108,6 @@ def study(request: StudyRequest, report: Callable[[int], None]) -> None:
         "chosen": outcome(choice.kept),
     }
     write_table(Path(request.result), make_table("sensitivity", rows, facts))
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """A model with quantized modules against the float one, on the documents of the choice.
-
-    Attributes:
-        f1_ratio: share of the float model's weighted F1 that is kept.
-        f1_ratio_low: lower bound of it, at the level that a run decides the first variant at.
-        f1_macro_ratio: the same of macro F1.
-        non_inferiority: of both, as in a run.
-        documents_needed: estimate of the documents that would decide; None where it is decided, or out
-            of reach.
-        changed: documents with another prediction.
-        largest: absolute difference of logits.
-    """
-
-    f1_weighted: float
-    f1_ratio: float
-    f1_ratio_low: float
-    f1_macro_ratio: float
-    f1_macro_ratio_low: float
-    non_inferiority: str
-    documents_needed: int | None
-    changed: int
-    largest: float
-
-
-@dataclass(frozen=True)
-class _Judge:
-    """Decides as a run does that measures the choice: by the bound, both metrics, copies counted once."""
-
-    labels: NDArray[np.int64]
-    groups: NDArray[np.int64]
-    request: StudyRequest
-
-    @property
-    def count(self) -> int:
-        """How many documents there are, if those that belong together count as one."""
-        return len(np.unique(self.groups))
-
-    def shows(self, expected: Logits, found: Logits) -> bool:
-        """Whether the documents show that the margin is kept."""
-        old, new = _classes(expected), _classes(found)
-        margin, variants = self.request.margin, self.request.variants
-        return holds_margin(self.labels, old, new, self.groups, margin=margin, variants=variants)
-
-    def outcome(self, expected: Logits, found: Logits) -> _Outcome:
-        """All that is to be said of a model with quantized modules."""
-        old, new, level = _classes(expected), _classes(found), 1 - ALPHA / self.request.variants
-        pair = [
-            evidence(self.labels, old, new, self.groups, margin=self.request.margin, metric=metric)
-            for metric in METRICS
-        ]
-        weighted, macro = (each.decide(level) for each in pair)
-        decided = combined([weighted.outcome, macro.outcome])
-        needed = [] if decided != "undecided" else [each.documents_needed(level) for each in pair]
-        far = harm(self.labels, expected, found)
-        return _Outcome(
-            f1_weighted=far.f1_weighted,
-            f1_ratio=weighted.ratio,
-            f1_ratio_low=weighted.low,
-            f1_macro_ratio=macro.ratio,
-            f1_macro_ratio_low=macro.low,
-            non_inferiority=decided,
-            documents_needed=max((count for count in needed if count is not None), default=None),
-            changed=far.changed,
-            largest=float(np.finfo(np.float32).max) if np.isnan(far.largest) else far.largest,
-        )
-
-
-def _classes(logits: Logits) -> NDArray[np.int64]:
-    return np.asarray(logits.argmax(axis=1), np.int64)
 
 
 class _Ticker:
@@ -201,13 +128,13 @@ class _Ticker:
 def _logits(
     board: Switchboard, inputs: Sequence[Inputs], quantized: Collection[str], tick: Callable[[], None]
 ) -> Logits:
-    """Logits [N, K]; one document at a time, since the ranges are taken over a batch."""
+    """Logits [N, K]; batch by batch as a run has them, since the ranges are taken over a batch."""
     board.quantize(quantized)
     logits = []
-    for document in inputs:
-        logits.append(board.predict(document)[0])
+    for batch in inputs:
+        logits.append(board.predict(batch))
         tick()
-    return np.stack(logits)
+    return np.concatenate(logits)
 
 
 def _gain(
@@ -220,20 +147,61 @@ def _gain(
     return asdict(time_pair(lambda: board.run(own_calls, False), lambda: board.run(own_calls, True)))
 
 
-def _tokenized(source: Source, texts: Texts, max_length: int) -> list[Inputs]:
+def _truth(documents: pa.Table, request: StudyRequest) -> Truth:
+    """What is true of the documents, and which of them belong together."""
+    if request.task in OF_CLASSES:
+        labels, targets = documents["label"].to_numpy().astype(np.int64), np.empty((0, 0))
+    else:
+        labels, targets = np.empty(0, np.int64), targets_of(documents)
+    if request.task == "rerank":
+        groups = np.unique(documents["group"].to_numpy(), return_inverse=True)[1].astype(np.int64)
+    else:
+        groups = document_groups(documents).numbers
+    return Truth(labels, targets, groups, request.task, request.cut)
+
+
+def _check_worth_keeping(task: Task, main: float) -> None:
+    """Raises UserError where the float model's main measure is nothing that a share can be kept of."""
+    if main > 0:
+        return
+    if task in OF_CLASSES:
+        raise UserError(
+            "data: the float32 model predicts no document right, so there is no F1 to keep a share of; "
+            "are the labels those of the model (--label-map)?"
+        )
+    words = MEASURES[task][main_measure(task)].words
+    raise UserError(
+        f"data: {words} of the float32 model is {main:.4g}, of which there is no share to keep; are the "
+        "labels those of the model (--label-column)?"
+    )
+
+
+def _tokenized(source: Source, documents: pa.Table, request: StudyRequest) -> list[Inputs]:
+    """Batches: a document each, or the candidates of a query."""
+    texts = texts_of(documents)
+    batches = [range(place, place + 1) for place in range(documents.num_rows)]
+    if request.task == "rerank" and source.pads():
+        batches = query_batches(documents["group"].to_pylist())
     tokenizer = source.tokenizer()
-    columns = [texts.first] if texts.second is None else [texts.first, texts.second]
-    return [
-        dict(
-            tokenizer(
-                *([text] for text in row), max_length=max_length, truncation=True, return_tensors="np"
+    found = []
+    for batch in batches:
+        some = texts.between(batch.start, batch.stop)
+        columns = [some.first] if some.second is None else [some.first, some.second]
+        given = {"padding": True} if len(batch) > 1 else {}
+        found.append(
+            dict(
+                tokenizer(
+                    *columns, max_length=request.max_length, truncation=True, return_tensors="np", **given
+                )
             )
         )
-        for row in zip(*columns, strict=True)
-    ]
+    return found
 
 
 def _filled(inputs: Sequence[Inputs], tokens: int) -> Inputs:
     """The longest document, repeated until it has so many tokens: times depend on the length alone."""
-    longest = max(inputs, key=lambda document: document["input_ids"].shape[1])
-    return {name: np.resize(ids, (1, tokens)) for name, ids in longest.items()}
+    longest = max(inputs, key=lambda batch: batch["input_ids"].shape[1])
+    # In a batch the longest is the one that is not padded.
+    mask = longest.get("attention_mask", longest["input_ids"])
+    row = int(mask.astype(bool).sum(axis=1).argmax())
+    return {name: np.resize(ids[row], (1, tokens)) for name, ids in longest.items()}

@@ -7,6 +7,7 @@ from typing import Any
 
 from ptdq import numbers
 from ptdq.inputs.shared import shared_words
+from ptdq.problem.task import SINGLE, Task, main_measure, words_of
 from ptdq.sensitivity.find import Found
 from ptdq.statistics.duplicates import Shared
 
@@ -22,7 +23,8 @@ class Subject:
         test: file that runs report on.
         apart: whether the documents of the choice are others than those that runs report on.
         max_length: tokens.
-        margin: share of the float model's weighted and macro F1 that must be kept.
+        margin: share of the float model's measures that must be kept.
+        task: what the model answers.
         shared: what the documents of the choice and those of runs have in common, fields of
             :class:`ptdq.statistics.duplicates.Shared`; None where they are the same file.
     """
@@ -34,6 +36,7 @@ class Subject:
     apart: bool
     max_length: int
     margin: float
+    task: Task = SINGLE
     shared: dict[str, int] | None = None
 
 
@@ -46,10 +49,11 @@ def _choice(found: Found, subject: Subject) -> list[str]:
     margin = numbers.percent(subject.margin)
     first = (
         f"With everything quantized, int8-dynamic {_kept(found.everything)}; the margin demands {margin} "
-        f"of both, at least (float32's weighted F1 is {numbers.score(found.f1_weighted)})."
+        f"of {_all(found.everything)} (float32's {words_of(subject.task, main_measure(subject.task))} is "
+        f"{numbers.score(found.main)})."
     )
     if not found.enough:
-        return [first, _too_few(found)]
+        return [first, _too_few(found, subject)]
     if not found.kept:
         return [first, "Nothing has to stay in float: ship int8-dynamic if a run says so."]
     if found.nothing_left:
@@ -69,23 +73,25 @@ def _choice(found: Found, subject: Subject) -> list[str]:
 
 
 def _kept(outcome: dict[str, Any]) -> str:
-    """Shares of F1 with their bounds."""
-    weighted, weighted_low, macro, macro_low = (
-        numbers.percent(outcome[name], 2)
-        for name in ("f1_ratio", "f1_ratio_low", "f1_macro_ratio", "f1_macro_ratio_low")
-    )
-    return (
-        f"keeps {weighted} of float32's weighted F1 (at least {weighted_low}) and {macro} of its macro "
-        f"F1 (at least {macro_low})"
-    )
+    """Shares of the measures with their bounds."""
+    shares = [
+        f"{numbers.percent(ratio, 2)} of {whose} {words} (at least {numbers.percent(low, 2)})"
+        for (words, ratio, low), whose in zip(outcome["shares"], ("float32's", "its"), strict=False)
+    ]
+    return f"keeps {' and '.join(shares)}"
 
 
-def _too_few(found: Found) -> str:
-    least = min(found.nothing_lost[name] for name in ("f1_ratio_low", "f1_macro_ratio_low"))
+def _all(outcome: dict[str, Any]) -> str:
+    return "both, at least" if len(outcome["shares"]) == 2 else "it, at least"
+
+
+def _too_few(found: Found, subject: Subject) -> str:
+    what = "queries" if subject.task == "rerank" else "documents"
+    least = min(low for *_, low in found.nothing_lost["shares"])
     needed = found.nothing_lost["documents_needed"]
     wanted = "more documents than there can be" if needed is None else f"about {numbers.count(needed)}"
     return (
-        f"Nothing was chosen: {numbers.count(found.groups)} documents are too few to decide. Even if no "
+        f"Nothing was chosen: {numbers.count(found.groups)} {what} are too few to decide. Even if no "
         f"prediction changed, they would show {numbers.percent(least, 2)} and no more; it takes {wanted} "
         "(--limit), or a wider --margin. The order of the modules stands."
     )

@@ -53,8 +53,23 @@ def unseen(truth: Floats) -> Rows:
 
 def by_label(truth: Floats, answers: Floats) -> tuple[ClassMetrics, ...]:
     """Precision, recall, F1 and support of each label; arrays of 0 and 1 [N, K]."""
-    both = (truth * answers).sum(axis=0)
-    occurs, guessed = truth.sum(axis=0), answers.sum(axis=0)
+    return by_counts(label_counts(truth, answers))
+
+
+def label_counts(truth: Floats, answers: Floats) -> Floats:
+    """Documents with each label that have it in both, in the answers and in truth [3, K]."""
+    return np.stack([(truth * answers).sum(axis=0), answers.sum(axis=0), truth.sum(axis=0)])
+
+
+def micro_of_counts(counts: Floats) -> float:
+    """Micro F1 from :func:`label_counts`, which add up over parts of the documents."""
+    both, guessed, occurs = counts.sum(axis=1, keepdims=True)
+    return float(_f1(both, guessed + occurs)[0])
+
+
+def by_counts(counts: Floats) -> tuple[ClassMetrics, ...]:
+    """Precision, recall, F1 and support of each label, from :func:`label_counts`."""
+    both, guessed, occurs = counts
     precision, recall = _share(both, guessed), _share(both, occurs)
     f1 = _f1(both, occurs + guessed)
     return tuple(

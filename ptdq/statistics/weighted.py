@@ -90,6 +90,14 @@ class Change:
         tail = (1 - level) / 2
         return _quantile(down[1] - down[0], tail), _quantile(up[1] - up[0], 1 - tail)
 
+    def p_value(self) -> float:
+        """Two-sided p-value of "no difference": its complement is the level of the widest interval that
+        leaves 0 out."""
+        down, up = (self.helpful, self.harmful) if self.lower else (self.harmful, self.helpful)
+        not_more = int((down[1] <= down[0]).sum())
+        not_less = int((up[1] >= up[0]).sum())
+        return min(1.0, 2 * (1 + min(not_more, not_less)) / (1 + len(down[0])))
+
     def drop_bound(self, level: float = 1 - ALPHA) -> float:
         """One-sided upper bound of how much worse the variant is."""
         old, new = self.harmful

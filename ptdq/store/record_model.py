@@ -11,6 +11,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ptdq.problem.task import Task
+
 Status = Literal["running", "broken off", "completed"]
 
 
@@ -358,9 +360,12 @@ class EvaluationRecord(Record):
         asked: parameters that decide the result, and the content hash of the model.
         documents_digest: SHA-256 of the file with the documents in shards; None until it is written.
         documents: number of documents, as are the other figures None until all shards are done.
+        task: what the model answers.
         groups: number of groups of documents, where the data names any.
+        queries: number of queries, where the task is to rank their candidates.
         classes: names, by class id.
-        confusion: documents by label and prediction [classes, classes].
+        confusion: documents by label and prediction [classes, classes], where each has one class.
+        measures: of the task, by name, the main one first.
         seconds: loading, tokenizing and predicting, the sum over the shards.
         processes: number of processes that scored.
         peak_rss_bytes: largest resident set of any of them.
@@ -371,10 +376,13 @@ class EvaluationRecord(Record):
     asked: dict[str, Any] = {}
     documents_digest: str | None = None
     documents: int | None = None
+    task: Task | None = None
     groups: int | None = None
+    queries: int | None = None
     shards: int | None = None
     classes: list[str] = []
     confusion: list[list[int]] = []
+    measures: dict[str, float] = {}
     accuracy: float | None = None
     f1_macro: float | None = None
     f1_weighted: float | None = None

@@ -211,7 +211,9 @@ class ClassRow(CellKey, total=False):
 class MeasureRow(Place, total=False):
     """``measures``: quality of a variant at a task other than one class, by each of its measures."""
 
-    measure: Annotated[str, "its name; of a task the first is the main one"]
+    measure: Annotated[
+        str, "its name, with the k of recall@k as a number; of a task the first is the main one"
+    ]
     value: Annotated[Float, "of the variant"]
     difference: Annotated[Float, "variant minus baseline; null for the baseline"]
     difference_low: Annotated[Float, "lower end of its 95 % interval"]

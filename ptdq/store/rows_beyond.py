@@ -10,6 +10,7 @@ from typing import Annotated, TypedDict
 from ptdq.store.rows import (
     Float,
     Float32s,
+    Floats,
     Int,
     Names,
     NonInferiority,
@@ -24,11 +25,14 @@ class ShardRow(TypedDict, total=False):
     """``shard``: one document of a sharded evaluation."""
 
     doc_id: Annotated[str, "document"]
-    label: Annotated[int, "class id in the data"]
-    prediction: Annotated[int, "class id predicted"]
+    label: Annotated[Int, "class id in the data; null where the task has no classes"]
+    prediction: Annotated[Int, "class id predicted; null as before"]
+    target: Annotated[Floats, "what is true where it is not one class, as in the documents; else null"]
     logits: Annotated[Float32s, "output of the model, one per class"]
     tokens: Annotated[int, "tokens of the document after truncation, padding not counted"]
-    group: Annotated[Text, "documents of one group belong together; null: none was named"]
+    group: Annotated[
+        Text, "documents of one group belong together; of a reranker the query; null: none was named"
+    ]
 
 
 class SensitivityRow(TypedDict, total=False):
@@ -40,14 +44,16 @@ class SensitivityRow(TypedDict, total=False):
     parameters: Annotated[int, "their parameters"]
     max_length: Annotated[int, "documents are truncated to this many tokens; modules are timed at it"]
     documents: Annotated[int, "documents evaluated"]
-    divergence: Annotated[
-        float, "harm: mean Kullback-Leibler divergence from float32's predictions, nats"
-    ]
+    divergence: Annotated[float, "harm: mean Kullback-Leibler divergence from float32's answers, nats"]
     mean_squared: Annotated[float, "mean squared difference of logits"]
     largest: Annotated[float, "largest absolute difference of logits"]
-    changed: Annotated[int, "documents with another prediction"]
-    f1_weighted: Annotated[float, "weighted F1 with these modules alone quantized"]
-    f1_weighted_difference: Annotated[float, "the same minus that of float32"]
+    changed: Annotated[
+        Int,
+        "documents with another prediction or other labels, or queries in another order; null where "
+        "answers are numbers",
+    ]
+    main: Annotated[float, "main measure of the task with these modules alone quantized"]
+    main_difference: Annotated[float, "the same minus that of float32"]
     float_ms: Annotated[Float, "median time of these modules alone in a forward pass; null if not called"]
     int8_ms: Annotated[Float, "the same quantized, timed in turns with it"]
     gain_ms: Annotated[Float, "median of the differences of pairs; positive: int8 is faster"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -471,3 +472,76 @@ def test_a_capped_cpu_s_times_are_not_compared_with_the_whole_one_s(tmp_path: Pa
     )
     refused = compared(run(tmp_path, "whole"), run(tmp_path, "capped")).timings_refused
     assert refused == "different caps of the instructions: none and avx2"
+
+
+def at_task(task: str, spoiled: float) -> Callable[[Factory], None]:
+    """A run at a task without classes, whose int8 answers are off by so much noise."""
+    rng = np.random.default_rng(1)
+
+    def change(factory: Factory) -> None:
+        count = len(factory.ids)
+        of_task = {
+            "regression": rng.normal(size=(count, 1)),
+            "rerank": (np.arange(count)[:, None] % 5 == 0).astype(float),
+            "multi-label": rng.integers(0, 2, (count, 3)).astype(float),
+        }
+        truth = of_task[task]
+        right = 4 * truth - 2 + 0.1 * rng.normal(size=truth.shape)
+        noise = rng.normal(size=truth.shape)
+        answers = {"fp32": right, "int8-dynamic": right + spoiled * noise}
+        places = {name: place for place, name in enumerate(factory.ids)}
+        for row in factory.tables["documents"]:
+            place = places[row["doc_id"]]
+            row |= {"label": None, "target": truth[place].tolist(), "group": None}
+            if task == "rerank":
+                row["group"] = f"query {place // 5}"
+        for row in factory.tables["predictions"]:
+            logits = answers[row["variant"]][places[row["doc_id"]]].tolist()
+            row |= {"label": None, "prediction": None, "logits": logits}
+        for cell in factory.tables["cells"]:
+            cell |= dict.fromkeys(("accuracy", "f1_weighted", "f1_macro"))
+        main = {"regression": "spearman", "rerank": "ndcg_at_10", "multi-label": "f1_micro"}[task]
+        factory.tables["measures"] = [
+            {"run_id": factory.run_id, "variant": name, "max_length": length, "measure": main,
+             "value": 0.9 - 0.1 * spoiled * (name != "fp32")}
+            for name in factory.variants
+            for length in factory.lengths
+        ]  # fmt: skip
+        factory.record["model"]["task"] = task
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("task", "words"), [("regression", "Spearman"), ("rerank", "NDCG@10"), ("multi-label", "micro F1")]
+)
+def test_the_main_measure_of_the_task_is_judged(tmp_path: Path, task: str, words: str) -> None:
+    shape: dict[str, Any] = {"documents": 120, "lengths": [128]}
+    old = make_run(tmp_path, "old", change=at_task(task, 0), **shape)
+    same = make_run(tmp_path, "same", change=at_task(task, 0), **shape)
+    worse = make_run(tmp_path, "worse", change=at_task(task, 4), **shape)
+    for change in compared(old, same).changes:
+        assert (change.documents, change.quality_verdict, change.measure) == (120, SAME, words)
+        assert (change.main_difference, change.main_p) == (0, None)
+    found = compared(old, worse)
+    (change,) = rows(found, "int8-dynamic")
+    assert change.quality_verdict == "worse"
+    assert change.main_p is not None
+    assert change.main_p < 0.05
+    assert change.main_difference is not None
+    assert change.main_difference < -0.1
+    assert (change.main_difference_high or 0) < 0
+    assert (change.main_old, change.main_new) == (0.9, 0.5)
+    assert [c.quality_verdict for c in rows(found, "fp32")] == [SAME]
+    (line,) = found.regressions
+    assert f"int8-dynamic at 128 tokens predicts worse: {words} 0.9000 to 0.5000" in line
+    (back,) = rows(compared(worse, old), "int8-dynamic")
+    assert back.quality_verdict == "better"
+    shown = ptdq("compare", "old", "worse", "--results-dir", tmp_path)
+    assert shown.exit_code == 3
+    assert f"| {words} | 0.9000 | 0.5000 |" in shown.output
+    assert words in ptdq("history", "--results-dir", tmp_path).output
+    worse.table("documents").unlink()
+    (pruned,) = rows(compared(old, worse), "int8-dynamic")
+    assert pruned.quality_verdict is None
+    assert "pruned" in str(pruned.quality_refused)

@@ -15,7 +15,7 @@ from scipy import stats
 
 from ptdq.analysis.history import Point
 from ptdq.analysis.past import past
-from ptdq.analysis.shifts import F1, TIME, Shift, trend
+from ptdq.analysis.shifts import TIME, Shift, trend
 from ptdq.cli.main import cli
 from ptdq.errors import UserError
 from ptdq.report import build_report
@@ -115,7 +115,7 @@ def test_a_loss_of_f1_is_a_change_and_a_constant_is_no_test() -> None:
     lost = [replace(p, f1_weighted=0.9 if night < 12 else 0.88) for night, p in enumerate(steady)]
     seen = trend(lost)
     assert [(s.measure, s.run_id, s.before, s.after) for s in seen.shifts] == [
-        (F1, "night-012", 0.9, 0.88)
+        ("weighted F1", "night-012", 0.9, 0.88)
     ]
     assert "weighted F1 0.9000 to 0.8800" in seen.shifts[0].text
     # The constant F1 of other variants takes nothing from the level of the one that moves.
@@ -123,6 +123,17 @@ def test_a_loss_of_f1_is_a_change_and_a_constant_is_no_test() -> None:
     constant = [replace(p, speedup_total=None, speedup_total_error=None) for p in others]
     found = trend([*planted(1, 12, 6, 0.05), *constant])
     assert [s.variant for s in found.shifts] == ["int8"]
+
+
+def test_a_loss_of_the_main_measure_of_another_task_is_a_change() -> None:
+    steady = planted(3, 20, 20, 0)
+    lost = [
+        replace(p, task="rerank", f1_weighted=None, main=0.9 if night < 12 else 0.88)
+        for night, p in enumerate(steady)
+    ]
+    (shift,) = trend(lost).shifts
+    assert (shift.measure, shift.run_id, shift.worse) == ("NDCG@10", "night-012", True)
+    assert "NDCG@10 0.9000 to 0.8800" in shift.text
 
 
 def test_what_all_variants_share_is_said() -> None:

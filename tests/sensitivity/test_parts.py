@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from torch import nn
 from ptdq.errors import UserError
 from ptdq.inputs.checkpoint import open_checkpoint
 from ptdq.inputs.source import torch_predictor
-from ptdq.sensitivity.harm import harm
+from ptdq.sensitivity.harm import Truth, harm
 from ptdq.sensitivity.switchboard import Switchboard, groups
 from ptdq.sensitivity.timing import gain, time_pair
 from ptdq.variants.base import Settings
@@ -21,6 +22,7 @@ from ptdq.variants.engines import choose_engine
 from tests.conftest import CLASSES
 
 LABELS = np.array([0, 1, 2, 0])
+TRUTH = Truth(LABELS, np.empty((0, 0)), np.arange(4))
 LOGITS = np.array([[4, 1, 0], [0, 3, 1], [0, 1, 2], [1, 0, 0]], np.float32)
 
 
@@ -29,25 +31,64 @@ def settings(**values: object) -> Settings:
 
 
 def test_no_change_is_no_harm() -> None:
-    found = harm(LABELS, LOGITS, LOGITS)
-    assert (found.divergence, found.largest, found.changed, found.f1_weighted_difference) == (0, 0, 0, 0)
-    assert found.f1_weighted == 1
+    found = harm(TRUTH, LOGITS, LOGITS)
+    assert (found.divergence, found.largest, found.changed, found.main_difference) == (0, 0, 0, 0)
+    assert found.main == 1
 
 
 def test_a_shift_of_all_classes_is_no_divergence() -> None:
-    found = harm(LABELS, LOGITS, LOGITS + 3)
+    found = harm(TRUTH, LOGITS, LOGITS + 3)
     assert found.divergence == pytest.approx(0, abs=1e-12)
     assert found.largest == 3
 
 
 def test_harm_counts_predictions_and_f1() -> None:
-    found = harm(LABELS, LOGITS, LOGITS * np.array([[1], [1], [-1], [1]], np.float32))
+    found = harm(TRUTH, LOGITS, LOGITS * np.array([[1], [1], [-1], [1]], np.float32))
     assert found.changed == 1
-    assert found.f1_weighted_difference < 0 < found.divergence
+    assert found.main_difference < 0 < found.divergence
 
 
 def test_logits_that_are_no_numbers_are_the_greatest_harm() -> None:
-    assert harm(LABELS, LOGITS, np.full_like(LOGITS, np.nan)).divergence == np.inf
+    assert harm(TRUTH, LOGITS, np.full_like(LOGITS, np.nan)).divergence == np.inf
+
+
+def of_task(task: Any, targets: list[list[float]], groups: list[int]) -> Truth:
+    return Truth(np.empty(0, np.int64), np.array(targets), np.array(groups), task, 0.0)
+
+
+def test_harm_of_labels_is_that_of_each_yes_and_no() -> None:
+    truth = of_task("multi-label", [[1, 0], [0, 1]], [0, 1])
+    old, new = np.array([[2, -1], [-1, 3]], np.float32), np.array([[2, 1], [-1, 3]], np.float32)
+    found = harm(truth, old, new)
+    p, q = (1 / (1 + np.exp(-z)) for z in (-1.0, 1.0))
+    expected = p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))
+    assert found.divergence == pytest.approx(expected / 2)  # of two documents
+    assert (found.changed, found.main) == (1, pytest.approx(0.8))
+    assert found.main_difference == pytest.approx(-0.2)
+
+
+def test_harm_of_a_query_is_that_of_which_candidate_comes_first() -> None:
+    truth = of_task("rerank", [[1], [0], [0], [1]], [0, 0, 1, 1])
+    old = np.array([[2], [1], [0], [1]], np.float32)
+    moved = harm(truth, old, old + np.array([[5], [5], [-3], [-3]], np.float32))
+    assert moved.divergence == pytest.approx(0, abs=1e-12)
+    assert (moved.changed, moved.main, moved.main_difference) == (0, 1, 0)
+    turned = harm(truth, old, old[[1, 0, 2, 3]])
+    p, q = np.exp([2, 1]) / np.exp([2, 1]).sum(), np.exp([1, 2]) / np.exp([2, 1]).sum()
+    assert turned.divergence == pytest.approx((p * np.log(p / q)).sum() / 2)
+    assert turned.changed == 1
+    assert turned.main == pytest.approx((1 / np.log2(3) + 1) / 2)
+
+
+def test_harm_of_numbers_is_measured_by_their_spread() -> None:
+    truth = of_task("regression", [[1], [2], [3], [4]], [0, 1, 2, 3])
+    old = np.array([[1], [2], [3], [4]], np.float32)
+    found = harm(truth, old, old + 1)
+    # Of two normal distributions of the variance 1.25 whose means are 1 apart.
+    assert found.divergence == pytest.approx(1 / (2 * 1.25))
+    assert (found.changed, found.main) == (None, pytest.approx(1))
+    # In other units it is as harmful.
+    assert harm(truth, 10 * old, 10 * old + 10).divergence == pytest.approx(found.divergence)
 
 
 def test_the_interval_of_the_gain_covers_it() -> None:

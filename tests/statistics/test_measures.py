@@ -89,7 +89,8 @@ def queries_of(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 @given(SEEDS)
 def test_rankings_are_scikit_learns_and_the_obvious_ones(seed: int) -> None:
     relevance, scores, queries = queries_of(seed)
-    found = ranking.by_query(relevance, scores, queries)
+    places = 1 + seed % 15
+    found = ranking.by_query(relevance, scores, queries, places)
     for query in range(12):
         mine = queries == query
         gains = relevance[mine]
@@ -101,9 +102,33 @@ def test_rankings_are_scikit_learns_and_the_obvious_ones(seed: int) -> None:
         expected = (
             ndcg_score(gains[None], scores[mine][None], k=10),
             1 / first if first <= 10 else 0.0,
-            sum(gain > 0 for gain in ranked[:10]) / sum(gain > 0 for gain in ranked),
+            sum(gain > 0 for gain in ranked[:places]) / sum(gain > 0 for gain in ranked),
         )
         assert found[query] == pytest.approx(expected)
+
+
+@FAST
+@given(SEEDS)
+def test_rankings_are_trec_evals(seed: int) -> None:
+    """By the program of the TREC conferences itself, bound to Python."""
+    trec = pytest.importorskip("pytrec_eval")
+    relevance, scores, queries = queries_of(seed)
+    places = 1 + seed % 15
+    names = [f"query {query}" for query in queries]
+    truth: dict[str, dict[str, int]] = {name: {} for name in names}
+    answers: dict[str, dict[str, float]] = {name: {} for name in names}
+    for number, name in enumerate(names):
+        truth[name][f"candidate {number}"] = int(relevance[number])
+        answers[name][f"candidate {number}"] = float(scores[number])
+    asked = {"ndcg_cut.10", f"recall.{places}", "recip_rank"}
+    expected = trec.RelevanceEvaluator(truth, asked).evaluate(answers)
+    found = ranking.by_query(relevance, scores, queries, places)
+    judged = [query for query in range(12) if np.isfinite(found[query, 0])]
+    assert judged
+    for query in judged:
+        own = expected[f"query {query}"]
+        reciprocal = own["recip_rank"] if own["recip_rank"] >= 1 / 10 else 0.0  # it has no cutoff there
+        assert found[query] == pytest.approx((own["ndcg_cut_10"], reciprocal, own[f"recall_{places}"]))
 
 
 def test_equal_scores_rank_nothing() -> None:
@@ -168,6 +193,28 @@ def test_a_loss_is_found_and_copies_say_nothing_new() -> None:
     again, before, after = (np.concatenate([each] * 4) for each in (truth, old, new))
     copied = paired(again, before, after, np.tile(np.arange(400), 4)).changes()["f1_micro"]
     assert copied.interval() == pytest.approx(change.interval(), abs=0.01)
+
+
+@pytest.mark.parametrize("wrong", [0.0, 0.02, 0.04, 0.06, 0.1, 0.2])
+def test_the_p_value_goes_with_the_interval(wrong: float) -> None:
+    truth, old = labels_of(8, 200)
+    new = np.where(np.random.default_rng(9).random(truth.shape) < wrong, 1 - old, old)
+    for change in paired(truth, old, new).changes().values():
+        low, high = change.interval()
+        assert (change.p_value() < 0.05) == (not low <= 0 <= high)
+        assert 0 < change.p_value() <= 1
+
+
+def test_the_p_value_is_small_in_no_more_than_its_share_of_cases_without_a_difference() -> None:
+    random, small = np.random.default_rng(12), 0
+    for _ in range(200):
+        truth = random.normal(size=60)
+        old, new = (truth + random.normal(size=60) for _ in range(2))
+        change = Paired(
+            Rows(truth, old, new), regression.unseen(truth), regression.SCORERS, sampling=Sampling(800, 3)
+        ).changes()["spearman"]
+        small += change.p_value() <= 0.05
+    assert small <= stats.binom.ppf(0.99, 200, 0.05)
 
 
 def test_less_error_is_better() -> None:

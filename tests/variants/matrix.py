@@ -3,15 +3,23 @@
 Every pair is tried at tiny size, in this process: refused by a line before any work, or prepared, loaded
 again and compared with the float model on documents one by one and in a batch, as any run does it. What
 was tried before is kept until it is tried again. All pairs take an hour or two on two cores: the variants
-that Inductor compiles take longest.
+that Inductor compiles take longest, and come last.
+
+In pieces: ``--missing --seconds 600`` begins no pair after ten minutes, and goes on where the last one
+ended. Each row is written when it is known: ended by a signal, it loses the pair at work and no other.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+import signal
+import sys
 import tempfile
+import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +28,7 @@ from torch import nn
 
 from ptdq.errors import UserError, line_of
 from ptdq.host.software import git_commit
+from ptdq.inputs.arrays import Calibration
 from ptdq.inputs.calibration import CalibrationRequest, read_calibration
 from ptdq.inputs.checkpoint import open_checkpoint
 from ptdq.inputs.source import Source
@@ -46,6 +55,9 @@ COMPILED = (
 """By Inductor, a C++ compilation each."""
 OK, REFUSED, FAILED = "ok", "refused", "failed"
 _LENGTH = 24
+_CALIBRATION = 16
+"""Documents to calibrate on: what they cost is most of a static variant's time, and what ranges they
+give says nothing here."""
 _NAMES = {
     "bert": "BERT", "roberta": "RoBERTa", "xlm-roberta": "XLM-R", "camembert": "CamemBERT",
     "distilbert": "DistilBERT", "electra": "ELECTRA", "albert": "ALBERT", "mpnet": "MPNet",
@@ -77,8 +89,7 @@ def try_pair(source: Source, variant_name: str, target: Path) -> tuple[str, str]
     )
     try:
         registry.check_takes(variant_name, source.family())
-        asked = CalibrationRequest(None, "", "random text", _LENGTH)
-        calibration = read_calibration(source, asked) if variant.calibrates else None
+        calibration = _calibration(source) if variant.calibrates else None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # exporters have many, as in the child that prepares
             make_artifact(variant, source, settings, calibration, target)
@@ -87,6 +98,11 @@ def try_pair(source: Source, variant_name: str, target: Path) -> tuple[str, str]
     except Exception as error:  # whatever a library raises: that is what is looked for
         return FAILED, line_of(error)
     return OK, ""
+
+
+def _calibration(source: Source) -> Calibration:
+    found = read_calibration(source, CalibrationRequest(None, "", "random text", _LENGTH))
+    return Calibration(found.inputs[:_CALIBRATION], found.origin)
 
 
 def head(source: Source) -> str:
@@ -142,35 +158,76 @@ def summary(found: Mapping[str, Any]) -> str:
     )
 
 
+def pairs(families: Sequence[str], variants: Sequence[str]) -> list[tuple[str, str]]:
+    """Of each family the quick variants one after the other; then, of each, those that are compiled."""
+    return [
+        (family, variant)
+        for compiled in (False, True)
+        for family in families
+        for variant in variants
+        if (variant in COMPILED) == compiled
+    ]
+
+
+def run(todo: Iterable[tuple[str, str]], scratch: Path, keep: Callable[[dict[str, Any]], None]) -> None:
+    """Try pairs one after the other, each model made once; ``keep`` gets each row when it is known."""
+    model = cache(lambda family: save(scratch / "models" / family, family))
+    for family, variant in todo:
+        click.echo(f"{family} {variant}", err=True, nl=False)  # before: a crash of a library names itself
+        begun, made = time.monotonic(), scratch / "made"
+        result, why = try_pair(model(family), variant, made)
+        shutil.rmtree(made, ignore_errors=True)
+        click.echo(f" {result} {why} ({time.monotonic() - begun:.0f} s)", err=True)
+        keep(
+            {
+                "family": family, "variant": variant, "result": result, "why": why,
+                "at": now(), "git_commit": git_commit(),
+            }
+        )  # fmt: skip
+
+
 @click.command()
 @click.option("--family", "families", multiple=True, type=click.Choice(TRIED), help="Default: all.")
 @click.option(
     "--variant", "variants", multiple=True, type=click.Choice([*BUILT_IN]), help="Default: all."
 )
 @click.option("--missing", is_flag=True, help="Those alone that were not run yet.")
-def main(families: Sequence[str], variants: Sequence[str], missing: bool) -> None:
-    """Try pairs, and keep the rows in the file that the docs show."""
-    rows = read_json(RESULTS)["rows"] if RESULTS.is_file() else []
+@click.option("--seconds", type=float, default=float("inf"), help="Begin no pair later than this.")
+@click.option(
+    "--rows",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=RESULTS,
+    help="The file of rows. Default: that of the docs.",
+)
+def main(
+    families: Sequence[str], variants: Sequence[str], missing: bool, seconds: float, path: Path
+) -> None:
+    """Try pairs, and keep the rows in a file: that of the docs, if no other is named."""
+    rows = read_json(path)["rows"] if path.is_file() else []
     found = {(row["family"], row["variant"]): row for row in rows}
-    with tempfile.TemporaryDirectory() as scratch:
+    todo = [
+        pair
+        for pair in pairs(families or TRIED, variants or [*BUILT_IN])
+        if not missing or pair not in found
+    ]
+    end = time.monotonic() + seconds
+
+    def keep(row: dict[str, Any]) -> None:
+        found[row["family"], row["variant"]] = row
+        order = sorted(
+            found.values(),
+            key=lambda row: (TRIED.index(row["family"]), [*BUILT_IN].index(row["variant"])),
+        )
+        write_json(path, {"rows": order})
+
+    with tempfile.TemporaryDirectory(prefix="ptdq-architectures-") as scratch:
         os.environ["PTDQ_CACHE"] = str(Path(scratch) / "cache")
-        for family in families or TRIED:
-            source = save(Path(scratch) / family, family)
-            for variant in variants or BUILT_IN:
-                if missing and (family, variant) in found:
-                    continue
-                result, why = try_pair(source, variant, Path(scratch) / "made" / f"{family}-{variant}")
-                click.echo(f"{family} {variant} {result} {why}", err=True)
-                found[family, variant] = {
-                    "family": family, "variant": variant, "result": result, "why": why,
-                    "at": now(), "git_commit": git_commit(),
-                }  # fmt: skip
-                order = sorted(
-                    found.items(),
-                    key=lambda item: (TRIED.index(item[0][0]), [*BUILT_IN].index(item[0][1])),
-                )
-                write_json(RESULTS, {"rows": [row for _, row in order]})
+        run((pair for pair in todo if time.monotonic() < end), Path(scratch), keep)
+    left = sum(pair not in found for pair in pairs(TRIED, [*BUILT_IN]))
+    click.echo(f"{left} pairs are left", err=True)
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was made on the way goes as well
     main()

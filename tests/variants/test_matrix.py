@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from ptdq.inputs.source import Source
 from ptdq.store.disk import read_json
@@ -21,6 +22,8 @@ from tests.variants.matrix import (
     RESULTS,
     TRIED,
     declared,
+    main,
+    pairs,
     save,
     table,
     try_pair,
@@ -92,6 +95,29 @@ def test_every_architecture(family: str, variant: str, saved: dict[str, Source],
 @pytest.mark.parametrize("family", ["roberta", "deberta-v2", "mpnet", "qwen2"])
 def test_compiled(family: str, variant: str, saved: dict[str, Source], tmp_path: Path) -> None:
     check(saved[family], family, variant, tmp_path / "made")
+
+
+def test_what_was_tried_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run goes on where the last one ended, and begins nothing after its time."""
+    monkeypatch.setenv("PTDQ_CACHE", str(tmp_path / "cache"))
+    rows = tmp_path / "rows.json"
+    asked = ["--family", "bert", "--variant", "fp32", "--rows", str(rows), "--missing"]
+    run = CliRunner().invoke
+    assert "560 pairs are left" in run(main, [*asked, "--seconds", "0"]).stderr
+    assert not rows.exists()
+    assert "bert fp32 ok" in run(main, asked).stderr
+    first = read_json(rows)
+    again = run(main, [*asked, "--variant", "int8-dynamic"])
+    assert again.exit_code == 0, again.stderr
+    assert "bert fp32 " not in again.stderr
+    assert "558 pairs are left" in again.stderr
+    assert read_json(rows)["rows"][0] == first["rows"][0]
+
+
+def test_compiled_pairs_come_last() -> None:
+    found = pairs(TRIED, [*BUILT_IN])
+    assert len(set(found)) == len(found) == len(TRIED) * len(BUILT_IN)
+    assert {variant for _, variant in found[-len(TRIED) * len(COMPILED) :]} == set(COMPILED)
 
 
 def test_what_the_docs_show_is_what_variants_say() -> None:

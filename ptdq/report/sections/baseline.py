@@ -37,7 +37,7 @@ def changes(comparison: Comparison) -> str:
     if not rows:
         return "The two runs have no variant and maximum length in common."
     worse = comparison.regressions
-    tested = any(row.mcnemar_p is not None for row in rows)
+    tested = any(row.documents is not None for row in rows)
     timed = any(row.how is not None for row in rows)
     decided = tested or any(row.speedup_p is not None for row in rows)
     good = "Nothing is decidedly worse than before." if decided else "Nothing could be compared."
@@ -62,9 +62,9 @@ _LATENCY_NOTE = (
     "faster. Verdicts are corrected (Holm) for all tests of this section."
 )
 _QUALITY_NOTE = (
-    "Quality: on the documents that both evaluated; exact McNemar, copies of a text counted once, "
-    "corrected (Holm) for all tests of this section; F1 is weighted, with the 95 % interval of its "
-    "difference."
+    "Quality: on the documents that both evaluated, with the 95 % interval of the difference of the "
+    "measure. p: exact McNemar, copies of a text counted once, or where documents have no class the "
+    "paired bootstrap of the measure; corrected (Holm) for all tests of this section."
 )
 
 
@@ -107,15 +107,16 @@ _QUALITY: list[Column[Change]] = [
     _VARIANT,
     _LENGTH,
     Column("documents", lambda r: numbers.count(r.documents)),
-    Column("old F1", lambda r: numbers.score(r.f1_old)),
-    Column("new F1", lambda r: numbers.score(r.f1_new)),
-    Column("difference", lambda r: numbers.change(r.f1_difference)),
+    Column("measure", lambda r: r.measure, words=True),
+    Column("old", lambda r: numbers.score(r.main_old)),
+    Column("new", lambda r: numbers.score(r.main_new)),
+    Column("difference", lambda r: numbers.change(r.main_difference)),
     Column(
         "95 % interval",
-        lambda r: numbers.interval(r.f1_difference_low, r.f1_difference_high, 4, sign=True),
+        lambda r: numbers.interval(r.main_difference_low, r.main_difference_high, 4, sign=True),
     ),
     Column("newly right", lambda r: numbers.count(r.better)),
     Column("newly wrong", lambda r: numbers.count(r.worse)),
-    Column("McNemar p", lambda r: numbers.probability(r.mcnemar_p)),
+    Column("p", lambda r: numbers.probability(r.main_p if r.mcnemar_p is None else r.mcnemar_p)),
     Column("verdict", lambda r: r.quality_verdict or numbers.MISSING, words=True),
 ]

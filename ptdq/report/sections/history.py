@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ptdq import numbers
-from ptdq.analysis.shifts import F1
+from ptdq.analysis.shifts import TIME
 from ptdq.report.columns import Column, to_markdown
 from ptdq.report.markdown import bullets, code, paragraphs, prose
 from ptdq.report.sections.page import Page
@@ -72,11 +72,11 @@ def _differences(shifts: Sequence[Row]) -> list[str]:
 
 def _figure(row: Row, end: str) -> str:
     value = float(row[end])
-    return numbers.score(value) if row["measure"] == F1 else f"{value:.3f}x"
+    return f"{value:.3f}x" if row["measure"] == TIME else numbers.score(value)
 
 
 def _size(row: Row) -> str:
-    if row["measure"] == F1:
+    if row["measure"] != TIME:
         return numbers.change(row["after"] - row["before"])
     return f"{row['after'] / row['before'] - 1:+.1%}" if row["before"] else numbers.MISSING
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ptdq import numbers
-from ptdq.problem.task import MEASURES
+from ptdq.problem.task import words_of
 from ptdq.report import columns
 from ptdq.report.columns import Column, to_markdown
 from ptdq.report.markdown import paragraphs
@@ -13,11 +13,10 @@ from ptdq.store.run import Run
 
 
 def _columns(run: Run) -> list[Column[MeasureRow]]:
-    words = {name: each.words for name, each in MEASURES[run.task].items()}
     return [
         columns.VARIANT,
         columns.LENGTH,
-        Column("measure", lambda r: words.get(r["measure"], r["measure"]), words=True),
+        Column("measure", lambda r: words_of(run.task, r["measure"]), words=True),
         Column("value", lambda r: numbers.score(r["value"])),
         Column("difference", lambda r: numbers.change(r["difference"])),
         Column("95 % interval", lambda r: _interval(r)),
