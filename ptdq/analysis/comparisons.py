@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ptdq.analysis.arrays import Times, read_times
-from ptdq.analysis.document_groups import read_groups
+from ptdq.analysis.document_groups import Groups, read_groups
 from ptdq.analysis.first_calls import first_calls
 from ptdq.analysis.interference import interference
 from ptdq.analysis.measures import MeasureComparer
@@ -50,10 +50,10 @@ def write_comparisons(files: RunFiles, question: Question) -> list[str]:
     Returns:
         What was left out, in words.
     """
-    timed = CellRows(files.table("predictions"), "timing")
-    timing = _timing(files, timed, question)
+    timed, groups = CellRows(files.table("predictions"), "timing"), read_groups(files)
+    timing = _timing(timed, groups, question)
     own = timing.get(question.baseline)
-    comparer = (Comparer if question.task in OF_CLASSES else MeasureComparer)(files, question)
+    comparer = (Comparer if question.task in OF_CLASSES else MeasureComparer)(files, question, groups)
     comparisons = [
         row
         for length in question.max_lengths
@@ -84,12 +84,11 @@ def _pairs(question: Question) -> list[tuple[str, str]]:
     return [*combinations(question.variants, 2), *again]
 
 
-def _timing(files: RunFiles, timed: CellRows, question: Question) -> dict[str, Analysis]:
+def _timing(timed: CellRows, groups: Groups, question: Question) -> dict[str, Analysis]:
     """What the times say, with each variant that has times as the baseline.
 
     What was measured again is no rival of the run's own variants, and left out where these are compared.
     """
-    groups = read_groups(files)
     found = {length: cell_times(timed, length, groups) for length in timed.lengths}
     by_length = {length: times for length, times in found.items() if times is not None}
     measured = timed.variants
@@ -157,7 +156,7 @@ def _course(a: Times, b: Times, seed: int) -> ComparisonRow:
     row: ComparisonRow = {"round_speedups": [], "confounded": None}
     if not shared:
         return row
-    row["round_speedups"] = (np.median(a.times, axis=1) / np.median(b.times, axis=1)).tolist()
+    row["round_speedups"] = (np.median(a.in_order, axis=1) / np.median(b.in_order, axis=1)).tolist()
     if a.in_order.shape[1] >= MIN_DOCUMENTS:
         confounding = confounded(a.in_order, b.in_order, seed=seed)
         row["confounded"] = confounding.reason if confounding.confounded else None

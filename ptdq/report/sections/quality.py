@@ -154,6 +154,9 @@ def _wide(run: Run, length: int) -> Wide | None:
     if len(found) < 2:
         return None
     first = next(iter(found.values())).doc_ids
+    if all(answers.doc_ids.equals(first) for answers in found.values()):
+        columns = [answers.predictions[0] for answers in found.values()]
+        return Wide(list(found), first, next(iter(found.values())).labels, np.stack(columns))
     kept = np.ones(len(first), bool)
     places = [pa.compute.index_in(first, value_set=answers.doc_ids) for answers in found.values()]
     for each in places:
