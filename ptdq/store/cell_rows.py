@@ -54,7 +54,7 @@ class CellRows:
             keys = [name for name in (*_PLACE, "kind", "warmup") if name in self.columns]
             for number in range(file.num_row_groups):
                 # The statistics of a file are not believed: they have no checksum.
-                rows = file.read_row_group(number, columns=keys)
+                rows = file.read_row_group(number, columns=keys, use_threads=False)
                 here = rows.group_by(keys, use_threads=False).aggregate([]).to_pylist()
                 pairs = [(CellPlace(*(row[k] for k in _PLACE)), row.get("kind")) for row in here]
                 self._groups.append(set(pairs))
@@ -120,7 +120,8 @@ class CellRows:
                 alone = mine == there
                 keys = [] if alone else [n for n in (*_PLACE, "kind") if n in self.columns]
                 keys += [] if warmup else ["warmup"]
-                rows = file.read_row_group(number, columns=list(dict.fromkeys([*wanted, *keys])))
+                read = list(dict.fromkeys([*wanted, *keys]))
+                rows = file.read_row_group(number, columns=read, use_threads=False)
                 yield self._matching(rows, cell, keys).select(wanted)
 
     def _matching(self, rows: pa.Table, cell: CellPlace, keys: Sequence[str]) -> pa.Table:

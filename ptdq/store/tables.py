@@ -126,7 +126,8 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         UserError: missing, damaged, not of this project, or of a newer schema version.
     """
     with opened(path) as file:
-        return file.read(columns=list(columns) if columns is not None else None)
+        # By this thread alone: what others needed on the way stays theirs.
+        return file.read(columns=list(columns) if columns is not None else None, use_threads=False)
 
 
 def read_pieces(
@@ -134,7 +135,8 @@ def read_pieces(
 ) -> Iterator[pa.Table]:
     """The same table, so many rows at a time."""
     with opened(path) as file:
-        for batch in file.iter_batches(rows, columns=list(columns) if columns is not None else None):
+        wanted = list(columns) if columns is not None else None
+        for batch in file.iter_batches(rows, columns=wanted, use_threads=False):
             yield pa.Table.from_batches([batch])
 
 

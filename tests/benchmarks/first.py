@@ -1,12 +1,12 @@
 """``make bench-first``: from a clean machine to the first verdict, and to the second.
 
 A clone of what is committed, with an environment, a cache and a home of Prefect of its own: ``make
-install``, then ``make demo`` twice, as a new user would. Packages come from where pip has them from, so the
-first figure is also one of the network, or of pip's cache. The machine must be otherwise idle.
+install``, then ``make demo`` twice, as a new user would. Packages come from where pip has them from, so
+the first figure is also one of the network, or of pip's cache. The machine must be otherwise idle.
 
 Asked for are under five minutes to the first verdict, and under a minute to the second, of which under
-fifteen seconds are ptdq and Prefect without the cells. Writes ``tests/benchmarks/results/first.json``, and
-ends with status 1 where one of these is missed.
+fifteen seconds are ptdq and Prefect without the cells. Writes ``first.json`` of
+``tests/benchmarks/results``, and ends with status 1 where one of these is missed.
 """
 
 from __future__ import annotations
