@@ -8,7 +8,7 @@ EXTRAS := dev,docs,torchao,onnx,openvino,dask
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS := 300
 
-.PHONY: demo test test-all safety soak check docs bench bench-nights bench-variants bench-peers bench-tails bench-growth bench-pipeline bench-real install schema constraints lock clean help
+.PHONY: demo test test-all safety soak check docs bench bench-nights bench-variants bench-peers bench-tails bench-growth bench-pipeline bench-real bench-first install schema constraints lock clean help
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -82,6 +82,9 @@ bench-growth: install ## 100 to 1,000,000 documents: time for each, memory of th
 
 bench-pipeline: install ## a pipeline's gate: false alarms and detections over 40 real jobs (hours)
 	@$(BIN)/python -m tests.benchmarks.pipeline
+
+bench-first: install ## a clean clone: install to the first verdict, and to the second (the machine must be otherwise idle)
+	@$(BIN)/python -m tests.benchmarks.first
 
 schema: install ## the JSON schemas of summary.json and of configuration files, from the code
 	@$(BIN)/python -m ptdq.report.summary

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from ptdq.analysis.arrays import first_of_batches
 from ptdq.analysis.question import Question
@@ -32,6 +34,7 @@ from ptdq.store.rows import (
 )
 from ptdq.store.schema import merge, names
 from ptdq.store.tables import (
+    arrays_of,
     make_table,
     read_pieces,
     read_table,
@@ -46,13 +49,44 @@ from ptdq.variants.preparation import PreparedVariant
 FOREIGN_SHARE = 0.05
 STEAL_SHARE = 0.02
 
-_USED = [
-    "kind", "core", "batch", "warmup", "tokens", "label", "prediction", "forward_ns", "tokenize_ns",
-]  # fmt: skip
-"""Columns of a cell's rows that its figures are made from."""
+Floats = NDArray[np.float64]
 
-_OF_LABELS = ["doc_id", "logits"]
-"""Those that the quality of each label is made from as well."""
+
+@dataclass(frozen=True)
+class _Batches:
+    """The batches of a cell [B], in the order in which they were measured.
+
+    Attributes:
+        forward: forward latency in ns.
+        total: the same with tokenization.
+        tokens: of the first document of each.
+        measured: whether a batch counts; the others are of the warm-up.
+        documents: number of documents in those that count.
+        warmup: number of documents in the others.
+    """
+
+    forward: Floats
+    total: Floats
+    tokens: Floats
+    measured: NDArray[np.bool_]
+    documents: int
+    warmup: int
+
+    @classmethod
+    def read(cls, path: Path) -> _Batches:
+        """Of a cell's file."""
+        names = ["batch", "warmup", "tokens", "forward_ns", "tokenize_ns"]
+        found = arrays_of(read_pieces(path, names), names)
+        first, warmup = first_of_batches(found.pop("batch")), found["warmup"]
+        forward = found.pop("forward_ns")[first].astype(np.float64)
+        return cls(
+            forward,
+            forward + found.pop("tokenize_ns")[first],
+            found.pop("tokens")[first].astype(np.float64),
+            ~warmup[first],
+            int((~warmup).sum()),
+            int(warmup.sum()),
+        )
 
 
 def write_cell_tables(files: RunFiles, design: Design, question: Question) -> None:
@@ -68,23 +102,24 @@ def write_cell_tables(files: RunFiles, design: Design, question: Question) -> No
     classes: list[ClassRow] = []
     truth: Truth | None = None
     judged = design.judged or design.cells
-    used = [*_USED, *(_OF_LABELS if question.task == "multi-label" else ())]
     with writing(files.table("predictions"), "predictions") as write:
         for cell in (*design.judged, *design.cells):
             path = files.cell(cell.cell_id)
             if not path.is_file():
                 cells.append(_failed_row(files, cell, question))
                 continue
-            key, table = _cell_key(files, cell), read_table(path, used)
-            row = _cell_row(key, cell, table, question)
+            key = _cell_key(files, cell)
+            row = _cell_row(key, cell, path, question)
             if question.claim_quality and cell in judged:
                 if question.task in OF_CLASSES:
-                    scores = _scores(table)
+                    scores = _scores(path)
                     row = merge(CellRow, row, _score_columns(scores))
                     classes += _class_rows(key, scores.classes, question.class_names)
                 elif question.task == "multi-label":
                     truth = truth or Truth(read_table(files.table("documents"), TRUTH))
-                    labels = label_scores(truth, _measured(table), question.cut)
+                    answers = read_table(path, ["doc_id", "logits", "warmup"])
+                    answers = answers.filter(pa.compute.invert(answers["warmup"]))
+                    labels = label_scores(truth, answers, question.cut)
                     classes += _class_rows(key, labels, question.class_names)
             cells.append(row)
             _copy(path, write)
@@ -124,26 +159,22 @@ def _failed_row(files: RunFiles, cell: Cell, question: Question) -> CellRow:
     return merge(CellRow, _cell_key(files, cell), outcome)
 
 
-def _cell_row(key: CellKey, cell: Cell, table: pa.Table, question: Question) -> CellRow:
+def _cell_row(key: CellKey, cell: Cell, path: Path, question: Question) -> CellRow:
     """All of a finished cell but its quality."""
-    measured = _measured(table)
+    batches, first = _Batches.read(path), next(read_pieces(path, rows=1))
     outcome: CellRow = {
-        "kind": table["kind"][0].as_py() if "kind" in table.column_names else None,
-        "core": table["core"][0].as_py(),
+        "kind": first["kind"][0].as_py() if "kind" in first.column_names else None,
+        "core": first["core"][0].as_py(),
         "order": cell.order,
         "batch_size": question.batch_size,
         "status": "ok",
-        "documents": measured.num_rows,
-        "warmup_documents": table.num_rows - measured.num_rows,
+        "documents": batches.documents,
+        "warmup_documents": batches.warmup,
     }
-    read_back = _read_back(table_metadata(table)["facts"])
-    row = merge(CellRow, key, outcome, _latencies(measured), read_back, _course(table))
+    read_back = _read_back(table_metadata(read_table(path, []))["facts"])
+    row = merge(CellRow, key, outcome, _latencies(batches), read_back, _course(batches))
     row["flags"] = flags(row)
     return row
-
-
-def _measured(table: pa.Table) -> pa.Table:
-    return table.filter(pa.compute.invert(table["warmup"]))
 
 
 def _read_back(facts: Mapping[str, Any]) -> ReadBack:
@@ -154,10 +185,11 @@ def _read_back(facts: Mapping[str, Any]) -> ReadBack:
     return cast(ReadBack, columns)
 
 
-def _scores(table: pa.Table) -> quality.Quality:
-    measured = _measured(table)
-    labels, predictions = (measured[name].to_numpy().astype(np.int64) for name in ("label", "prediction"))
-    return quality.measure(labels, predictions)
+def _scores(path: Path) -> quality.Quality:
+    names = ["warmup", "label", "prediction"]
+    found = arrays_of(read_pieces(path, names), names)
+    measured = ~found["warmup"]
+    return quality.measure(found["label"][measured], found["prediction"][measured])
 
 
 def _class_rows(
@@ -225,10 +257,8 @@ def flags(row: CellRow) -> list[str]:
     return said
 
 
-def _latencies(measured: pa.Table) -> Latencies:
-    first_rows = first_of_batches(measured)
-    forward = first_rows["forward_ns"].to_numpy().astype(np.float64)
-    total = forward + first_rows["tokenize_ns"].to_numpy()
+def _latencies(batches: _Batches) -> Latencies:
+    forward, total = batches.forward[batches.measured], batches.total[batches.measured]
     in_forward, in_total = summary.summarize(forward), summary.summarize(total)
     return {
         "forward_mean_ms": in_forward.mean_ms,
@@ -243,16 +273,13 @@ def _latencies(measured: pa.Table) -> Latencies:
         "total_p95_ms": in_total.p95_ms,
         "total_p99_ms": in_total.p99_ms,
         "total_max_ms": in_total.max_ms,
-        "documents_per_second": measured.num_rows / (float(total.sum()) / 1e9),
+        "documents_per_second": batches.documents / (float(total.sum()) / 1e9),
     }
 
 
-def _course(table: pa.Table) -> Course:
+def _course(batches: _Batches) -> Course:
     """How the times went over the cell, warm-up included: first documents, drift, a step."""
-    first_rows = first_of_batches(table)
-    times = first_rows["forward_ns"].to_numpy().astype(np.float64)
-    tokens = first_rows["tokens"].to_numpy().astype(np.float64)
-    measured = ~first_rows["warmup"].to_numpy(zero_copy_only=False).astype(bool)
+    times, tokens, measured = batches.forward, batches.tokens, batches.measured
     count = int(measured.sum())
     if count < drift.MIN_DOCUMENTS:
         return {}  # too few to tell

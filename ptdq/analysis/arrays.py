@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ptdq.store.cell_rows import CellRows
+from ptdq.store.cell_rows import CellPlace, CellRows
 from ptdq.store.layout import RunFiles
 
 Floats = NDArray[np.float64]
@@ -26,19 +26,17 @@ class Times:
     Attributes:
         rounds: repeat of each row [R].
         cores: core of each row [R].
-        times: in ns [R, N], columns in the order of the documents' ids.
-        in_order: the same in the order in which they were measured [R, N].
+        in_order: in ns [R, N], in the order in which they were measured.
     """
 
     rounds: list[int]
     cores: Ints
-    times: Floats
     in_order: Floats
 
     def only(self, rounds: Sequence[int]) -> Times:
         """The same for some of the rounds."""
         keep = [self.rounds.index(r) for r in rounds]
-        return Times(list(rounds), self.cores[keep], self.times[keep], self.in_order[keep])
+        return Times(list(rounds), self.cores[keep], self.in_order[keep])
 
 
 @dataclass(frozen=True)
@@ -81,19 +79,24 @@ def read_times(
         documents: ids of those that are wanted; None for all.
     """
     rounds = rows.rounds(variant, max_length)
-    times, in_order = [], []
-    for cell in rounds:
-        table = rows.read(cell, ["position", "batch", "doc_id", "forward_ns"])
-        if documents is not None:
-            table = table.filter(pa.compute.is_in(table["doc_id"], documents))
-        first_rows = first_of_batches(table.sort_by("position"))
-        measured = _floats(first_rows, "forward_ns")
-        in_order.append(measured)
-        times.append(measured[_by_id(first_rows)])
-    if not rounds or not len(times[0]):
+    in_order = [_in_order(rows, cell, documents) for cell in rounds]
+    if not rounds or not len(in_order[0]):
         return None
     cores = np.asarray([cell.core for cell in rounds], np.int64)
-    return Times([cell.repeat for cell in rounds], cores, np.stack(times), np.stack(in_order))
+    return Times([cell.repeat for cell in rounds], cores, np.stack(in_order))
+
+
+def _in_order(rows: CellRows, cell: CellPlace, documents: pa.Array | None) -> Floats:
+    """Forward times of the batches of a cell, or of those of some documents."""
+    found = rows.numbers(cell, ["position", "batch", "forward_ns"])
+    position, batch, times = found["position"], found["batch"], found.pop("forward_ns")
+    if documents is not None:
+        wanted = pa.compute.is_in(rows.read(cell, ["doc_id"])["doc_id"], documents).to_numpy()
+        position, batch, times = position[wanted], batch[wanted], times[wanted]
+    if (np.diff(position) < 0).any():
+        order = np.argsort(position, kind="stable")
+        batch, times = batch[order], times[order]
+    return times[first_of_batches(batch)].astype(np.float64)
 
 
 def read_answers(
@@ -116,62 +119,104 @@ def read_answers(
     cells = rows.rounds(variant, max_length)[:rounds]
     if not cells:
         return None
-    columns = ["doc_id", "label", "prediction", *(["logits"] if logits else [])]
-    table = rows.read(cells[0], columns)
-    order = _by_id(table)
-    predictions = [_ints(table, "prediction")[order]]
-    for cell in cells[1:]:
-        other = rows.read(cell, ["doc_id", "prediction"])
-        predictions.append(_ints(other, "prediction")[_by_id(other)])
-    scores: NDArray[np.float32] = np.empty((len(order), 0), np.float32)
-    if logits and len(order):
-        flat = table["logits"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        scores = flat.reshape(len(order), -1)[order]
-        if scores.shape[1] == 1 and not table["label"].null_count:
-            # One output that says yes: the other answer's is 0, so that both are probabilities.
-            scores = np.concatenate([np.zeros_like(scores), scores], axis=1)
+    ids, order = ids_in_order(rows, cells[0])
+    predictions = []
+    for place, cell in enumerate(cells):
+        own = order if place == 0 else ids_in_order(rows, cell)[1]
+        predictions.append(rows.numbers(cell, ["prediction"])["prediction"][own])
     return Answers(
-        np.stack(predictions),
-        _ints(table, "label")[order],
-        table["doc_id"].combine_chunks().take(pa.array(order)),
-        scores,
+        predictions[0][None] if len(cells) == 1 else np.stack(predictions),
+        rows.numbers(cells[0], ["label"])["label"][order],
+        ids,
+        _logits(rows, cells[0], order) if logits else np.empty((len(order), 0), np.float32),
     )
 
 
-def answers_of_all(
-    files: RunFiles, variants: Sequence[str], max_lengths: Sequence[int]
-) -> dict[Place, Answers]:
+def _logits(rows: CellRows, cell: CellPlace, order: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Outputs of a cell's documents [D, classes], in an order."""
+    parts, classes = [], True
+    for piece in rows.pieces(cell, ["logits", "label"]):
+        flat = piece["logits"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        parts.append(flat.reshape(piece.num_rows, -1) if piece.num_rows else np.empty((0, 0), np.float32))
+        classes = classes and not piece["label"].null_count
+    scores = np.concatenate([part for part in parts if len(part)] or parts)
+    del parts
+    scores = scores[order]
+    if scores.shape[1] == 1 and classes:
+        # One output that says yes: the other answer's is 0, so that both are probabilities.
+        scores = np.concatenate([np.zeros_like(scores), scores], axis=1)
+    return scores
+
+
+class AnswersOfAll(Mapping[Place, Answers]):
     """Answers of the first round with their logits, of each variant and length that has any.
 
-    From the cells that are for quality, if there are such.
+    From the cells that are for quality, if there are such. They are read when they are asked for, and
+    those of the last two are kept: of many variants all would be more than fit into memory.
     """
-    rows = CellRows(files.table("predictions"), "quality")
-    return {
-        (variant, length): answers
-        for variant in variants
-        for length in max_lengths
-        if (answers := read_answers(rows, variant, length, logits=True)) is not None
-    }
+
+    def __init__(self, files: RunFiles, variants: Sequence[str], max_lengths: Sequence[int]) -> None:
+        """Find out which there are."""
+        self._rows = CellRows(files.table("predictions"), "quality")
+        self._places = [(name, n) for name in variants for n in max_lengths if self._rows.rounds(name, n)]
+        self._kept: dict[Place, Answers] = {}
+
+    def __getitem__(self, place: Place) -> Answers:
+        found = self._kept.pop(place, None)
+        if found is None:
+            if place not in self._places:
+                raise KeyError(place)
+            while len(self._kept) > 1:
+                del self._kept[next(iter(self._kept))]
+            found = self._read(place)
+        self._kept[place] = found
+        return found
+
+    def _read(self, place: Place) -> Answers:
+        found = read_answers(self._rows, *place, logits=True)
+        if found is None:
+            raise KeyError(place)
+        for other in self._kept.values():
+            if other.doc_ids.equals(found.doc_ids) and (other.labels == found.labels).all():
+                return replace(found, doc_ids=other.doc_ids, labels=other.labels)
+        return found
+
+    def __contains__(self, place: object) -> bool:
+        return place in self._places
+
+    def __iter__(self) -> Iterator[Place]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
 
 
-def first_of_batches(table: pa.Table) -> pa.Table:
-    """The first row of each batch: a time is that of a whole batch, and counts once."""
-    numbers = table["batch"].to_numpy()
-    _, first = np.unique(numbers, return_index=True)
-    return table if len(first) == len(numbers) else table.take(pa.array(np.sort(first)))
+def first_of_batches(batch: Ints) -> Ints | slice:
+    """Places of the first row of each batch [N]: a time is that of a whole batch, and counts once.
+
+    Args:
+        batch: number of the batch of each row.
+    """
+    change = np.diff(batch)
+    if (change > 0).all():
+        return slice(None)
+    if (change >= 0).all():
+        return np.flatnonzero(np.concatenate([[True], change > 0]))
+    return np.sort(np.unique(batch, return_index=True)[1])
 
 
-def _by_id(table: pa.Table) -> NDArray[np.intp]:
-    """Places of the rows in the order of the documents' ids."""
-    order: NDArray[np.intp] = pa.compute.sort_indices(table["doc_id"]).to_numpy().astype(np.intp)
-    return order
+def ids_in_order(
+    rows: CellRows, cell: CellPlace, first: Ints | slice = slice(None)
+) -> tuple[pa.Array, NDArray[np.intp]]:
+    """Ids of a cell's documents, sorted, and the places of its rows in that order [D].
 
-
-def _floats(table: pa.Table, name: str) -> Floats:
-    return table[name].to_numpy().astype(np.float64)  # type: ignore[no-any-return]
-
-
-def _ints(table: pa.Table, name: str) -> Ints:
-    if table[name].null_count:  # classes of a task that has none
-        return np.zeros(table.num_rows, np.int64)
-    return table[name].to_numpy().astype(np.int64)  # type: ignore[no-any-return]
+    Args:
+        rows: of the run.
+        cell: one of them.
+        first: which rows are looked at; places are among these.
+    """
+    ids = rows.read(cell, ["doc_id"])["doc_id"].combine_chunks()
+    if not isinstance(first, slice):
+        ids = ids.take(pa.array(first))
+    order: NDArray[np.intp] = pa.compute.sort_indices(ids).to_numpy().astype(np.intp, copy=False)
+    return ids.take(pa.array(order)), order

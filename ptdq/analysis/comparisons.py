@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ptdq.analysis.arrays import Times, read_times
-from ptdq.analysis.document_groups import read_groups
+from ptdq.analysis.document_groups import Groups, read_groups
 from ptdq.analysis.first_calls import first_calls
 from ptdq.analysis.interference import interference
 from ptdq.analysis.measures import MeasureComparer
@@ -50,14 +50,16 @@ def write_comparisons(files: RunFiles, question: Question) -> list[str]:
     Returns:
         What was left out, in words.
     """
-    timed = CellRows(files.table("predictions"), "timing")
-    timing = _timing(files, timed, question)
+    timed, groups = CellRows(files.table("predictions"), "timing"), read_groups(files)
+    timing = _timing(timed, groups, question)
     own = timing.get(question.baseline)
-    comparer = (Comparer if question.task in OF_CLASSES else MeasureComparer)(files, question)
+    # Before the answers are read: both at once are more than is needed.
+    courses = {length: _courses(timed, length, question) for length in question.max_lengths}
+    comparer = (Comparer if question.task in OF_CLASSES else MeasureComparer)(files, question, groups)
     comparisons = [
         row
         for length in question.max_lengths
-        for row in _comparisons(files.run_id, length, timing, timed, comparer)
+        for row in _comparisons(files.run_id, length, timing, courses[length], comparer)
     ]
     calibration: list[CalibrationRow] = []
     if question.claim_quality and isinstance(comparer, Comparer):
@@ -84,12 +86,11 @@ def _pairs(question: Question) -> list[tuple[str, str]]:
     return [*combinations(question.variants, 2), *again]
 
 
-def _timing(files: RunFiles, timed: CellRows, question: Question) -> dict[str, Analysis]:
+def _timing(timed: CellRows, groups: Groups, question: Question) -> dict[str, Analysis]:
     """What the times say, with each variant that has times as the baseline.
 
     What was measured again is no rival of the run's own variants, and left out where these are compared.
     """
-    groups = read_groups(files)
     found = {length: cell_times(timed, length, groups) for length in timed.lengths}
     by_length = {length: times for length, times in found.items() if times is not None}
     measured = timed.variants
@@ -103,24 +104,30 @@ def _timing(files: RunFiles, timed: CellRows, question: Question) -> dict[str, A
     }
 
 
-def _comparisons(
-    run_id: str,
-    length: int,
-    timing: Mapping[str, Analysis],
-    timed: CellRows,
-    comparer: Comparer | MeasureComparer,
-) -> list[ComparisonRow]:
-    """Rows of ``comparisons`` at a length; the times of that length alone are in memory."""
-    question = comparer.question
+def _courses(timed: CellRows, length: int, question: Question) -> dict[tuple[str, str], ComparisonRow]:
+    """How the times of each pair of variants went at a length, whose times alone are in memory."""
     times = {
         variant: found
         for variant in question.measured
         if (found := read_times(timed, variant, length)) is not None
     }
+    return {
+        (baseline, variant): _course(times[baseline], times[variant], question.seed)
+        for baseline, variant in _pairs(question)
+        if baseline in times and variant in times
+    }
+
+
+def _comparisons(
+    run_id: str,
+    length: int,
+    timing: Mapping[str, Analysis],
+    courses: Mapping[tuple[str, str], ComparisonRow],
+    comparer: Comparer | MeasureComparer,
+) -> list[ComparisonRow]:
+    """Rows of ``comparisons`` at a length."""
     return [
-        _comparison(run_id, pair, length, timing, times, comparer)
-        for pair in _pairs(question)
-        if all(name in times for name in pair)
+        _comparison(run_id, pair, length, timing, course, comparer) for pair, course in courses.items()
     ]
 
 
@@ -129,7 +136,7 @@ def _comparison(
     pair: tuple[str, str],
     length: int,
     timing: Mapping[str, Analysis],
-    arrays: Mapping[str, Times],
+    course: ComparisonRow,
     comparer: Comparer | MeasureComparer,
 ) -> ComparisonRow:
     """A row of ``comparisons``."""
@@ -143,11 +150,11 @@ def _comparison(
     frame = timing[baseline].comparisons
     same = (frame["variant"] == variant) & (frame["max_length"] == length)
     times = _rows(ComparisonRow, frame[same])[0]
-    course = _course(arrays[baseline], arrays[variant], comparer.question.seed)
-    course["timing_documents"] = times["documents"]
+    counts: ComparisonRow = {"timing_documents": times["documents"]}
     if (judged := comparer.arrays.get((variant, length))) is not None:
-        course["documents"] = len(judged.doc_ids)
-    return merge(ComparisonRow, key, times, course, comparer.columns(baseline, variant, length))
+        counts["documents"] = len(judged.doc_ids)
+    columns = comparer.columns(baseline, variant, length)
+    return merge(ComparisonRow, key, times, course, counts, columns)
 
 
 def _course(a: Times, b: Times, seed: int) -> ComparisonRow:
@@ -157,7 +164,7 @@ def _course(a: Times, b: Times, seed: int) -> ComparisonRow:
     row: ComparisonRow = {"round_speedups": [], "confounded": None}
     if not shared:
         return row
-    row["round_speedups"] = (np.median(a.times, axis=1) / np.median(b.times, axis=1)).tolist()
+    row["round_speedups"] = (np.median(a.in_order, axis=1) / np.median(b.in_order, axis=1)).tolist()
     if a.in_order.shape[1] >= MIN_DOCUMENTS:
         confounding = confounded(a.in_order, b.in_order, seed=seed)
         row["confounded"] = confounding.reason if confounding.confounded else None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,13 +13,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ptdq.inputs.grouping import both_same
-from ptdq.inputs.pairs import COLUMNS
 from ptdq.statistics.duplicates import text_groups
 from ptdq.statistics.groups import joined
 from ptdq.store.layout import RunFiles
-from ptdq.store.tables import read_table
+from ptdq.store.tables import opened, read_pieces, read_table
 
 Ints = NDArray[np.int64]
+
+Column = Callable[[str], Iterable[pa.ChunkedArray]]
+"""From the name of a column to its values, piece by piece."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +50,14 @@ class Groups:
         groups: Ints = self.numbers[places.to_numpy()]
         return groups
 
+    @cached_property
+    def alone(self) -> bool:
+        """Whether each document stands alone."""
+        return len(np.unique(self.numbers)) == len(self.numbers)
+
     def shared_by(self, doc_ids: pa.Array) -> Ints | None:
         """The same; None where each stands alone, or some are not known."""
-        if len(np.unique(self.numbers)) == len(self.numbers):
+        if self.alone:
             return None
         try:
             return self.of(doc_ids)
@@ -57,13 +67,8 @@ class Groups:
 
 def document_groups(documents: pa.Table) -> Groups:
     """Group of each document: those with the same texts, or the same ``group``, belong together."""
-    # One text after the other: as a list they would be all in memory once more.
-    groups = text_groups(text.as_py() for text in documents["text"])
-    if "pair" in documents.column_names and documents.num_rows and not documents["pair"].null_count:
-        groups = both_same(groups, text_groups(text.as_py() for text in documents["pair"]))
-    if "group" in documents.column_names:
-        groups = joined(groups, documents["group"].to_pylist())
-    return Groups(documents["doc_id"].combine_chunks(), groups.astype(np.int64))
+    groups = _numbers(lambda name: [documents[name]], documents.column_names)
+    return Groups(documents["doc_id"].combine_chunks(), groups)
 
 
 def read_groups(files: RunFiles) -> Groups:
@@ -71,7 +76,30 @@ def read_groups(files: RunFiles) -> Groups:
     path = files.table("documents")
     if not path.is_file():
         return Groups(pa.array([], pa.string()), np.empty(0, np.int64))
-    return document_groups(read_table(path, ["doc_id", *COLUMNS, "group"]))
+    return stored_groups(path)
+
+
+def stored_groups(path: Path) -> Groups:
+    """Groups of the documents of a file, whose texts are read piece by piece."""
+    with opened(path) as file:
+        columns = file.schema_arrow.names
+    groups = _numbers(lambda name: (piece[name] for piece in read_pieces(path, [name])), columns)
+    return Groups(read_table(path, ["doc_id"])["doc_id"].combine_chunks(), groups)
+
+
+def _numbers(column: Column, columns: Iterable[str]) -> Ints:
+    """Group of each document."""
+    groups = text_groups(_values(column("text")))
+    if "pair" in columns and len(groups) and not sum(piece.null_count for piece in column("pair")):
+        groups = both_same(groups, text_groups(_values(column("pair"))))
+    if "group" in columns and any(piece.null_count < len(piece) for piece in column("group")):
+        groups = joined(groups, _values(column("group")))
+    return groups.astype(np.int64, copy=False)
+
+
+def _values(pieces: Iterable[pa.ChunkedArray]) -> Iterator[str]:
+    """One value after the other: as a list they would be all in memory once more."""
+    return (value.as_py() for piece in pieces for value in piece)
 
 
 def with_groups(times: pd.DataFrame, groups: Groups) -> pd.DataFrame:

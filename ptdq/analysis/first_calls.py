@@ -6,7 +6,11 @@ once for each, so this is no part of the steady times; it is kept apart from the
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from ptdq.store.cell_rows import CellPlace, CellRows
 from ptdq.store.rows import FirstCallRow
@@ -46,12 +50,24 @@ def first_calls(run_id: str, predictions: CellRows) -> list[FirstCallRow]:
 
 def _of_cell(predictions: CellRows, cell: CellPlace) -> pd.DataFrame:
     """The first calls of a cell, each with the later one of the same batch."""
-    columns = ["doc_id", "position", "batch", "forward_ns", "warmup", "first_of_shape"]
-    frame: pd.DataFrame = predictions.read(cell, columns, warmup=True).to_pandas()
-    # The time of a batch is in the row of its first document.
-    frame = frame.sort_values("position").drop_duplicates("batch")
-    first = frame[frame["first_of_shape"].fillna(False).astype(bool)]
-    later = frame[~frame["warmup"].astype(bool) & frame["doc_id"].isin(first["doc_id"])]
-    both = first.merge(later, on="doc_id", suffixes=("", "_later"))
+    first = _rows(predictions, cell, lambda rows: rows["first_of_shape"].fill_null(False))
+    ids = pa.array(first["doc_id"], pa.string())
+    later = _rows(predictions, cell, lambda rows: pa.compute.is_in(rows["doc_id"], ids))
+    both = first.merge(later[~later["warmup"].astype(bool)], on="doc_id", suffixes=("", "_later"))
     both["extra_ms"] = (both["forward_ns"] - both["forward_ns_later"]) / 1e6
     return both.assign(**{name: getattr(cell, name) for name in _CELL})
+
+
+def _rows(
+    predictions: CellRows, cell: CellPlace, wanted: Callable[[pa.Table], pa.ChunkedArray]
+) -> pd.DataFrame:
+    """Those rows of a cell, which are few, that are the first of their batch: they have its time."""
+    columns = ["doc_id", "batch", "forward_ns", "warmup", "first_of_shape"]
+    found, last = [], -1
+    for piece in predictions.pieces(cell, columns, warmup=True):
+        batch = piece["batch"].to_numpy()
+        first = np.diff(batch, prepend=last) != 0
+        last = int(batch[-1]) if len(batch) else last
+        found.append(piece.filter(pa.array(first & wanted(piece).to_numpy())))
+    frame: pd.DataFrame = pa.concat_tables(found).to_pandas()
+    return frame

@@ -23,13 +23,13 @@ def interference(control: CellRows, predictions: CellRows, run_id: str) -> list[
         busy = _same_documents(control, predictions.on(int(alone.cores[0])), variant, length)
         if busy is None:
             continue
-        solo, parallel = np.median(alone.times), np.median(busy.times)
+        solo, parallel = np.median(alone.in_order), np.median(busy.in_order)
         rows.append(
             {
                 "run_id": run_id,
                 "variant": variant,
                 "max_length": length,
-                "documents": alone.times.shape[1],
+                "documents": alone.in_order.shape[1],
                 "solo_p50_ms": float(solo) / 1e6,
                 "parallel_p50_ms": float(parallel) / 1e6,
                 "slowdown": float(parallel / solo),

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ptdq.analysis.arrays import Answers, Place, answers_of_all
-from ptdq.analysis.document_groups import read_groups
+from ptdq.analysis.arrays import Answers, AnswersOfAll, Place
+from ptdq.analysis.document_groups import Groups
 from ptdq.analysis.paired_measures import Asked, answers_of, pair
 from ptdq.analysis.question import Question
 from ptdq.analysis.truth import TRUTH, Truth, given_labels
@@ -51,18 +51,19 @@ class MeasureComparer:
         arrays: of each variant and length that has answers.
     """
 
-    def __init__(self, files: RunFiles, question: Question) -> None:
+    def __init__(self, files: RunFiles, question: Question, groups: Groups) -> None:
         """Read the answers, and decide all variants against the baseline.
 
         Args:
             files: of the run, with its documents and predictions; quality is taken from the cells that
                 are for it, if any.
             question: what is asked.
+            groups: of its documents.
         """
         self.question = question
-        self.arrays = answers_of_all(files, question.measured, question.max_lengths)
+        self.arrays = AnswersOfAll(files, question.measured, question.max_lengths)
         self._truth = Truth(read_table(files.table("documents"), TRUTH))
-        self._groups = read_groups(files)
+        self._groups = groups
         self._level = 1 - ALPHA / max(1, len(question.variants) - 1)
         self._compared: dict[tuple[str, str, int], _Compared] = {}
         self._decided: dict[Place, PairQuality] = {}

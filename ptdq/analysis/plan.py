@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from ptdq.analysis.document_groups import document_groups
-from ptdq.inputs.pairs import COLUMNS, texts_of
+from ptdq.analysis.document_groups import stored_groups
+from ptdq.inputs.stored import count_stored, stored_texts
 from ptdq.inputs.tokenizing import token_counts
 from ptdq.measure.design import Cell, Design, block
 from ptdq.measure.probe import Probe
@@ -130,12 +130,12 @@ def plan_time(
 
 def plan_quality(documents: Path, margin: float, variants: int, accuracy: float) -> Reach | None:
     """The smallest loss that the documents can exclude; None where the baseline is hardly ever right."""
-    table = read_table(documents, ["doc_id", *COLUMNS, "label", "group"])
+    table = read_table(documents, ["label"])
     # Tasks without classes are not planned: how much their answers vary is not known before.
     if not accuracy > 0 or margin >= 1 or table["label"].null_count:
         return None
     labels = table["label"].to_numpy().astype(np.int64)
-    groups = document_groups(table).numbers
+    groups = stored_groups(documents).numbers
     return reach(labels, accuracy, groups, margin=margin, variants=variants)
 
 
@@ -181,8 +181,8 @@ def duration(parameters: Parameters, design: Design, stage: Stage, probed: Probe
 def _tokens(stage: Stage, max_length: int, timed: bool) -> NDArray[np.int64]:
     """Tokens of the documents, or of a thousand of them."""
     path = stage.timing_documents if timed else stage.documents
-    texts = texts_of(read_table(path, COLUMNS))
-    some = texts.at(range(0, len(texts.first), max(1, len(texts.first) // _SAMPLE)))
+    count = count_stored(path)
+    some = stored_texts(path, range(0, count, max(1, count // _SAMPLE)))
     tokenizer = next(iter(stage.artifacts.values())).tokenizer()  # all variants have the same
     return token_counts(tokenizer, some.first, max_length, some.second)
 

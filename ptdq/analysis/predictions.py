@@ -13,8 +13,8 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import NDArray
 
-from ptdq.analysis.arrays import Answers, Place, answers_of_all
-from ptdq.analysis.document_groups import read_groups
+from ptdq.analysis.arrays import Answers, AnswersOfAll, Place
+from ptdq.analysis.document_groups import Groups
 from ptdq.analysis.question import Question
 from ptdq.statistics.chance import Chance, above_chance
 from ptdq.statistics.confidence import calibration, compare_confidence, largest_difference
@@ -45,17 +45,18 @@ class Comparer:
         arrays: of each variant and length that has predictions.
     """
 
-    def __init__(self, files: RunFiles, question: Question) -> None:
+    def __init__(self, files: RunFiles, question: Question, groups: Groups) -> None:
         """Read the predictions, and decide all variants against the baseline.
 
         Args:
             files: of the run, with its documents and predictions; quality is taken from the cells that
                 are for it, if any.
             question: what is asked.
+            groups: of its documents.
         """
         self.question = question
-        self.arrays = answers_of_all(files, question.measured, question.max_lengths)
-        self._groups = read_groups(files)
+        self.arrays = AnswersOfAll(files, question.measured, question.max_lengths)
+        self._groups = groups
         self._sampling = Sampling(seed=question.seed)
         self._decided: dict[Place, PairQuality] = {}
         self._compared: dict[tuple[str, str, int], PairedQuality] = {}
@@ -97,8 +98,10 @@ class Comparer:
             )
         return self._compared[place]
 
-    def _groups_of(self, measured: Answers) -> Ints:
-        return self._groups.of(measured.doc_ids)
+    def _groups_of(self, measured: Answers) -> Ints | None:
+        """Group of each document; None where each stands alone."""
+        found = self._groups.of(measured.doc_ids)
+        return None if self._groups.alone else found
 
     def _decide(self) -> None:
         """Non-inferiority, recall and chance of all variants against the baseline."""
@@ -190,9 +193,9 @@ def _finite(measured: Answers) -> bool:
     return bool(np.isfinite(measured.logits).all())
 
 
-def _score_columns(compared: PairedQuality, groups: Ints) -> PairQuality:
+def _score_columns(compared: PairedQuality, groups: Ints | None) -> PairQuality:
     return {
-        "texts": len(np.unique(groups)),
+        "texts": compared.documents if groups is None else len(np.unique(groups)),
         "kappa": compared.kappa,
         "discordant_better": compared.gained,
         "discordant_worse": compared.lost,
@@ -211,7 +214,7 @@ def _score_columns(compared: PairedQuality, groups: Ints) -> PairQuality:
     }
 
 
-def _confidence_columns(a: Answers, b: Answers, groups: Ints) -> PairQuality:
+def _confidence_columns(a: Answers, b: Answers, groups: Ints | None) -> PairQuality:
     if not (_finite(a) and _finite(b)):
         return {}
     changes = compare_confidence(a.labels, a.logits, b.logits, groups)

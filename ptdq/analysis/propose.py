@@ -17,12 +17,11 @@ from ptdq.host.lock import MachineLock
 from ptdq.inputs.columns import ROWS, guess_columns
 from ptdq.inputs.documents import read_beginning
 from ptdq.inputs.load import Loaded, read_data, read_model
-from ptdq.inputs.pairs import COLUMNS, texts_of
+from ptdq.inputs.stored import count_stored, stored_texts
 from ptdq.inputs.tokenizing import open_tokenizer, token_counts
 from ptdq.parameters import DEMO, Parameters, default_values, make_parameters, names, with_demo
 from ptdq.statistics.reach import Reach, smallest_quality_loss
 from ptdq.store.cache import private_cache
-from ptdq.store.tables import read_table
 from ptdq.variants import registry
 
 Say = Callable[[str], None]
@@ -127,8 +126,8 @@ def _choose_columns(
 
 def _tokens(loaded: Loaded) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Tokens of some documents, as far as the model can read them [documents]."""
-    texts = texts_of(read_table(loaded.documents.path, COLUMNS))
-    some = texts.at(range(0, len(texts.first), max(1, len(texts.first) // _SAMPLE)))
+    path, count = loaded.documents.path, count_stored(loaded.documents.path)
+    some = stored_texts(path, range(0, count, max(1, count // _SAMPLE)))
     source = loaded.checkpoint.source
     tokenizer = open_tokenizer(source.directory, source)
     longest = loaded.checkpoint.max_positions or _NO_BOUND

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from ptdq.analysis.arrays import first_of_batches
+from ptdq.analysis.arrays import first_of_batches, ids_in_order
 from ptdq.analysis.document_groups import Groups
 from ptdq.statistics.measured import Measured
-from ptdq.store.cell_rows import CellPlace, CellRows
+from ptdq.store.cell_rows import CellRows
 
 Ints = npt.NDArray[np.int64]
 Names = npt.NDArray[np.object_]
@@ -184,18 +184,24 @@ def cell_times(rows: CellRows, max_length: int, groups: Groups) -> LengthTimes |
     )
     forward = total = np.empty(0)
     tokens = np.empty(0, np.int64)
-    documents: pa.ChunkedArray | None = None
+    documents: pa.Array | None = None
     for cell in cells:
-        table = _in_order_of_ids(rows, cell)
+        first = first_of_batches(rows.numbers(cell, ["batch"])["batch"])
+        ids, order = ids_in_order(rows, cell, first)
         if documents is None:
-            documents = table["doc_id"]
+            documents = ids
             shape = (len(names), len(rounds), len(on) if together else 1, len(documents))
             forward, total = np.full(shape, np.nan), np.full(shape, np.nan)
-        elif not documents.equals(table["doc_id"]):
+        elif not documents.equals(ids):
             raise ValueError(
                 f"times: the cell of {cell} has other documents than the first cell of that length"
             )
-        times = table["forward_ns"].to_numpy().astype(np.float64)
+        del ids
+        found = rows.numbers(
+            cell, ["forward_ns", "tokenize_ns", *(["tokens"] if cell is cells[-1] else [])]
+        )
+        found = {name: values[first][order] for name, values in found.items()}
+        times = found["forward_ns"]
         if not (times > 0).all():
             raise ValueError(f"times: forward_ns of {cell} is not positive")
         where = (
@@ -204,22 +210,16 @@ def cell_times(rows: CellRows, max_length: int, groups: Groups) -> LengthTimes |
             on.index(cell.core) if together else 0,
         )
         forward[where] = times
-        total[where] = times + table["tokenize_ns"].to_numpy()
-        tokens = table["tokens"].to_numpy().astype(np.int64)
+        total[where] = times + found["tokenize_ns"]
+        tokens = found.get("tokens", tokens)
     cores = np.full(forward.shape[:2], -1, dtype=np.int64)
     for cell in cells:
         cores[names.index(cell.variant), rounds.index(cell.repeat)] = 0 if together else cell.core
     cores[~np.isfinite(forward).all(axis=(2, 3))] = -1
     assert documents is not None
-    which = groups.shared_by(documents.combine_chunks())
+    which = groups.shared_by(documents)
     times_of = Measured(forward, cores, which), Measured(total, cores, which)
     return LengthTimes(names, max_length, tuple(rounds), *times_of, tokens)
-
-
-def _in_order_of_ids(rows: CellRows, cell: CellPlace) -> pa.Table:
-    """The first row of each batch, in the order of the documents' ids."""
-    columns = ["batch", "doc_id", "forward_ns", "tokenize_ns", "tokens"]
-    return first_of_batches(rows.read(cell, columns)).sort_by("doc_id").combine_chunks()
 
 
 def _check_documents(table: pd.DataFrame, documents: int) -> None:

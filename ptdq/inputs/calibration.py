@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from ptdq.errors import UserError
 from ptdq.inputs.arrays import Calibration
 from ptdq.inputs.examples import made_up, one_by_one
-from ptdq.inputs.pairs import texts_of
 from ptdq.inputs.source import Source
+from ptdq.inputs.stored import count_stored, stored_texts
 from ptdq.inputs.tokenizing import open_tokenizer
 from ptdq.problem.answers import Answers
 from ptdq.problem.task import SINGLE, Task
@@ -67,8 +66,8 @@ def read_calibration(source: Source, request: CalibrationRequest) -> Calibration
     """Up to 128 documents, tokenized one at a time and truncated; or made-up texts of many lengths."""
     random = np.random.default_rng(0)
     if request.documents is not None:
-        texts = texts_of(pq.read_table(Path(request.documents)))
-        texts = texts.at(random.permutation(len(texts.first))[:COUNT].tolist())
+        path = Path(request.documents)
+        texts = stored_texts(path, random.permutation(count_stored(path))[:COUNT])
     else:
         lengths = random.integers(3, request.max_length + 1, COUNT)
         texts = made_up(source.tokenizer(), lengths.tolist(), request.pairs)

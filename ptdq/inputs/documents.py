@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from ptdq.errors import UserError, line_of
+from ptdq.inputs.compact import CompactTexts, as_column
 from ptdq.inputs.grouping import Counts, count_groups, worth
 from ptdq.inputs.hub_data import read_split
 from ptdq.inputs.label_lists import ListColumn, list_rows, with_label_lists
@@ -47,15 +49,15 @@ class RawDocuments:
     """
 
     name: str
-    ids: list[str]
-    texts: list[str]
+    ids: Sequence[str]
+    texts: Sequence[str]
     labels: list[str]
     sampled_from: int | None
     lines: int | None = None
     notes: tuple[str, ...] = ()
     all_labels: Mapping[str, int] = field(default_factory=dict)
     groups: list[str] | None = None
-    pairs: list[str] | None = None
+    pairs: Sequence[str] | None = None
     list_rows: tuple[int, ...] = ()
 
     @property
@@ -217,21 +219,31 @@ class Checked(NamedTuple):
     lists: list[int]
     """Rows whose label is a list."""
 
-    def add(self, other: Checked) -> None:
-        """Rows that follow; their labels aside."""
-        self.ids.extend(other.ids)
-        self.texts.extend(other.texts)
-        if self.pairs is not None:
-            self.pairs.extend(other.pairs or [])
+
+class _Kept:
+    """Documents that are kept, piece by piece; their labels aside."""
+
+    def __init__(self) -> None:
+        self._ids: list[pa.StringArray] = []
+        self._texts: list[pa.StringArray] = []
+        self._pairs: list[pa.StringArray] = []
+        self.count = 0
+
+    def add(self, found: Checked) -> None:
+        """Rows that follow."""
+        self._ids.append(pa.array(found.ids, pa.string()))
+        self._texts.append(pa.array(found.texts, pa.string()))
+        self._pairs.append(pa.array(found.pairs or [], pa.string()))
+        self.count += len(found.ids)
+
+    def columns(self) -> tuple[CompactTexts, CompactTexts, CompactTexts]:
+        """Ids, texts and second texts."""
+        return CompactTexts(self._ids), CompactTexts(self._texts), CompactTexts(self._pairs)
 
 
 def _collect(rows: Rows, check: Checking, limit: int | None, seed: int) -> RawDocuments:
     """The documents, or a sample of them; of the others no more than the labels are kept."""
-
-    def nothing() -> Checked:
-        return Checked([], [], None if isinstance(check.text, str) else [], [], [])
-
-    kept, count = nothing(), 0
+    kept, count = _Kept(), 0
     labels: list[str] = []
     first_rows: dict[str, int] = {}
     list_rows: list[int] = []
@@ -246,29 +258,30 @@ def _collect(rows: Rows, check: Checking, limit: int | None, seed: int) -> RawDo
         if limit is None or count <= limit:
             kept.add(found)
         else:
-            kept = nothing()
+            kept = _Kept()
     if not count:
         raise no_row(rows.name, rows.columns)
     if limit is not None and limit < count:
         chosen = stratified_sample(labels, limit, seed)
         labels = [labels[index] for index in chosen]
-        kept, first = nothing(), 0
+        kept, first = _Kept(), 0
         for frame in rows.pieces():
             here = chosen[bisect_left(chosen, first) : bisect_left(chosen, first + len(frame))]
             kept.add(check.pick(frame, here, first))
             first += len(frame)
-        if len(kept.ids) < len(chosen):
+        if kept.count < len(chosen):
             raise UserError(f"{rows.name}: it was changed while it was read; start again")
+    ids, texts, pairs = kept.columns()
     return RawDocuments(
         rows.name,
-        kept.ids,
-        kept.texts,
+        ids,
+        texts,
         labels,
-        count if len(kept.ids) < count else None,
+        count if kept.count < count else None,
         rows.lines,
         tuple(rows.notes),
         first_rows,
-        pairs=kept.pairs,
+        pairs=None if isinstance(check.text, str) else pairs,
         list_rows=tuple(list_rows),
     )
 
@@ -474,6 +487,7 @@ def write_documents(
     if counts.digest is not None:
         content = hashlib.sha256(f"{digest} {counts.digest}".encode()).hexdigest()
     path = cache_entry("documents", content).with_suffix(".parquet")
-    columns = {"doc_id": raw.ids, "text": raw.texts, "pair": raw.pairs, **columns}
+    given = {"doc_id": raw.ids, "text": raw.texts, "pair": raw.pairs}
+    columns = {name: as_column(texts) for name, texts in given.items()} | dict(columns)
     write_table(path, make_table_of_columns("documents", columns))
     return path

@@ -74,14 +74,14 @@ def both_same(groups: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[n
 def count_groups(texts: Texts, names: Sequence[str] | None) -> Counts:
     """Count different texts, and groups of documents where they are named."""
     groups = same_texts(texts)
-    different = len(set(groups.tolist()))
+    different = len(np.unique(groups))
     if names is None:
         return Counts(different)
     digest = hashlib.sha256()
     for name in names:
         data = name.encode("utf-8", "surrogatepass")
         digest.update(len(data).to_bytes(8, "little") + data)
-    return Counts(different, len(set(joined(groups, names).tolist())), digest.hexdigest())
+    return Counts(different, len(np.unique(joined(groups, names))), digest.hexdigest())
 
 
 def worth(texts: Texts, names: Sequence[str] | None) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 COLUMNS = ["text", "pair"]
@@ -17,8 +17,8 @@ class Texts(NamedTuple):
         second: second texts of pairs; None where documents are single texts.
     """
 
-    first: list[str]
-    second: list[str] | None
+    first: Sequence[str]
+    second: Sequence[str] | None
 
     def at(self, chosen: Iterable[int]) -> Texts:
         """Those at some places."""
@@ -31,7 +31,7 @@ class Texts(NamedTuple):
         return Texts(self.first[start:stop], None if self.second is None else self.second[start:stop])
 
     @property
-    def contents(self) -> list[str] | list[tuple[str, str]]:
+    def contents(self) -> Sequence[str] | list[tuple[str, str]]:
         """What makes each the document that it is: two pairs differ where any of their texts do."""
         return self.first if self.second is None else list(zip(self.first, self.second, strict=True))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def shared_documents(calibration: Path, test: Path) -> Shared:
     )
 
 
-def joined_texts(texts: Texts) -> list[str]:
+def joined_texts(texts: Texts) -> Sequence[str]:
     """Each document as one text; of a pair, both of its texts."""
     if texts.second is None:
         return texts.first

@@ -37,7 +37,7 @@ class Work:
 
     Attributes:
         documents: file of the schema ``documents``, of which every row is evaluated: of a timing cell,
-            what :func:`ptdq.measure.selection.write_selection` wrote.
+            what :func:`ptdq.inputs.stored.write_selection` wrote.
         kind: whether the cell's times or its predictions are what it is for.
         batch_size: documents in a batch.
         warmup: batches that are run before, and flagged.

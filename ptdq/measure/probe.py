@@ -15,11 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ptdq.host.clock import TimeLimit
 from ptdq.host.futures import run_queues
-from ptdq.inputs.pairs import COLUMNS, texts_of
-from ptdq.inputs.tokenizing import token_counts
+from ptdq.inputs.stored import stored_tokens, write_selection
 from ptdq.measure.design import Design, Isolation, make_design
 from ptdq.measure.queries import choose_timing_queries
-from ptdq.measure.selection import choose_timing_documents, write_selection
+from ptdq.measure.selection import choose_timing_documents
 from ptdq.measure.stage import Stage
 from ptdq.store.layout import RunFiles
 from ptdq.store.tables import read_table, table_metadata
@@ -72,9 +71,7 @@ def probe(
     design = make_design([baseline], [max_length], _ROUNDS * len(cores), cores, 0, way)
     with tempfile.TemporaryDirectory(prefix="ptdq-probe-") as place:
         files = RunFiles(Path(place) / "probe")
-        texts = texts_of(read_table(stage.timing_documents, COLUMNS))
-        tokenizer = stage.artifacts[baseline].tokenizer()
-        tokens = token_counts(tokenizer, texts.first, max_length, texts.second)
+        tokens = stored_tokens(stage.timing_documents, stage.artifacts[baseline].tokenizer(), max_length)
         if stage.task == "rerank":
             queries = read_table(stage.timing_documents, ["group"])["group"].to_pylist()
             chosen = choose_timing_queries(tokens, queries, DOCUMENTS, 0)

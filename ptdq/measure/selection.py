@@ -14,14 +14,8 @@ heavy as Pareto's) are in none of the middles, and the mean comes out some perce
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
-
-from ptdq.store.tables import write_table
 
 
 def choose_timing_documents(tokens: ArrayLike, count: int, seed: int) -> NDArray[np.int64]:
@@ -53,15 +47,6 @@ def choose_timing_documents(tokens: ArrayLike, count: int, seed: int) -> NDArray
     share = np.arange(count)
     middles = ((share + 0.5) * len(lengths) / count - 1e-6 * (share % 2)).astype(np.int64)
     return np.sort(by_length[middles])
-
-
-def write_selection(documents: Path, indices: NDArray[np.int64], target: Path) -> None:
-    """Write some rows of a file of the schema ``documents`` to another, which a cell reads whole.
-
-    A worker that times a hundred documents is then not to read a million.
-    """
-    table = pq.ParquetFile(documents).read()
-    write_table(target, table.take(pa.array(indices)))
 
 
 def shapes(tokens: ArrayLike, max_length: int) -> int:

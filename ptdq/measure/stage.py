@@ -12,13 +12,12 @@ from ptdq.errors import RunFailed
 from ptdq.host.clock import TimeLimit
 from ptdq.host.futures import Future, run_queues
 from ptdq.inputs.documents import Documents
-from ptdq.inputs.pairs import COLUMNS, texts_of
-from ptdq.inputs.tokenizing import token_counts
+from ptdq.inputs.stored import stored_tokens, write_selection
 from ptdq.measure.cell import Outcome, Work, measure_cell
 from ptdq.measure.design import Cell, Design
 from ptdq.measure.progress import Board, Progress
 from ptdq.measure.queries import choose_timing_queries
-from ptdq.measure.selection import choose_timing_documents, write_selection
+from ptdq.measure.selection import choose_timing_documents
 from ptdq.parameters import Parameters
 from ptdq.problem.task import SINGLE, Task, logit
 from ptdq.store.layout import RunFiles
@@ -178,8 +177,7 @@ def make_stage(
     else:
         timing = files.timing_documents
         tokenizer = next(iter(prepared.values())).artifact.tokenizer()
-        texts = texts_of(read_table(documents.path, COLUMNS))
-        tokens = token_counts(tokenizer, texts.first, max(parameters.max_length), texts.second)
+        tokens = stored_tokens(documents.path, tokenizer, max(parameters.max_length))
         if documents.task == "rerank":
             queries = read_table(documents.path, ["group"])["group"].to_pylist()
             chosen = choose_timing_queries(tokens, queries, count, parameters.seed)

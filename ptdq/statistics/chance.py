@@ -57,10 +57,13 @@ def above_chance(labels: Ints, predictions: Ints, groups: Ints | None = None, *,
         ValueError: shapes don't fit, or no documents.
     """
     check_classes(labels, predictions)
-    first = np.unique(compact(groups, len(labels)), return_index=True)[1]
-    _, indices = np.unique(np.stack([labels[first], predictions[first]]), return_inverse=True)
-    label, predicted = indices.reshape(2, -1)
-    classes = int(indices.max()) + 1
+    label, predicted = labels, predictions
+    if groups is not None:
+        first = np.unique(compact(groups, len(labels)), return_index=True)[1]
+        label, predicted = labels[first], predictions[first]
+    names = np.union1d(np.unique(label), np.unique(predicted))
+    label, predicted = np.searchsorted(names, label), np.searchsorted(names, predicted)
+    classes = len(names)
     drawn = stats.random_table(
         np.bincount(label, minlength=classes), np.bincount(predicted, minlength=classes)
     )

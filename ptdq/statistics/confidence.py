@@ -13,13 +13,16 @@ import numpy.typing as npt
 from scipy import stats
 from scipy.special import log_softmax
 
-from .groups import compact
+from .groups import sums
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Logits = npt.NDArray[np.floating]
 
 BINS = 10
+
+_CHUNK = 50_000
+"""Documents whose probabilities are in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,8 @@ def compare_confidence(
         ValueError: shapes don't fit, a label is no column, or logits are not finite.
     """
     _check(labels, baseline, variant)
-    each, scores = compact(groups, len(labels)), [_scores(labels, x) for x in (baseline, variant)]
-    log_loss, brier = (_change(scores[0][kind], scores[1][kind], each, level) for kind in range(2))
+    scores = [_scores(labels, x) for x in (baseline, variant)]
+    log_loss, brier = (_change(scores[0][kind], scores[1][kind], groups, level) for kind in range(2))
     return Confidence(log_loss, brier, calibration(labels, baseline), calibration(labels, variant))
 
 
@@ -116,9 +119,11 @@ def calibration(labels: Ints, logits: Logits, bins: int = BINS) -> Calibration:
         logits: logits [N, K].
         bins: number of bins.
     """
-    probabilities = np.exp(log_softmax(logits.astype(np.float64), axis=1))
-    confidence = probabilities.max(axis=1)
-    right = (probabilities.argmax(axis=1) == labels).astype(np.float64)
+    confidence, right = np.empty(len(labels)), np.empty(len(labels))
+    for rows in _chunks(len(labels)):
+        probabilities = np.exp(log_softmax(logits[rows].astype(np.float64), axis=1))
+        confidence[rows] = probabilities.max(axis=1)
+        right[rows] = probabilities.argmax(axis=1) == labels[rows]
     # Edges belong to the bin below, as in scikit-learn's calibration_curve.
     place = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], confidence)
     counts = np.bincount(place, minlength=bins)
@@ -140,7 +145,10 @@ def largest_difference(baseline: Logits, variant: Logits) -> float:
     """
     if baseline.shape != variant.shape or baseline.ndim != 2:
         raise ValueError(f"logits {baseline.shape} and {variant.shape} must be the same [N, K]")
-    return float(np.abs(baseline - variant).max())
+    if not baseline.size:
+        raise ValueError(f"logits {baseline.shape}: there are none")
+    parts = [np.abs(baseline[rows] - variant[rows]).max() for rows in _chunks(len(baseline))]
+    return float(np.max(parts))
 
 
 def _check(labels: Ints, *logits: Logits) -> None:
@@ -155,20 +163,26 @@ def _check(labels: Ints, *logits: Logits) -> None:
 
 def _scores(labels: Ints, logits: Logits) -> tuple[Floats, Floats]:
     """Log-loss and Brier score of each document [N]."""
-    logs = log_softmax(logits.astype(np.float64), axis=1)
-    of_label = logs[np.arange(len(labels)), labels]
-    probabilities = np.exp(logs)
-    brier = (probabilities**2).sum(axis=1) - 2 * np.exp(of_label) + 1
-    return -of_label, brier
+    loss, brier = np.empty(len(labels)), np.empty(len(labels))
+    for rows in _chunks(len(labels)):
+        logs = log_softmax(logits[rows].astype(np.float64), axis=1)
+        of_label = logs[np.arange(len(logs)), labels[rows]]
+        loss[rows] = -of_label
+        brier[rows] = (np.exp(logs) ** 2).sum(axis=1) - 2 * np.exp(of_label) + 1
+    return loss, brier
 
 
-def _change(baseline: Floats, variant: Floats, groups: Ints, level: float) -> ScoreChange:
+def _chunks(documents: int) -> list[slice]:
+    return [slice(start, start + _CHUNK) for start in range(0, documents, _CHUNK)]
+
+
+def _change(baseline: Floats, variant: Floats, groups: Ints | None, level: float) -> ScoreChange:
     """Mean difference, with Student's t interval over groups (linearized: L. Kish, Survey Sampling)."""
     each = variant - baseline
     mean, low, high = float(each.mean()), None, None
-    sums = np.bincount(groups, each - mean)
-    if len(sums) > 1:
-        error = np.sqrt(len(sums) / (len(sums) - 1) * (sums**2).sum()) / len(each)
-        half = float(stats.t.ppf((1 + level) / 2, len(sums) - 1) * error)
+    apart = sums(each - mean, groups)
+    if len(apart) > 1:
+        error = np.sqrt(len(apart) / (len(apart) - 1) * (apart**2).sum()) / len(each)
+        half = float(stats.t.ppf((1 + level) / 2, len(apart) - 1) * error)
         low, high = mean - half, mean + half
     return ScoreChange(float(baseline.mean()), float(variant.mean()), mean, low, high, level)

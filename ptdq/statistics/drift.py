@@ -104,9 +104,11 @@ def normalized(times: Floats, tokens: Numbers | None = None) -> Floats:
     groups = max(1, min(_LENGTH_BINS, len(times) // MIN_DOCUMENTS))
     edges = np.unique(np.quantile(tokens, np.arange(1, groups) / groups))
     place = np.searchsorted(edges, tokens, side="right")
-    inside = [place == group for group in np.unique(place)]
-    centres = [float(np.median(tokens[group])) for group in inside]
-    levels = [float(np.median(logs[group])) for group in inside]
+    centres, levels = [], []
+    for group in np.unique(place):
+        inside = place == group
+        centres.append(float(np.median(tokens[inside])))
+        levels.append(float(np.median(logs[inside])))
     return np.asarray(logs - np.interp(tokens, centres, levels))
 
 

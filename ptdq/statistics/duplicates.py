@@ -48,6 +48,9 @@ def text_groups(texts: Iterable[str]) -> Ints:
     order = np.lexsort(hashes.T)  # stable: of equal ones the first comes first
     in_order = hashes[order]
     another = np.r_[True, (in_order[1:] != in_order[:-1]).any(axis=1)]
+    if another.all():
+        return np.arange(len(order))
+    del in_order
     number = np.argsort(np.argsort(order[another]))
     groups = np.empty(len(order), np.int64)
     groups[order] = number[np.cumsum(another) - 1]

@@ -5,7 +5,7 @@ Such documents say the same thing again: a group of them counts as one document,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,7 @@ def compact(groups: Ints | None, documents: int) -> Ints:
     return np.unique(groups, return_inverse=True)[1].reshape(-1)
 
 
-def joined(groups: Ints, names: Sequence[str | None]) -> Ints:
+def joined(groups: Ints, names: Iterable[str | None]) -> Ints:
     """Groups [N] as 0 to G - 1, with those made one that share a name, directly or by a chain of others.
 
     Args:
@@ -43,22 +43,26 @@ def joined(groups: Ints, names: Sequence[str | None]) -> Ints:
     Raises:
         ValueError: not one name for each document.
     """
-    if len(names) != len(groups):
-        raise ValueError(f"{len(names)} names for {len(groups)} documents")
+    numbers: dict[str | None, int] = {None: -1}
+    named = np.fromiter((numbers.setdefault(name, len(numbers) - 1) for name in names), np.int64)
+    if len(named) != len(groups):
+        raise ValueError(f"{len(named)} names for {len(groups)} documents")
     first = compact(groups, len(groups))
-    count = int(first.max()) + 1 if len(first) else 0
-    numbers = {name: count + place for place, name in enumerate(dict.fromkeys(names))}
-    edges = [
-        (group, numbers[name])
-        for group, name in zip(first.tolist(), names, strict=True)
-        if name is not None
-    ]
-    if not edges:
+    has_name = named >= 0
+    if not has_name.any():
         return first
-    rows, columns = np.array(edges).T
-    size = count + len(numbers)
-    linked = coo_array((np.ones(len(rows)), (rows, columns)), (size, size))
+    count = int(first.max()) + 1
+    size = count + len(numbers) - 1
+    edges = first[has_name], count + named[has_name]
+    linked = coo_array((np.ones(len(edges[0])), edges), (size, size))
     return compact(connected_components(linked, directed=False)[1].astype(np.int64)[first], len(first))
+
+
+def sums(values: npt.NDArray[np.generic], groups: Ints | None) -> Floats:
+    """Sum of the values [N] of each group [G]; the values themselves where each stands alone."""
+    if groups is None:
+        return values.astype(np.float64)
+    return np.bincount(compact(groups, len(values)), values)
 
 
 def effective(groups: Ints) -> float:
@@ -69,15 +73,17 @@ def effective(groups: Ints) -> float:
     return len(groups) / design_effect(groups)
 
 
-def design_effect(groups: Ints) -> float:
+def design_effect(groups: Ints | None) -> float:
     """How many documents count as one: the mean size of the group that a document lies in.
 
     L. Kish, Survey Sampling (1965), for documents that are alike within a group (intra-class
     correlation 1), which copies are; for others it errs to the safe side.
 
     Args:
-        groups: group of each document [N], at least one.
+        groups: group of each document [N], at least one; None where each stands alone.
     """
+    if groups is None:
+        return 1.0
     sizes = np.unique(groups, return_counts=True)[1].astype(float)
     return float((sizes**2).sum() / sizes.sum())
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import cohen_kappa_score
 
-from .groups import compact, sign_flip
-from .quality import check_classes
+from .groups import sign_flip, sums
+from .quality import check_classes, tally
 from .recall import RecallChange, recall_changes
 from .resampling import DEFAULT, Floats, Ints, Sampling, Scores, Statistic, kinds, resample
 
@@ -107,7 +107,8 @@ def compare_predictions(
 
     right, now_right = baseline == labels, variant == labels
     same = baseline == variant
-    net = np.bincount(compact(groups, len(labels)), now_right.astype(int) - right.astype(int))
+    net = sums(now_right.astype(np.int8) - right.astype(np.int8), groups)
+    one, other, counts = tally(baseline, variant)
     return PairedQuality(
         documents=len(labels),
         gained=int((now_right & ~right).sum()),
@@ -119,7 +120,7 @@ def compare_predictions(
         weighted_f1_drop_bound=-drawn.bound(weighted, 1 - gate_level, lower=True),
         agreement=float(same.mean()),
         # Kappa is 0 / 0 where both always predict the same single class.
-        kappa=1.0 if same.all() else float(cohen_kappa_score(baseline, variant)),
+        kappa=1.0 if same.all() else float(cohen_kappa_score(one, other, sample_weight=counts)),
         flipped=tuple(int(x) for x in np.flatnonzero(~same)),
         recalls=recall_changes(labels, right, now_right, groups, level=gate_level, sampling=sampling),
     )

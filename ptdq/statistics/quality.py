@@ -89,7 +89,7 @@ def measure(labels: Ints, predictions: Ints) -> Quality:
         ValueError: empty, not vectors or of different lengths.
     """
     check_classes(labels, predictions)
-    return _measure(labels, predictions, np.ones(len(labels), np.int64))
+    return _measure(*tally(labels, predictions))
 
 
 def measure_counts(counts: Ints) -> Quality:
@@ -151,6 +151,30 @@ def nondeterminism(predictions: Ints) -> Nondeterminism:
     changed = np.flatnonzero((predictions != predictions[0]).any(axis=0))
     repeats, documents = predictions.shape
     return Nondeterminism(documents, repeats, tuple(int(x) for x in changed))
+
+
+def tally(first: Ints, second: Ints) -> tuple[Ints, Ints, Ints]:
+    """The different pairs [M] of two vectors of classes [N], first and second, and how many there are.
+
+    What depends on the number of each pair alone is made from these: of a million documents they are few.
+    """
+    names, coded = joint_codes(first, second)
+    codes, counts = np.unique(coded, return_counts=True)
+    return names[codes // len(names)], names[codes % len(names)], counts
+
+
+def joint_codes(*vectors: Ints) -> tuple[Ints, Ints]:
+    """Classes [K] of some vectors of classes [N], and one number a document for its class in each [N].
+
+    The number has the places of its classes among all as digits, to the base K, those of the first vector
+    in front.
+    """
+    names = np.unique(np.concatenate([np.unique(vector) for vector in vectors]))
+    codes = np.zeros(len(vectors[0]), np.int64)
+    for vector in vectors:
+        codes *= len(names)
+        codes += np.searchsorted(names, vector)
+    return names, codes
 
 
 def check_classes(labels: Ints, *predictions: Ints) -> None:

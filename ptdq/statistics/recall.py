@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from .groups import compact, design_effect, sign_flip
+from .groups import compact, design_effect, sign_flip, sums
 from .multiplicity import holm
 from .resampling import DEFAULT, Ints, Sampling
 
@@ -67,13 +67,14 @@ def recall_changes(
             one to (R. L. Berger, Technometrics 24 (1982): intersection-union).
         sampling: of the bounds.
     """
-    each = compact(groups, len(labels))
+    each = None if groups is None else compact(groups, len(labels))
     changes = []
     for label in np.unique(labels):
         in_class = labels == label
-        old, new, group = right[in_class], now_right[in_class], each[in_class]
+        old, new = right[in_class], now_right[in_class]
+        group = None if each is None else each[in_class]
         gained, lost = int((new & ~old).sum()), int((old & ~new).sum())
-        net = np.bincount(group, new.astype(int) - old.astype(int)).round().astype(np.int64)
+        net = sums(new.astype(np.int8) - old.astype(np.int8), group).round().astype(np.int64)
         size = design_effect(group)
         bound = drop_bound(lost / size, gained / size, len(old) / size, level=level, sampling=sampling)
         recalls = float(old.mean()), float(new.mean())

@@ -29,6 +29,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from .groups import compact, design_effect
+from .quality import joint_codes
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -184,17 +185,17 @@ def kinds(labels: Ints, baseline: Ints, variant: Ints, groups: Ints | None = Non
         variant: classes predicted by the variant.
         groups: group of each document [N]; None where each stands alone.
     """
-    names, indices = np.unique(np.stack([labels, baseline, variant]), return_inverse=True)
-    label, old, new = indices.reshape(3, -1)
-    codes, which = np.unique((label * len(names) + old) * len(names) + new, return_inverse=True)
-    rest, new = np.divmod(codes, len(names))
-    label, old = np.divmod(rest, len(names))
+    names, coded = joint_codes(labels, baseline, variant)
     if groups is None:
+        codes, found = np.unique(coded, return_counts=True)
         members = sparse.eye_array(len(codes), format="csr")
-        counts, size = np.bincount(which).astype(float), 1.0
+        counts, size = found.astype(float), 1.0
     else:
+        codes, which = np.unique(coded, return_inverse=True)
         members, counts = _patterns(compact(groups, len(labels)), which)
         size = design_effect(groups)
+    rest, new = np.divmod(codes, len(names))
+    label, old = np.divmod(rest, len(names))
     each = np.eye(len(names))
     occurs = members @ each[label]
     before, after = (

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from ptdq.store.rows import Kind
-from ptdq.store.tables import opened
+from ptdq.store.tables import arrays_of, opened
 
 _PLACE = ("variant", "max_length", "repeat", "core")
 
@@ -52,7 +54,7 @@ class CellRows:
             keys = [name for name in (*_PLACE, "kind", "warmup") if name in self.columns]
             for number in range(file.num_row_groups):
                 # The statistics of a file are not believed: they have no checksum.
-                rows = file.read_row_group(number, columns=keys)
+                rows = file.read_row_group(number, columns=keys, use_threads=False)
                 here = rows.group_by(keys, use_threads=False).aggregate([]).to_pylist()
                 pairs = [(CellPlace(*(row[k] for k in _PLACE)), row.get("kind")) for row in here]
                 self._groups.append(set(pairs))
@@ -97,8 +99,19 @@ class CellRows:
         Raises:
             UserError: as :func:`ptdq.store.tables.read_table`.
         """
+        return pa.concat_tables(self.pieces(cell, columns, warmup=warmup)).combine_chunks()
+
+    def numbers(
+        self, cell: CellPlace, columns: Sequence[str], *, warmup: bool = False
+    ) -> dict[str, NDArray[np.int64]]:
+        """Columns of whole numbers of a cell's rows, each [N]; null is 0."""
+        return arrays_of(self.pieces(cell, columns, warmup=warmup), columns)
+
+    def pieces(
+        self, cell: CellPlace, columns: Sequence[str], *, warmup: bool = False
+    ) -> Iterator[pa.Table]:
+        """The same as :meth:`read`, a piece at a time, in the order of the file."""
         wanted = [name for name in columns if name in self.columns]
-        parts = []
         with opened(self._path) as file:
             for number, there in enumerate(self._groups):
                 mine = {pair for pair in there if pair[0] == cell and self._kind in (None, pair[1])}
@@ -107,9 +120,9 @@ class CellRows:
                 alone = mine == there
                 keys = [] if alone else [n for n in (*_PLACE, "kind") if n in self.columns]
                 keys += [] if warmup else ["warmup"]
-                rows = file.read_row_group(number, columns=list(dict.fromkeys([*wanted, *keys])))
-                parts.append(self._matching(rows, cell, keys).select(wanted))
-        return pa.concat_tables(parts).combine_chunks()
+                read = list(dict.fromkeys([*wanted, *keys]))
+                rows = file.read_row_group(number, columns=read, use_threads=False)
+                yield self._matching(rows, cell, keys).select(wanted)
 
     def _matching(self, rows: pa.Table, cell: CellPlace, keys: Sequence[str]) -> pa.Table:
         """Rows of the cell, by those columns that decide."""

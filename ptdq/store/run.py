@@ -96,7 +96,9 @@ class Run:
         if rows is None or not cells:
             return pd.DataFrame(columns=[*_CELL, "batch", "warmup", *_CALL, "forward_ms"])
         last = max(
-            pa.compute.max(rows.read(cell, ["batch"], warmup=True)["batch"]).as_py() for cell in cells
+            pa.compute.max(piece["batch"]).as_py()
+            for cell in cells
+            for piece in rows.pieces(cell, ["batch"], warmup=True)
         )
         every = -(-int(last + 1) // _MOST_CALLS)
         places: dict[tuple[str, int, int], list[CellPlace]] = {}
@@ -249,9 +251,11 @@ def load(files: RunFiles) -> Run:
 def _calls(rows: CellRows, cells: Sequence[CellPlace], every: int) -> pd.DataFrame:
     """The batches of the cells of one round, each in a row; every second, third, … where asked."""
     columns = ["batch", "warmup", "tokens", "position", "forward_ns"]
-    table = pa.concat_tables([rows.read(cell, columns, warmup=True) for cell in cells])
-    kept = (table["batch"].to_numpy() % every == 0) | table["warmup"].to_numpy()
-    frame: pd.DataFrame = table.filter(pa.array(kept)).to_pandas().sort_values("position")
+    parts = []
+    for piece in (piece for cell in cells for piece in rows.pieces(cell, columns, warmup=True)):
+        kept = (piece["batch"].to_numpy() % every == 0) | piece["warmup"].to_numpy()
+        parts.append(piece.filter(pa.array(kept)))
+    frame: pd.DataFrame = pa.concat_tables(parts).to_pandas().sort_values("position")
     grouped = frame.groupby(["batch", "warmup"], sort=True)
     calls: pd.DataFrame = grouped.agg(
         tokens=("tokens", "max"),

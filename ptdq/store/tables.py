@@ -16,14 +16,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from ptdq.errors import UserError, line_of
 from ptdq.store.disk import check_regular, replacing
 from ptdq.store.schema import SCHEMA_VERSION, TABLES, schema
 from ptdq.text import plain
 
-PIECE = 100_000
-"""Rows that are in memory at once where a table may have millions."""
+PIECE = 20_000
+"""Rows that are in memory at once where a table may have millions: those of a row group."""
 
 
 def make_table(
@@ -68,12 +69,13 @@ def make_table_of_columns(
             # A cast that changes nothing would import all of pyarrow's functions.
             arrays.append(lists if lists.type == field.type else lists.cast(field.type))
         else:
-            arrays.append(value if isinstance(value, pa.Array) else pa.array(value, field.type))
+            stored = isinstance(value, pa.Array | pa.ChunkedArray)
+            arrays.append(value if stored else pa.array(value, field.type))
     return pa.Table.from_arrays(arrays, schema=declared)
 
 
 def _is_column(value: Any) -> bool:
-    return isinstance(value, np.ndarray | pa.Array | list)
+    return isinstance(value, np.ndarray | pa.Array | pa.ChunkedArray | list)
 
 
 def _declared(name: str, given: set[str], metadata: Mapping[str, Any] | None) -> pa.Schema:
@@ -95,7 +97,9 @@ def _digest(text: bytes) -> str:
 def write_table(path: Path, table: pa.Table) -> None:
     """Write ``table`` as Parquet, atomically."""
     with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+        pq.write_table(
+            table, temporary, compression="zstd", write_page_checksum=True, row_group_size=PIECE
+        )
 
 
 @contextlib.contextmanager
@@ -122,14 +126,30 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         UserError: missing, damaged, not of this project, or of a newer schema version.
     """
     with opened(path) as file:
-        return file.read(columns=list(columns) if columns is not None else None)
+        # By this thread alone: what others needed on the way stays theirs.
+        return file.read(columns=list(columns) if columns is not None else None, use_threads=False)
 
 
-def read_pieces(path: Path, rows: int = PIECE) -> Iterator[pa.Table]:
+def read_pieces(
+    path: Path, columns: Sequence[str] | None = None, rows: int = PIECE
+) -> Iterator[pa.Table]:
     """The same table, so many rows at a time."""
     with opened(path) as file:
-        for batch in file.iter_batches(rows):
+        wanted = list(columns) if columns is not None else None
+        for batch in file.iter_batches(rows, columns=wanted, use_threads=False):
             yield pa.Table.from_batches([batch])
+
+
+def arrays_of(pieces: Iterable[pa.Table], columns: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Columns of numbers or flags as arrays [N], from pieces of a table; null is 0."""
+    parts: dict[str, list[NDArray[Any]]] = {name: [] for name in columns}
+    for piece in pieces:
+        for name, found in parts.items():
+            column = piece[name]
+            none = False if pa.types.is_boolean(column.type) else 0
+            found.append((column.fill_null(none) if column.null_count else column).to_numpy())
+    # One column after the other is let go, so that no more than one is there twice.
+    return {name: np.concatenate(parts.pop(name)) for name in columns}
 
 
 @contextlib.contextmanager
@@ -149,6 +169,9 @@ def opened(path: Path) -> Iterator[pq.ParquetFile]:
         raise UserError(f"{path}: no such file; is this a run's directory?") from error
     except (pa.ArrowException, OSError, MemoryError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not a readable Parquet file ({line_of(error)})") from error
+    finally:
+        # What was needed on the way, which Arrow would keep for later, is more than what was read.
+        pa.default_memory_pool().release_unused()
 
 
 def _check_declared(path: Path, actual: pa.Schema) -> None:

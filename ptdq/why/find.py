@@ -12,11 +12,10 @@ from typing import Any
 from ptdq.errors import RunFailed, UserError
 from ptdq.host.machine import can_pin, cap, usable_cores
 from ptdq.host.process import run_child
-from ptdq.inputs.pairs import COLUMNS, texts_of
-from ptdq.inputs.tokenizing import token_counts
+from ptdq.inputs.stored import stored_tokens, write_selection
 from ptdq.measure.cell_request import CellRequest
 from ptdq.measure.queries import choose_timing_queries
-from ptdq.measure.selection import choose_timing_documents, write_selection
+from ptdq.measure.selection import choose_timing_documents
 from ptdq.store.cache import cache_root
 from ptdq.store.disk import read_json
 from ptdq.store.layout import RunFiles
@@ -175,8 +174,7 @@ def _choose(
     source = files.table("documents")
     if not source.is_file():
         raise UserError(f"run '{files.run_id}': its documents were dropped (ptdq prune); measure again")
-    texts = texts_of(read_table(source, COLUMNS))
-    tokens = token_counts(artifact.tokenizer(), texts.first, length, texts.second)
+    tokens = stored_tokens(source, artifact.tokenizer(), length)
     if by_query:
         queries = read_table(source, ["group"])["group"].to_pylist()
         chosen = choose_timing_queries(tokens, queries, count, 0)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ptdq.analysis.document_groups import read_groups
 from ptdq.analysis.findings import quality
 from ptdq.analysis.gates import Tables, judge_gates
 from ptdq.analysis.measures import MeasureComparer
@@ -55,7 +56,7 @@ def comparer(
         gates={"max_quality_drop": 0.02},
     )  # fmt: skip
     write_table(files.table("predictions"), make_table("predictions", rows))
-    return MeasureComparer(files, question)
+    return MeasureComparer(files, question, read_groups(files))
 
 
 def row_of(found: MeasureComparer, variant: str = "int8") -> ComparisonRow:

@@ -11,9 +11,9 @@ import pytest
 
 from tests.support.running import ROOT
 
-DOCUMENTS = 200_000
-BYTES = 1000
-"""For each document: what one gigabyte for a million leaves, if the process itself took nothing."""
+DOCUMENTS = 1_000_000
+BYTES = 400
+"""For each document: what one gigabyte for a million leaves beside the process itself."""
 
 
 def run(*arguments: object) -> str:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import classification_report
 
-from ptdq.statistics.quality import measure, nondeterminism
+from ptdq.statistics.quality import measure, nondeterminism, tally
 from tests.support.simulate import Ints
 
 pairs = st.integers(1, 40).flatmap(
@@ -52,3 +52,14 @@ def test_rejects_what_it_cannot_use(labels: Ints, predictions: Ints) -> None:
 def test_nondeterminism_rejects_a_vector() -> None:
     with pytest.raises(ValueError, match=r"\[R, N\]"):
         nondeterminism(np.ones(3, dtype=np.int64))
+
+
+def test_a_tally_is_worth_all_documents() -> None:
+    rng = np.random.default_rng(3)
+    labels, predictions = rng.choice([2, 5, 9], 300), rng.choice([2, 7, 9], 300)
+    first, second, counts = tally(labels, predictions)
+    assert counts.sum() == 300
+    assert sorted(zip(np.repeat(first, counts), np.repeat(second, counts), strict=True)) == sorted(
+        zip(labels, predictions, strict=True)
+    )
+    assert len({*zip(first.tolist(), second.tolist(), strict=True)}) == len(counts)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from ptdq.analysis.document_groups import read_groups
 from ptdq.analysis.predictions import Comparer
 from ptdq.analysis.question import Question
 from ptdq.store.layout import RunFiles
@@ -61,4 +62,4 @@ def quality_of(
     ]
     write_table(files.table("documents"), documents)
     write_table(files.table("predictions"), pa.concat_tables(tables))
-    return Comparer(files, question).columns(*VARIANTS, LENGTH)
+    return Comparer(files, question, read_groups(files)).columns(*VARIANTS, LENGTH)

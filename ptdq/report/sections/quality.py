@@ -154,6 +154,9 @@ def _wide(run: Run, length: int) -> Wide | None:
     if len(by_variant) < 2:
         return None
     first = next(iter(by_variant.values())).doc_ids
+    if all(answers.doc_ids.equals(first) for answers in by_variant.values()):
+        columns = [answers.predictions[0] for answers in by_variant.values()]
+        return Wide(list(by_variant), first, next(iter(by_variant.values())).labels, np.stack(columns))
     kept = np.ones(len(first), bool)
     places = [pa.compute.index_in(first, value_set=answers.doc_ids) for answers in by_variant.values()]
     for each in places:
