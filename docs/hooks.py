@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mkdocs.structure.files import File, Files
+from mkdocs.structure.files import File, Files, InclusionLevel
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
@@ -19,8 +19,9 @@ from tests.benchmarks import real  # noqa: E402
 ELSEWHERE = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 """Pages that people look for at the root: file to page."""
 
+SAMPLE = "sample"
 REPORTS = {
-    ROOT / "results" / "sample": "sample",
+    ROOT / "results" / "sample": SAMPLE,
     **{real.report_of(name): f"real-{name}" for name in real.MODELS},
 }
 """Directories of reports to where they are on the site; a benchmark's are there once it was run."""
@@ -37,7 +38,10 @@ def on_files(files: Files, *, config: Any) -> Files:
         for path in sorted(directory.rglob("*")):
             if path.is_file():
                 place = f"{name}/{path.relative_to(directory).as_posix()}"
-                files.append(File.generated(config, place, abs_src_path=str(path)))
+                found = File.generated(config, place, abs_src_path=str(path))
+                if name != SAMPLE:
+                    found.inclusion = InclusionLevel.NOT_IN_NAV  # the page of benchmarks leads to it
+                files.append(found)
     return files
 
 

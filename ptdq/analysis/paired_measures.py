@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from ptdq.problem.task import RECALL_AT, Task
 from ptdq.statistics import multi_label, ranking, regression
-from ptdq.statistics.weighted import SAMPLING, Paired, Rows, Sampling
+from ptdq.statistics.resampling import Sampling
+from ptdq.statistics.weighted import SAMPLING, Paired, Rows
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -39,7 +39,9 @@ class Predictions:
         self._task, self._runs = new.task, (old, new)
         self._old, self._new = _rows(old), _rows(new)
         self._groups = read_groups(new.files)
-        self._truths = () if new.task in OF_CLASSES else tuple(map(_truth, (old, new)))
+        self._truths: tuple[Truth | None, ...] = (
+            () if new.task in OF_CLASSES else tuple(map(_truth, (old, new)))
+        )
 
     def compare(self, place: Place) -> dict[str, Any]:
         """Fields of :class:`ptdq.analysis.changes.Change`; the p-value is not yet corrected."""

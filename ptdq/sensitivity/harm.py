@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,9 +75,14 @@ class Truth:
 
     def main(self, logits: Logits) -> float:
         """Main measure of the task."""
+        return self.values(logits, [main_measure(self.task)])[0]
+
+    def values(self, logits: Logits, names: Sequence[str]) -> list[float]:
+        """Measures of the task, by their names."""
         if (predicted := self.classes(logits)) is not None:
-            return measure(self.labels, predicted).weighted_f1
-        return value_of(self.asked, main_measure(self.task), self.answers(logits))
+            return [measure(self.labels, predicted).weighted_f1 for _ in names]  # the only one there
+        answers = self.answers(logits)
+        return [value_of(self.asked, name, answers) for name in names]
 
 
 def harm(truth: Truth, expected: Logits, actual: Logits) -> Harm:

@@ -17,7 +17,7 @@ from ptdq.evaluation.tally import targets_of
 from ptdq.inputs.pairs import texts_of
 from ptdq.inputs.source import Source
 from ptdq.measure.queries import query_batches
-from ptdq.problem.task import MEASURES, OF_CLASSES, Task, main_measure
+from ptdq.problem.task import MEASURES, OF_CLASSES
 from ptdq.sensitivity.choice import Choice, choose
 from ptdq.sensitivity.harm import Logits, Truth, harm
 from ptdq.sensitivity.judge import Judge
@@ -56,7 +56,7 @@ def study(request: StudyRequest, report: Callable[[int], None]) -> None:
     if not np.isfinite(expected).all():
         raise UserError("model: its float32 logits are not all finite numbers; nothing can be compared")
     main = truth.main(expected)
-    _check_worth_keeping(request.task, main)
+    _check_worth_keeping(truth, expected)
     everything = _logits(board, inputs, board.floats, tick)
     alone = {
         name: harm(truth, expected, _logits(board, inputs, modules, tick))
@@ -160,18 +160,20 @@ def _truth(documents: pa.Table, request: StudyRequest) -> Truth:
     return Truth(labels, targets, groups, request.task, request.cut)
 
 
-def _check_worth_keeping(task: Task, main: float) -> None:
-    """Raises UserError where the float model's main measure is nothing that a share can be kept of."""
-    if main > 0:
+def _check_worth_keeping(truth: Truth, expected: Logits) -> None:
+    """Raises UserError where one of the float model's measures is nothing that a share can be kept of."""
+    kept = {name: each.words for name, each in MEASURES[truth.task].items() if each.kept}
+    values = zip(kept.values(), truth.values(expected, list(kept)), strict=True)
+    words, value = next(((words, value) for words, value in values if not value > 0), ("", 1.0))
+    if value > 0:
         return
-    if task in OF_CLASSES:
+    if truth.task in OF_CLASSES:
         raise UserError(
             "data: the float32 model predicts no document right, so there is no F1 to keep a share of; "
             "are the labels those of the model (--label-map)?"
         )
-    words = MEASURES[task][main_measure(task)].words
     raise UserError(
-        f"data: {words} of the float32 model is {main:.4g}, of which there is no share to keep; are the "
+        f"data: {words} of the float32 model is {value:.4g}, of which there is no share to keep; are the "
         "labels those of the model (--label-column)?"
     )
 

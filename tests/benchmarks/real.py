@@ -22,7 +22,6 @@ from typing import Any
 
 from ptdq import numbers
 from ptdq.analysis.tables import against_baseline, figures, sizes
-from ptdq.flows.benchmark import quantization_benchmark
 from ptdq.parameters import ALL
 from ptdq.problem.task import OF_CLASSES, main_measure, words_of
 from ptdq.store.disk import read_json, write_json
@@ -59,6 +58,8 @@ def main() -> None:
 
 def measure(name: str, chosen: argparse.Namespace) -> dict[str, Any]:
     """Make one of the models and measure it; its figures. The report is put beside them."""
+    from ptdq.flows.benchmark import quantization_benchmark  # with Prefect, which the docs need not load
+
     with tempfile.TemporaryDirectory(prefix="ptdq-real-") as scratch:
         room = Path(scratch)
         made = MODELS[name](chosen.data, room, chosen.test, chosen.train)
