@@ -14,6 +14,7 @@ from ptdq.store.layout import RunFiles
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Places = NDArray[np.intp]
 Place = tuple[str, int]  # variant, maximum length
 
 
@@ -55,7 +56,7 @@ class Answers:
     doc_ids: pa.Array
     logits: NDArray[np.float32]
 
-    def only(self, places: NDArray[np.intp]) -> Answers:
+    def only(self, places: Places) -> Answers:
         """The same for the documents at some places."""
         return Answers(
             self.predictions[:, places],
@@ -132,7 +133,7 @@ def read_answers(
     )
 
 
-def _logits(rows: CellRows, cell: CellPlace, order: NDArray[np.intp]) -> NDArray[np.float32]:
+def _logits(rows: CellRows, cell: CellPlace, order: Places) -> NDArray[np.float32]:
     """Outputs of a cell's documents [D, classes], in an order."""
     parts, classes = [], True
     for piece in rows.pieces(cell, ["logits", "label"]):
@@ -191,7 +192,7 @@ class AnswersOfAll(Mapping[Place, Answers]):
         return len(self._places)
 
 
-def first_of_batches(batch: Ints) -> Ints | slice:
+def first_of_batches(batch: Ints) -> Places | slice:
     """Places of the first row of each batch [N]: a time is that of a whole batch, and counts once.
 
     Args:
@@ -206,8 +207,8 @@ def first_of_batches(batch: Ints) -> Ints | slice:
 
 
 def ids_in_order(
-    rows: CellRows, cell: CellPlace, first: Ints | slice = slice(None)
-) -> tuple[pa.Array, NDArray[np.intp]]:
+    rows: CellRows, cell: CellPlace, first: Places | slice = slice(None)
+) -> tuple[pa.Array, Places]:
     """Ids of a cell's documents, sorted, and the places of its rows in that order [D].
 
     Args:
@@ -218,5 +219,5 @@ def ids_in_order(
     ids = rows.read(cell, ["doc_id"])["doc_id"].combine_chunks()
     if not isinstance(first, slice):
         ids = ids.take(pa.array(first))
-    order: NDArray[np.intp] = pa.compute.sort_indices(ids).to_numpy().astype(np.intp, copy=False)
+    order: Places = pa.compute.sort_indices(ids).to_numpy().astype(np.intp, copy=False)
     return ids.take(pa.array(order)), order

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -97,7 +98,7 @@ def _numbers(column: Column, columns: Iterable[str]) -> Ints:
     return groups.astype(np.int64, copy=False)
 
 
-def _values(pieces: Iterable[pa.ChunkedArray]) -> Iterator[str]:
+def _values(pieces: Iterable[pa.ChunkedArray]) -> Iterator[Any]:
     """One value after the other: as a list they would be all in memory once more."""
     return (value.as_py() for piece in pieces for value in piece)
 

@@ -20,7 +20,7 @@ def count_stored(path: Path) -> int:
     return int(pq.read_metadata(path).num_rows)
 
 
-def stored_texts(path: Path, places: Sequence[int] | NDArray[np.integer]) -> Texts:
+def stored_texts(path: Path, places: Sequence[int] | NDArray[np.int64]) -> Texts:
     """The documents at some places, in their order."""
     texts = texts_of(stored_rows(path, places, COLUMNS))
     order = np.argsort(np.argsort(np.asarray(places), kind="stable"), kind="stable")
@@ -28,7 +28,7 @@ def stored_texts(path: Path, places: Sequence[int] | NDArray[np.integer]) -> Tex
 
 
 def stored_rows(
-    path: Path, places: Sequence[int] | NDArray[np.integer], columns: Sequence[str] | None = None
+    path: Path, places: Sequence[int] | NDArray[np.int64], columns: Sequence[str] | None = None
 ) -> pa.Table:
     """Rows of a file at some places, in the order of the file."""
     wanted = np.sort(np.asarray(places, np.int64))

@@ -57,12 +57,12 @@ def above_chance(labels: Ints, predictions: Ints, groups: Ints | None = None, *,
         ValueError: shapes don't fit, or no documents.
     """
     check_classes(labels, predictions)
-    label, predicted = labels, predictions
+    own, guessed = labels, predictions
     if groups is not None:
         first = np.unique(compact(groups, len(labels)), return_index=True)[1]
-        label, predicted = labels[first], predictions[first]
-    names = np.union1d(np.unique(label), np.unique(predicted))
-    label, predicted = np.searchsorted(names, label), np.searchsorted(names, predicted)
+        own, guessed = labels[first], predictions[first]
+    names = np.union1d(np.unique(own), np.unique(guessed))
+    label, predicted = np.searchsorted(names, own), np.searchsorted(names, guessed)
     classes = len(names)
     drawn = stats.random_table(
         np.bincount(label, minlength=classes), np.bincount(predicted, minlength=classes)

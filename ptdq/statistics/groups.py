@@ -62,7 +62,7 @@ def sums(values: npt.NDArray[np.generic], groups: Ints | None) -> Floats:
     """Sum of the values [N] of each group [G]; the values themselves where each stands alone."""
     if groups is None:
         return values.astype(np.float64)
-    return np.bincount(compact(groups, len(values)), values)
+    return np.asarray(np.bincount(compact(groups, len(values)), values), np.float64)
 
 
 def effective(groups: Ints) -> float:

@@ -160,7 +160,7 @@ def tally(first: Ints, second: Ints) -> tuple[Ints, Ints, Ints]:
     """
     names, coded = joint_codes(first, second)
     codes, counts = np.unique(coded, return_counts=True)
-    return names[codes // len(names)], names[codes % len(names)], counts
+    return names[codes // len(names)], names[codes % len(names)], counts.astype(np.int64)
 
 
 def joint_codes(*vectors: Ints) -> tuple[Ints, Ints]:
