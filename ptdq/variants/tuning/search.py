@@ -309,7 +309,7 @@ class Search:
 def _installed() -> list[str]:
     """Those of the packages of the engines that are installed; none of one that does not heed a cap."""
     found = []
-    escapes = machine.cap_of_process() is not None and machine.hidden_flags()
+    escapes = machine.cap() is not None and machine.hidden_flags()
     engines = [engine for engine in PACKAGES if engine != "ONNX Runtime" or not escapes]
     for name in {name for engine in engines for name in PACKAGES[engine]}:
         try:
