@@ -89,8 +89,8 @@ def known_cap(value: object) -> str | None:
 
 
 def cap() -> str | None:
-    """The cap of the block that calls this."""
-    return _cap.get()
+    """The cap of the block that calls this, or of this process: its children have it too."""
+    return _cap.get() or cap_of_process()
 
 
 def cap_variables() -> dict[str, str]:

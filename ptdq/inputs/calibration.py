@@ -34,6 +34,7 @@ class CalibrationRequest:
         pairs: whether documents are pairs of texts.
         task: what the model answers.
         cut: output over which an answer that has a threshold is yes.
+        trained: whether the model's weights are.
     """
 
     documents: str | None
@@ -44,6 +45,7 @@ class CalibrationRequest:
     pairs: bool = False
     task: Task = SINGLE
     cut: float = 0.0
+    trained: bool = True
 
     @property
     def examples(self) -> Path | None:
@@ -73,4 +75,4 @@ def read_calibration(source: Source, request: CalibrationRequest) -> Calibration
         texts = made_up(source.tokenizer(), lengths.tolist(), request.pairs)
     tokenizer = open_tokenizer(source.directory, source)
     inputs = one_by_one(tokenizer, texts, request.max_length)
-    return Calibration(inputs, request.origin, Answers(request.task, request.cut))
+    return Calibration(inputs, request.origin, Answers(request.task, request.cut, request.trained))

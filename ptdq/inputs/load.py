@@ -253,14 +253,14 @@ def calibration_for(
         checkpoint.task or SINGLE,
         logit(parameters.threshold),
     )
+    trained = not checkpoint.random_weights
     # Of one class of several the answer is the largest: no threshold has a say.
     decided = "" if task == SINGLE else f" {task} {cut:.6g}"
     if parameters.calibration_data is None:
         pairs = parameters.pair_column is not None if test is None else test.pairs is not None
         what = "random pairs" if pairs else "random text"
-        return CalibrationRequest(
-            None, f"{what} {longest}{decided}", what, longest, pairs=pairs, task=task, cut=cut
-        )
+        made_up = CalibrationRequest(None, f"{what} {longest}{decided}", what, longest, pairs=pairs)
+        return replace(made_up, task=task, cut=cut, trained=trained)
     given = documents.read_documents(
         parameters.calibration_data,
         text_column=parameters.text_columns,
@@ -274,4 +274,5 @@ def calibration_for(
     stored = documents.store_documents(given, [0] * len(given.ids), ["-"])
     origin = f"documents of {given.name}"
     digest = f"{stored.digest} {longest}{decided}"
-    return CalibrationRequest(str(stored.path), digest, origin, longest, task=task, cut=cut)
+    read = CalibrationRequest(str(stored.path), digest, origin, longest)
+    return replace(read, task=task, cut=cut, trained=trained)

@@ -17,10 +17,12 @@ class Answers:
     Attributes:
         task: what the model answers.
         cut: output over which an answer that has a threshold is yes.
+        trained: whether the weights are: what random ones say is no answer, and none of it changes.
     """
 
     task: Task = SINGLE
     cut: float = 0.0
+    trained: bool = True
 
     def changed(self, expected: NDArray[np.float32], actual: NDArray[np.float32]) -> float:
         """The share that is answered otherwise, from 0 to 1.
@@ -34,7 +36,7 @@ class Answers:
             expected: outputs [documents, outputs].
             actual: of the other model, likewise.
         """
-        if not len(expected):
+        if not self.trained or not len(expected):
             return 0.0
         if self.task == SINGLE:
             return float((expected.argmax(axis=1) != actual.argmax(axis=1)).mean())

@@ -80,6 +80,17 @@ def test_a_child_sees_the_cap_and_this_process_does_not() -> None:
 
 
 @has_avx2
+def test_the_children_of_a_capped_child_are_capped(monkeypatch: pytest.MonkeyPatch) -> None:
+    with machine.capped("avx2"):
+        inside = child_environment(1)
+    for name, value in inside.items():
+        monkeypatch.setenv(name, value)
+    assert machine.cap() == "avx2"
+    # What begins with MKL_ is the user's own, and dropped, unless it is the cap.
+    assert child_environment(1)["MKL_ENABLE_INSTRUCTIONS"] == "AVX2"
+
+
+@has_avx2
 def test_torch_s_own_kernels_obey_their_variable() -> None:
     """A lower one than any cap, so that a CPU with AVX2 alone can tell."""
     code = "import torch; print(torch.backends.cpu.get_cpu_capability())"

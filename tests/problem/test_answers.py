@@ -50,6 +50,10 @@ def test_an_order_is_compared_pair_by_pair() -> None:
     assert answers.changed(expected, 0 * expected) == 0.5, "a constant has no order"
 
 
+def test_what_random_weights_say_is_no_answer() -> None:
+    assert Answers("binary", trained=False).changed(column(-1, 1), column(1, -1)) == 0
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_the_same_outputs_change_nothing(task: str) -> None:
     outputs = np.random.default_rng(0).normal(size=(9, 1 if task != "single-label" else 3))

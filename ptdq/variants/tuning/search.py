@@ -136,18 +136,27 @@ class Search:
         workshop = Workshop(self._source, self._settings, self._calibration, self._samples)
         mixed = bool(self._settings.keep_float_mixed)
         for candidate in (FIRST, *remedies(FIRST, mixed)):
-            trial = self._trial(candidate)
-            trial.built = workshop.build(candidate, self._scratch / self._name(trial))
-            if trial.built.changed <= ALLOWED:
+            trial = self._build(workshop, candidate)
+            if trial.built is not None and trial.built.changed <= ALLOWED:
                 break
         able = [trial for trial in self.trials.values() if trial.built is not None]
         base = min(able, key=lambda trial: trial.built.changed if trial.built else 1.0).candidate
         # Of the graph that is quantized already the other format of the rest costs little.
         for candidate in self._space(base):
             if candidate.graph == base.graph and candidate != base and self._left(BUILDING) > 0:
-                trial = self._trial(candidate)
-                trial.built = workshop.build(candidate, self._scratch / self._name(trial))
+                self._build(workshop, candidate)
         return base
+
+    def _build(self, workshop: Workshop, candidate: Candidate) -> Trial:
+        """Make a candidate here; only the first has to be possible."""
+        trial = self._trial(candidate)
+        try:
+            trial.built = workshop.build(candidate, self._scratch / self._name(trial))
+        except UserError as error:
+            if candidate == FIRST:
+                raise
+            trial.out = str(error)
+        return trial
 
     def _space(self, base: Candidate) -> list[Candidate]:
         """What is tried here, but for engines that do not take inputs as long as these."""
@@ -300,7 +309,8 @@ class Search:
 def _installed() -> list[str]:
     """Those of the packages of the engines that are installed; none of one that does not heed a cap."""
     found = []
-    engines = [engine for engine in PACKAGES if engine != "ONNX Runtime" or not machine.hidden_flags()]
+    escapes = machine.cap() is not None and machine.hidden_flags()
+    engines = [engine for engine in PACKAGES if engine != "ONNX Runtime" or not escapes]
     for name in {name for engine in engines for name in PACKAGES[engine]}:
         try:
             importlib.metadata.version(name)
