@@ -22,8 +22,9 @@ TOKENS = 32
 
 def pytest_configure(config: pytest.Config) -> None:
     """Before Prefect is imported, which reads these once: nothing of the user's is touched."""
-    # A shell starts background jobs with SIGINT ignored, and children would inherit that.
+    # A shell starts background jobs with SIGINT ignored, nohup with SIGHUP: children would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     home = Path(tempfile.mkdtemp(prefix="ptdq-tests-"))
     config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
     os.environ["PTDQ_CACHE"] = str(home / "cache")

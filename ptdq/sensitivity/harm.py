@@ -129,7 +129,7 @@ def _divergences(old: Floats, new: Floats) -> Floats:
 
 def _changed(truth: Truth, expected: Logits, actual: Logits) -> int | None:
     if truth.task in OF_CLASSES:
-        return int((truth.classes(expected) != truth.classes(actual)).sum())
+        return int(np.count_nonzero(truth.classes(expected) != truth.classes(actual)))
     old, new = truth.answers(expected), truth.answers(actual)
     if truth.task == "multi-label":
         return int((old != new).any(axis=1).sum())

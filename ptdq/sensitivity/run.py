@@ -150,11 +150,9 @@ def _sample(parameters: Parameters) -> RawDocuments:
     if parameters.limit >= len(raw.ids):
         return raw
     chosen = np.sort(query_order(raw.texts, parameters.seed, parameters.limit)).tolist()
-    taken = {
-        name: [getattr(raw, name)[place] for place in chosen]
-        for name in ("ids", "texts", "labels", "pairs")
-    }
-    return replace(raw, sampled_from=len(raw.ids), **taken)
+    ids, texts, labels = ([column[n] for n in chosen] for column in (raw.ids, raw.texts, raw.labels))
+    pairs = None if raw.pairs is None else [raw.pairs[n] for n in chosen]
+    return replace(raw, ids=ids, texts=texts, labels=labels, pairs=pairs, sampled_from=len(raw.ids))
 
 
 def _reranks(parameters: Parameters) -> bool:

@@ -185,7 +185,7 @@ def _tokenized(source: Source, documents: pa.Table, request: StudyRequest) -> li
     if request.task == "rerank" and source.pads():
         batches = query_batches(documents["group"].to_pylist())
     tokenizer = source.tokenizer()
-    found = []
+    found: list[Inputs] = []
     for batch in batches:
         some = texts.between(batch.start, batch.stop)
         columns = [some.first] if some.second is None else [some.first, some.second]

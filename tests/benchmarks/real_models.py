@@ -75,7 +75,7 @@ def make_classifier(data: Path, room: Path, test: int, most: int | None) -> dict
 def make_reranker(data: Path, room: Path, test: int, most: int | None) -> dict[str, Any]:
     """The same of a reranker; ``test`` and ``most`` are candidates, of whole queries."""
     frame = _shuffled(data)
-    frame = frame[frame[TEXT].str.split().str.len() > 2 * WORDS].reset_index(drop=True)
+    frame = frame[frame[TEXT].str.split().map(len) > 2 * WORDS].reset_index(drop=True)
     measured, calibrated = -(-test // CANDIDATES), -(-CALIBRATION // CANDIDATES)
     count = None if most is None else -(-most // TRAINED)
     calibration, train = _parts(frame, room, measured, calibrated, count)
@@ -119,12 +119,14 @@ def _candidates(frame: pd.DataFrame, count: int, random: np.random.Generator) ->
     queries, rests = (
         words.str[part].str.join(" ").tolist() for part in (slice(WORDS), slice(WORDS, None))
     )
-    sections = frame[LABEL].to_numpy()
+    sections, texts = frame[LABEL].to_numpy(), np.array(rests)
     rows = []
     for place, query in enumerate(queries):
-        near = np.flatnonzero((sections == sections[place]) & (np.arange(len(frame)) != place))
+        # Descriptions that end alike are the right answer as well.
+        wrong = np.flatnonzero(texts != texts[place])
+        near = wrong[sections[wrong] == sections[place]]
         near = random.permutation(near)[: (count - 1) // 2]
-        far = np.setdiff1d(np.arange(len(frame)), [*near, place])
+        far = np.setdiff1d(wrong, near)
         others = [*near, *random.permutation(far)[: count - 1 - len(near)]]
         for other in random.permutation([place, *others]):
             rows.append({QUERY: query, CANDIDATE: rests[other], RELEVANCE: int(other == place)})

@@ -51,7 +51,7 @@ def test_a_query_has_its_own_description_and_half_of_the_others_are_near() -> No
     for query, rows in found.groupby(QUERY):
         assert len(rows) == CANDIDATES
         (right,) = rows[rows[RELEVANCE] == 1][CANDIDATE]
-        assert f"{query} {right}" == own[query]
+        assert f"{query} {right}" == own[str(query)]
         others = rows[rows[RELEVANCE] == 0][CANDIDATE]
         assert right not in set(others)
         assert sum(sections[text] == sections[right] for text in others) >= (CANDIDATES - 1) // 2

@@ -60,11 +60,8 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path: Path)
 
 def test_empty_values_are_an_error_with_their_rows(tmp_path: Path) -> None:
     path = write(tmp_path / "data.csv", author=["ann", "", "cid", "ann", "  ", "bob"])
-    whole, first, pieces = complaint(path)
-    for text in (whole, first):
+    for text in complaint(path):
         assert f"{path}: column 'author' has 2 empty values, in rows 2, 5" in text
-    # The first piece has four rows.
-    assert "has 1 empty values, in rows 2" in pieces
     assert list(tmp_path.iterdir()) == [path]
 
 

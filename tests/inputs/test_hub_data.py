@@ -18,7 +18,7 @@ ROWS = {"text": ["a b", "c d", "e f"], "label": [0, 1, 0]}
 
 def read(name: object, **values: object) -> tuple[list[str], list[str]]:
     raw = read_data(make_parameters({"model": "m", "data": str(name), **values}))
-    return raw.texts, raw.labels
+    return list(raw.texts), raw.labels
 
 
 def test_a_saved_data_set_is_read(tmp_path: Path) -> None:

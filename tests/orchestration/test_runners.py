@@ -18,5 +18,6 @@ def test_a_local_cluster_takes_nothing_from_those_without_its_keys() -> None:
         assert address.startswith("tls://127.0.0.1:")
         with Client(cluster) as client:
             assert client.submit(sum, [1, 2]).result(timeout=30) == 3
-        with pytest.raises(OSError, match="Timed out"):
+        # Refused at once or never answered: which of the two is the machine's.
+        with pytest.raises(OSError, match=r"Timed out|in <TCP"):
             Client(address.replace("tls://", "tcp://"), timeout=3)

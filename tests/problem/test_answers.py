@@ -36,7 +36,7 @@ def test_numbers_are_compared_by_the_variance_that_is_error() -> None:
     expected = column(*range(10))
     spread = float(expected.std())
     answers = Answers("regression")
-    assert answers.changed(expected, expected + 0.1 * spread) == pytest.approx(0.01)
+    assert answers.changed(expected, expected + np.float32(0.1 * spread)) == pytest.approx(0.01)
     assert answers.changed(expected, column(*[4.5] * 10)) == pytest.approx(1)
     assert answers.changed(expected, -9 * expected) == 1
 

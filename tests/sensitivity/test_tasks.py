@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.slow
 TOKENS = 32
 
 
-def int8(model: Path, batches: list[list[tuple[str, ...]]]) -> list[np.ndarray]:
+def int8(model: Path, batches: Sequence[Sequence[tuple[Any, ...]]]) -> list[np.ndarray]:
     """What int8-dynamic answers to each batch."""
     source = open_checkpoint(str(model), labels=[]).source
     settings = Settings(engine=choose_engine(None))

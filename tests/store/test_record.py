@@ -67,6 +67,7 @@ def test_the_sample_is_read_and_written_as_it_is(tmp_path: Path) -> None:
     before["design"]["quality"] = []
     before["data"] = DataFacts().model_dump() | before["data"]
     before["model"] = ModelFacts().model_dump() | before["model"]
+    before["limits"] = Limits(**before["limits"]).model_dump()
     assert {key: after[key] for key in before} == before
 
 
