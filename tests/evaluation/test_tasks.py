@@ -64,6 +64,7 @@ def shards(directory: Path) -> pd.DataFrame:
     return pd.read_parquet(directory / "evaluation" / "shards").sort_values("doc_id", ignore_index=True)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_multi_label(tmp_path: Path) -> None:
     model = save_model(tmp_path / "model", TOPICS, problem_type="multi_label_classification")

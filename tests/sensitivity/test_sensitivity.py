@@ -128,6 +128,7 @@ def test_the_configuration_is_one_of_a_run(hard: Study) -> None:
     assert parameters.calibration_data is not None
 
 
+@pytest.mark.long
 def test_the_choice_is_measured_at_once(hard: Study, prefect_server: str, tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text("repeats: 1\ncontrol_documents: 0\nload_wait: 0\n")

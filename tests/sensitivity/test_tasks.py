@@ -52,6 +52,7 @@ def check(found: Found, of_int8: float, words: list[str]) -> None:
     assert harms[0] > 0
 
 
+@pytest.mark.long
 def test_multi_label(tmp_path: Path) -> None:
     model = save_model(tmp_path / "model", TOPICS, problem_type="multi_label_classification")
     rows = pd.read_parquet(data := save_multi_label(model, tmp_path / "data.parquet", TOPICS))
@@ -77,6 +78,7 @@ def test_regression(tmp_path: Path) -> None:
     assert {row["changed"] for row in found.found.rows} == {None}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("limit", [60, 18])
 def test_reranking(tmp_path: Path, limit: int) -> None:
     """A query's candidates are one batch, and none is left out of a sample."""
