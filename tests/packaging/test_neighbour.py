@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ptdq.store.disk import read_json
-from tests.support.deploying import Installation
+from tests.support.deploying import PASSWORD, Installation
 from tests.support.neighbour import Neighbour
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
@@ -100,11 +101,16 @@ def test_a_worker_runs_the_installed_flow(
     }  # fmt: skip
     for name, value in neighbour.environment.items():
         monkeypatch.setenv(name, value)
+    # A flow run of a worker has a directory of its own: their loader is found by the path.
+    path = [neighbour.environment["PYTHONPATH"], str(neighbour.directory)]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
     (tmp_path / "prefect").mkdir()
     running = Installation(tmp_path / "prefect", neighbour.bin, neighbour.directory)
     try:
-        neighbour.run("python", "-c", DEPLOY, PREFECT_API_URL=running.api)
-        running.start_worker()
+        neighbour.run(
+            "python", "-c", DEPLOY, PREFECT_API_URL=running.api, PREFECT_API_AUTH_STRING=PASSWORD
+        )
+        running.start_worker(allowed="loader")
         running.prefect(
             "deployment", "run", "quantization-benchmark/theirs", "--watch",
             "--param", f"parameters={json.dumps(asked)}",

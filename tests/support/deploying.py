@@ -91,7 +91,7 @@ class Installation:
         """Run a prefect command in the background, in a session of its own."""
         with (self.home / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
-                [self.bin / "prefect", *arguments],
+                [self.bin / "python", "-m", "prefect", *arguments],
                 cwd=self.directory,
                 env=self.environment | variables,
                 stdout=log,
@@ -101,12 +101,13 @@ class Installation:
         self._started[name] = process
         return process
 
-    def start_worker(self) -> subprocess.Popen[bytes]:
+    def start_worker(self, allowed: str = "tests.support") -> subprocess.Popen[bytes]:
+        """A worker on whose machine parameters may name code of the modules ``allowed``."""
         arguments = ("worker", "start", "--pool", POOL, "--type", "process", "--limit", "1")
         # The shortest interval of heartbeats that Prefect allows.
         variables = {
             "PTDQ_ROOT": str(ROOT),
-            "PTDQ_ALLOW_CODE": "tests.support",
+            "PTDQ_ALLOW_CODE": allowed,
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         }
         return self.start("worker", *arguments, **variables)
@@ -119,7 +120,7 @@ class Installation:
     def prefect(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a prefect command to its end."""
         done = subprocess.run(
-            [self.bin / "prefect", *arguments],
+            [self.bin / "python", "-m", "prefect", *arguments],
             cwd=self.directory,
             env=self.environment,
             capture_output=True,
