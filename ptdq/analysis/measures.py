@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from ptdq.analysis.arrays import Answers, AnswersOfAll, Place
 from ptdq.analysis.document_groups import Groups
-from ptdq.analysis.paired_measures import Asked, answers_of, pair
+from ptdq.analysis.paired_measures import Asked, pair
 from ptdq.analysis.question import Question
-from ptdq.analysis.truth import TRUTH, Truth, given_labels
+from ptdq.analysis.truth import TRUTH, Truth
+from ptdq.problem.answers import answers_of, given_labels
 from ptdq.problem.task import MEASURES, main_measure
 from ptdq.statistics import multi_label
 from ptdq.statistics.confidence import largest_difference

@@ -38,16 +38,6 @@ class Asked:
     sampling: Sampling = SAMPLING
 
 
-def answers_of(task: Task, logits: NDArray[np.float32], cut: float) -> Floats:
-    """What a model answered: 0 or 1 for each label [N, K], or a number for each document [N].
-
-    An output that is no number gives no label, and counts as 0.
-    """
-    if task == "multi-label":
-        return (logits > cut).astype(np.float64)
-    return np.nan_to_num(logits[:, 0].astype(np.float64))
-
-
 def value_of(asked: Asked, name: str, answers: Floats) -> float:
     """One model's value by a measure, its name as :func:`pair` has it; not of Kendall's tau."""
     if asked.task == "rerank":
@@ -60,7 +50,7 @@ def value_of(asked: Asked, name: str, answers: Floats) -> float:
 
 
 def pair(asked: Asked, old: Floats, new: Floats) -> Paired:
-    """Two models' answers to the same documents, each as :func:`answers_of` gives them."""
+    """Two models' answers to the same documents, as :func:`~ptdq.problem.answers.answers_of` has them."""
     truth, groups, sampling = asked.truth, asked.groups, asked.sampling
     if asked.task == "multi-label":
         rows = Rows(truth, old, new)

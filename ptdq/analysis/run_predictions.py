@@ -11,8 +11,9 @@ import pyarrow as pa
 from ptdq.analysis import paired_measures as measured
 from ptdq.analysis.arrays import Answers, Ints, Place, read_answers
 from ptdq.analysis.document_groups import read_groups
-from ptdq.analysis.paired_measures import Asked, answers_of
+from ptdq.analysis.paired_measures import Asked
 from ptdq.analysis.truth import TRUTH, Truth
+from ptdq.problem.answers import answers_of
 from ptdq.problem.task import OF_CLASSES, RECALL_AT, logit, main_measure
 from ptdq.statistics.paired_quality import compare_predictions
 from ptdq.statistics.resampling import Sampling

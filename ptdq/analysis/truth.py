@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ptdq.problem.answers import given_labels
 from ptdq.statistics import multi_label
 from ptdq.statistics.groups import compact
 from ptdq.statistics.quality import ClassMetrics
@@ -33,11 +34,6 @@ class Truth:
         """Query of each [N], 0 to Q - 1."""
         names = np.array([self._queries[name] for name in doc_ids.to_pylist()])
         return compact(np.unique(names, return_inverse=True)[1].astype(np.int64), len(doc_ids))
-
-
-def given_labels(logits: NDArray[np.float32], cut: float) -> Floats:
-    """1 for each label that is given, else 0 [N, K]; an output that is no number gives none."""
-    return (logits > cut).astype(np.float64)
 
 
 def label_scores(truth: Truth, measured: pa.Table, cut: float) -> tuple[ClassMetrics, ...]:

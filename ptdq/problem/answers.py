@@ -1,4 +1,4 @@
-"""How much of what a model answers another one answers otherwise, by the model's task."""
+"""What of a model's outputs is its answer, by its task, and how much of it another answers otherwise."""
 
 from __future__ import annotations
 
@@ -8,6 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ptdq.problem.task import SINGLE, Task
+
+Floats = NDArray[np.float64]
+
+
+def given_labels(logits: NDArray[np.float32], cut: float) -> Floats:
+    """1 for each label that is given, else 0 [N, K]; an output that is no number gives none."""
+    return (logits > cut).astype(np.float64)
+
+
+def answers_of(task: Task, logits: NDArray[np.float32], cut: float) -> Floats:
+    """What a model answered: 0 or 1 for each label [N, K], or a number for each document [N].
+
+    An output that is no number gives no label, and counts as 0.
+    """
+    if task == "multi-label":
+        return given_labels(logits, cut)
+    return np.nan_to_num(logits[:, 0].astype(np.float64))
 
 
 @dataclass(frozen=True)
@@ -45,7 +62,8 @@ class Answers:
         if self.task == "regression":
             error = float(np.square(actual[:, 0] - expected[:, 0], dtype=np.float64).mean())
             return min(1.0, error / (float(expected[:, 0].var()) or 1.0))
-        return float(((expected > self.cut) != (actual > self.cut)).any(axis=1).mean())
+        before, after = (given_labels(outputs, self.cut) for outputs in (expected, actual))
+        return float((before != after).any(axis=1).mean())
 
 
 def _other_order(expected: NDArray[np.float32], actual: NDArray[np.float32]) -> float:

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from ptdq.analysis.paired_measures import Asked, answers_of, value_of
+from ptdq.analysis.paired_measures import Asked, value_of
 from ptdq.evaluation.tally import classes_predicted
+from ptdq.problem.answers import answers_of
 from ptdq.problem.task import OF_CLASSES, SINGLE, Task, main_measure
 from ptdq.statistics.quality import Ints, measure
 

@@ -21,16 +21,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ptdq.flows.benchmark import quantization_benchmark
 from ptdq.host import machine
 from ptdq.host.facts import machine_facts
 from ptdq.host.software import git_commit
-from ptdq.parameters import DEMO, make_parameters
+from ptdq.parameters import DEMO
 from ptdq.statistics.multiplicity import exact_upper
 from ptdq.store.disk import read_json, write_json
 from ptdq.store.layout import RunFiles
 from ptdq.store.record_file import now
 from ptdq.store.tables import read_table
+from tests.benchmarks.running import measured
 
 RESULTS = Path(__file__).parent / "results" / "bench.json"
 SAME, SLOWER = "tests.support.planted:Same", "tests.support.planted:Slower"
@@ -71,20 +71,16 @@ def run(
     results: Path, variants: list[str], *, documents: int, lengths: list[int], **others: Any
 ) -> RunFiles:
     """One run of the flow on the embedded default."""
-    parameters = make_parameters(
-        {
-            "model": DEMO,
-            "data": DEMO,
-            "variant": variants,
-            "max_length": lengths,
-            "limit": documents,
-            "results_dir": str(results),
-            "run_id": f"run-{len(list(results.iterdir()))}",
-            **others,
-        }
+    return measured(
+        model=DEMO,
+        data=DEMO,
+        variant=variants,
+        max_length=lengths,
+        limit=documents,
+        results_dir=str(results),
+        run_id=f"run-{len(list(results.iterdir()))}",
+        **others,
     )
-    directory: Any = quantization_benchmark(**parameters.model_dump())
-    return RunFiles(Path(str(directory)))
 
 
 def comparisons(files: RunFiles) -> list[dict[str, Any]]:

@@ -107,15 +107,14 @@ def measure(scratch: Path, size: int) -> dict[str, Any]:
 
 def one(request: Path) -> None:
     """Run the flow here, and write what it cost."""
-    from ptdq.flows.benchmark import quantization_benchmark
     from ptdq.host.machine import peak_rss_bytes
     from ptdq.parameters import make_parameters
-    from ptdq.store.layout import RunFiles
     from ptdq.store.tables import read_table
+    from tests.benchmarks.running import measured
 
     parameters = make_parameters(read_json(request))
     before = peak_rss_bytes()
-    files = RunFiles(Path(str(quantization_benchmark(**parameters.model_dump()))))
+    files = measured(**parameters.model_dump())
     seconds = read_json(files.record)["seconds"]
     cells = read_table(files.table("cells")).to_pylist()
     documents = pq.read_metadata(files.table("documents")).num_rows

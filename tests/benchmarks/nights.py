@@ -41,6 +41,7 @@ from ptdq.store.record_file import now
 from ptdq.store.results import all_runs
 from ptdq.store.run import load
 from ptdq.store.tables import read_table
+from tests.benchmarks.running import measured
 
 RESULTS = Path(__file__).parent / "results" / "nights.json"
 NIGHT = "tests.support.planted:Night"
@@ -146,10 +147,7 @@ class Runs:
 
 def one(request: Path) -> None:
     """Run the flow here."""
-    from ptdq.flows.benchmark import quantization_benchmark
-    from ptdq.parameters import make_parameters
-
-    quantization_benchmark(**make_parameters(read_json(request)).model_dump())
+    measured(**read_json(request))
 
 
 @contextmanager

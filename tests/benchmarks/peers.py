@@ -13,20 +13,14 @@ Writes ``tests/benchmarks/results/peers.json`` and prints a table.
 
 from __future__ import annotations
 
-import argparse
-import json
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ptdq.errors import UserError
-from ptdq.flows.benchmark import quantization_benchmark
-from ptdq.store.disk import write_json
-from ptdq.store.layout import RunFiles
 from ptdq.variants.base import Calibration, Inputs, Predictor, Prepared, Settings, Variant
-from tests.benchmarks.variants import base_shape, collect, demo_files, table
+from tests.benchmarks.variants import arguments, measure
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -106,38 +100,10 @@ def _exported(source: Source) -> Any:
 
 def main() -> None:
     """Run all of them, or those named, and write what was found."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", help="checkpoint or shape (configuration and tokenizer)")
-    parser.add_argument("--data", help="labelled documents")
-    parser.add_argument("--calibration-data", help="documents to calibrate on, where there are weights")
-    parser.add_argument("--variant", action="append", help="only these", default=[])
-    parser.add_argument("--max-length", action="append", type=int, default=[])
-    parser.add_argument("--documents", type=int, default=64)
-    parser.add_argument("--repeats", type=int, default=6)
+    parser = arguments(__doc__.splitlines()[0], RESULTS, documents=64)
     parser.add_argument("--tune-minutes", type=float, default=15)
-    parser.add_argument("--out", type=Path, default=RESULTS, help="where the figures are written")
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="ptdq-peers-") as scratch:
-        model = chosen.model or str(base_shape(Path(scratch) / "bert-base"))
-        values: dict[str, Any] = {
-            "model": model,
-            "data": chosen.data or str(demo_files().data),
-            "calibration_data": chosen.calibration_data,
-            "random_weights": not list(Path(model).glob("*.safetensors")),
-            "variant": chosen.variant or VARIANTS,
-            "max_length": chosen.max_length or [128, 384],
-            "limit": chosen.documents,
-            "repeats": chosen.repeats,
-            "tune_minutes": chosen.tune_minutes,
-            "warmup": 2,
-            "control_documents": 0,
-            "results_dir": str(Path(scratch) / "results"),
-        }
-        directory: Any = quantization_benchmark(**values)
-        found = collect(RunFiles(Path(str(directory))))
-    write_json(chosen.out, found)
-    print(table(found))
-    print(json.dumps({"written": str(chosen.out)}))
+    measure(chosen, VARIANTS, [128, 384], tune_minutes=chosen.tune_minutes)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def main() -> None:
 
 def measure(name: str, chosen: argparse.Namespace) -> dict[str, Any]:
     """Make one of the models and measure it; its figures. The report is put beside them."""
-    from ptdq.flows.benchmark import quantization_benchmark  # with Prefect, which the docs need not load
+    from tests.benchmarks.running import measured  # what runs need, the docs need not load
 
     with tempfile.TemporaryDirectory(prefix="ptdq-real-") as scratch:
         room = Path(scratch)
@@ -75,8 +75,7 @@ def measure(name: str, chosen: argparse.Namespace) -> dict[str, Any]:
             "results_dir": chosen.results_dir or str(room / "results"),
             **made,
         }
-        directory: Any = quantization_benchmark(**values)
-        files = RunFiles(Path(str(directory)))
+        files = measured(**values)
         keep_report(files.directory, report_of(name, chosen.out))
         return collect(files) | {"trained_on": trained}
 

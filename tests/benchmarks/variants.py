@@ -15,17 +15,18 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ptdq.analysis.tables import against_baseline, limits, side_by_side, sizes
 from ptdq.demo.build import DemoFiles, make_demo
-from ptdq.flows.benchmark import quantization_benchmark
 from ptdq.parameters import ALL
 from ptdq.store.cache import cache_root
 from ptdq.store.disk import read_json, write_json
 from ptdq.store.layout import RunFiles
 from ptdq.store.run import Run, load
+from tests.benchmarks.running import measured
 
 RESULTS = Path(__file__).parent / "results" / "variants.json"
 POSITIONS = 512
@@ -33,34 +34,52 @@ POSITIONS = 512
 
 def main() -> None:
     """Run all variants, or those named, and write what was found."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", help="checkpoint or shape (configuration and tokenizer)")
-    parser.add_argument("--data", help="labelled documents")
-    parser.add_argument("--variant", action="append", help="only these", default=[])
-    parser.add_argument("--max-length", action="append", type=int, default=[])
-    parser.add_argument("--documents", type=int, default=16)
-    parser.add_argument("--repeats", type=int, default=6)
-    parser.add_argument("--out", type=Path, default=RESULTS, help="where the figures are written")
+    parser = arguments(__doc__.splitlines()[0], RESULTS, documents=16)
     parser.add_argument("--results-dir", default=None, help="keep the run there")
     chosen = parser.parse_args()
+    # Calls are long and vary little; the cells are what costs time.
+    measure(chosen, [ALL], [128, 256, 384], results_dir=chosen.results_dir, load_wait=0)
+
+
+def arguments(what: str, out: Path, documents: int) -> argparse.ArgumentParser:
+    """What every benchmark of variants on a shape takes."""
+    parser = argparse.ArgumentParser(description=what)
+    parser.add_argument("--model", help="checkpoint or shape (configuration and tokenizer)")
+    parser.add_argument("--data", help="labelled documents")
+    parser.add_argument("--calibration-data", help="documents to calibrate on, where there are weights")
+    parser.add_argument("--variant", action="append", help="only these", default=[])
+    parser.add_argument("--max-length", action="append", type=int, default=[])
+    parser.add_argument("--documents", type=int, default=documents)
+    parser.add_argument("--repeats", type=int, default=6)
+    parser.add_argument("--out", type=Path, default=out, help="where the figures are written")
+    return parser
+
+
+def measure(
+    chosen: argparse.Namespace,
+    variants: Sequence[str],
+    lengths: Sequence[int],
+    results_dir: str | None = None,
+    **others: Any,
+) -> None:
+    """Measure variants at lengths, unless others were chosen; writes the figures, prints a table."""
     with tempfile.TemporaryDirectory(prefix="ptdq-bench-") as scratch:
         model = chosen.model or str(base_shape(Path(scratch) / "bert-base"))
-        values: dict[str, Any] = {
-            "model": model,
-            "data": chosen.data or str(demo_files().data),
-            "random_weights": not list(Path(model).glob("*.safetensors")),
-            "variant": chosen.variant or [ALL],
-            "max_length": chosen.max_length or [128, 256, 384],
-            "limit": chosen.documents,
-            "repeats": chosen.repeats,
-            # Calls are long and vary little; the cells are what costs time.
-            "warmup": 2,
-            "control_documents": 0,
-            "load_wait": 0,
-            "results_dir": chosen.results_dir or str(Path(scratch) / "results"),
-        }
-        directory: Any = quantization_benchmark(**values)
-        found = collect(RunFiles(Path(str(directory))))
+        files = measured(
+            model=model,
+            data=chosen.data or str(demo_files().data),
+            calibration_data=chosen.calibration_data,
+            random_weights=not list(Path(model).glob("*.safetensors")),
+            variant=chosen.variant or list(variants),
+            max_length=chosen.max_length or list(lengths),
+            limit=chosen.documents,
+            repeats=chosen.repeats,
+            warmup=2,
+            control_documents=0,
+            results_dir=results_dir or str(Path(scratch) / "results"),
+            **others,
+        )
+        found = collect(files)
     write_json(chosen.out, found)
     print(table(found))
     print(json.dumps({"written": str(chosen.out)}))

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,8 +22,15 @@ has_avx2 = pytest.mark.skipif("avx2" not in machine.cpu_flags(), reason="no x86 
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """A CPU with AMX, as its flags are read."""
-    text = f"processor : 0\nflags : {' '.join(FLAGS)}\n"
-    monkeypatch.setattr(Path, "read_text", lambda self, *_, **__: text)
+    real = Path.read_text
+
+    def read(path: Path, *others: Any, **named: Any) -> str:
+        if path == Path("/proc/cpuinfo"):
+            return f"processor : 0\nflags : {' '.join(FLAGS)}\n"
+        return real(path, *others, **named)
+
+    # That file alone: the metadata of installed packages is read by the same function.
+    monkeypatch.setattr(Path, "read_text", read)
     monkeypatch.delenv(machine.ISA_CAP, raising=False)
 
 

@@ -12,7 +12,9 @@ import importlib.metadata
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,12 +54,14 @@ class Trial:
     """A candidate and what became of it.
 
     Attributes:
+        name: of its files.
         candidate: which.
         built: what was made; None where nothing was.
         out: why it is not the choice; None of the one that is.
         ms: of a document, in each rung that it was in.
     """
 
+    name: str
     candidate: Candidate
     built: Built | None = None
     out: str | None = None
@@ -151,7 +155,7 @@ class Search:
         """Make a candidate here; only the first has to be possible."""
         trial = self._trial(candidate)
         try:
-            trial.built = workshop.build(candidate, self._scratch / self._name(trial))
+            trial.built = workshop.build(candidate, self._scratch / trial.name)
         except UserError as error:
             if candidate == FIRST:
                 raise
@@ -159,19 +163,21 @@ class Search:
         return trial
 
     def _space(self, base: Candidate) -> list[Candidate]:
-        """What is tried here, but for engines that do not take inputs as long as these."""
+        """What is tried here, but for what takes no inputs as long as these or does not heed a cap."""
         unbounded = self._source.longest_input() is None
         longest = self._samples.longest if unbounded else 0
-        return [
-            one
-            for one in space(base, machine.cpu_flags(), _installed())
-            if longest <= (registry.get(one.variant).max_tokens or longest)
-        ]
+        escapes = machine.cap() is not None and bool(machine.hidden_flags())
+
+        def fits(candidate: Candidate) -> bool:
+            variant = registry.get(candidate.variant)
+            return longest <= (variant.max_tokens or longest) and (variant.heeds_cap or not escapes)
+
+        return [one for one in space(base, machine.cpu_flags(), _installed()) if fits(one)]
 
     def _make(self, engine: Engine, candidates: Sequence[Candidate]) -> None:
         """Have a process make the candidates of an engine, as far as it comes."""
         seconds = self._left(BUILDING)
-        trials = {self._name(trial): trial for trial in map(self._trial, candidates)}
+        trials = {trial.name: trial for trial in map(self._trial, candidates)}
         if seconds > 0 and trials:
             words = [trial.candidate.words for trial in trials.values()]
             request = BuildRequest(
@@ -250,12 +256,12 @@ class Search:
         padding = read_json(rule)
         shapes = self._samples.common_lengths(padding["step"], padding["longest"], FIXED_SHAPES)
         trial = self._trial(replace(chosen.candidate, shapes=shapes))
-        copy = self._scratch / self._name(trial)
+        copy = self._scratch / trial.name
         shutil.copytree(built.directory, copy)
-        write_options(copy, "bf16" if trial.candidate.rest == "bfloat16" else "f32", shapes)
+        write_options(copy, trial.candidate.precision, shapes)
         trial.built = replace(built, candidate=trial.candidate, directory=str(copy))
         before, after = (
-            self._time(self._name(chosen), DOCUMENTS[-1]),
+            self._time(chosen.name, DOCUMENTS[-1]),
             self._time(copy.name, DOCUMENTS[-1]),
         )
         if before is None or after is None:
@@ -276,12 +282,9 @@ class Search:
                 trial.out = "slower" if trial.ms else "not timed"
 
     def _trial(self, candidate: Candidate) -> Trial:
-        trial = Trial(candidate)
-        self.trials[f"candidate-{len(self.trials)}"] = trial
+        trial = Trial(f"candidate-{len(self.trials)}", candidate)
+        self.trials[trial.name] = trial
         return trial
-
-    def _name(self, trial: Trial) -> str:
-        return next(name for name, one in self.trials.items() if one is trial)
 
     def _child(
         self,
@@ -307,17 +310,13 @@ class Search:
 
 
 def _installed() -> list[str]:
-    """Those of the packages of the engines that are installed; none of one that does not heed a cap."""
-    found = []
-    escapes = machine.cap() is not None and machine.hidden_flags()
-    engines = [engine for engine in PACKAGES if engine != "ONNX Runtime" or not escapes]
-    for name in {name for engine in engines for name in PACKAGES[engine]}:
-        try:
+    """Those of the packages of the engines that are installed."""
+    installed = []
+    for name in set(chain.from_iterable(PACKAGES.values())):
+        with suppress(importlib.metadata.PackageNotFoundError):
             importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-        found.append(name)
-    return found
+            installed.append(name)
+    return installed
 
 
 def check_calibration(name: str, calibration: Calibration | None) -> Calibration:

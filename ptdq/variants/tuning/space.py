@@ -55,6 +55,11 @@ class Candidate:
         return replace(self, variant="", rest="float32", shapes=())
 
     @property
+    def precision(self) -> str:
+        """What OpenVINO is to compute the rest in, as it calls it."""
+        return "bf16" if self.rest == "bfloat16" else "f32"
+
+    @property
     def words(self) -> str:
         """What it is, as a table has it."""
         if self.engine != "OpenVINO":

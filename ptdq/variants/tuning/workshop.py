@@ -122,9 +122,10 @@ class Workshop:
         from ptdq.variants.openvino_runtime import finish
 
         module, moved, graph = self._graph(candidate)
-        precision = "bf16" if candidate.rest == "bfloat16" else "f32"
         details = {"rewritten": bool(moved)}
-        prepared = finish(graph, self._source, module, directory, self._settings, precision, details)
+        prepared = finish(
+            graph, self._source, module, directory, self._settings, candidate.precision, details
+        )
         return replace(
             prepared,
             converted=[moved.get(name, name) for name in prepared.converted],
