@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +97,9 @@ def _quantize_products(graph: Path, target: Path, nodes: Sequence[str], inputs: 
         target.write_bytes(graph.read_bytes())
         return
     # What fused operators give has no type otherwise, and what has none is not quantized.
-    typed = SymbolicShapeInference.infer_shapes(onnx.load(graph), auto_merge=True)
+    typed = onnx.load(graph)
+    with suppress(Exception):  # it stops at shapes that it cannot tell: those operators stay float then
+        typed = SymbolicShapeInference.infer_shapes(typed, auto_merge=True)
     quantize_static(
         typed,
         target,

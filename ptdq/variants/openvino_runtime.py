@@ -176,7 +176,7 @@ def quantize(
     names = [port.any_name for port in graph.inputs]
     keep = [rf"__module\.model\.{re.escape(name)}[./].*" for name in settings.keep_float]
     return nncf.quantize(
-        graph,
+        graph.clone(),  # which leaves behind branches that lead nowhere: NNCF does not find them
         nncf.Dataset([[inputs[name] for name in names] for inputs in calibration.inputs]),
         model_type=nncf.ModelType.TRANSFORMER,
         preset=preset,
@@ -262,5 +262,6 @@ def _is_integer_constant(node: Any) -> bool:
     steps = ("Convert", "Multiply", "Subtract", "Reshape", "Transpose", "FakeQuantize")
     while node.get_type_name() in steps:
         node = node.input_value(0).get_node()
-    kind = node.get_element_type().get_type_name()
-    return node.get_type_name() == "Constant" and kind in ("i8", "u8") and len(node.shape) > 1
+    if node.get_type_name() != "Constant":
+        return False  # such as one of the results of a split, which has no type of its own
+    return node.get_element_type().get_type_name() in ("i8", "u8") and len(node.shape) > 1
