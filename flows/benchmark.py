@@ -6,7 +6,6 @@ none is set up.
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import Any, cast
 
@@ -52,12 +51,12 @@ from ptdq.tasks.report import report
 from ptdq.tasks.track import track
 from ptdq.tracking import check as check_tracker
 from ptdq.variants.choice import keep_fitting, say_skipped
-from ptdq.variants.preparation import collect_prepared, start_in_turns
+from ptdq.variants.preparation import SIDE_BY_SIDE, Terms, collect_prepared, start_in_turns
 
 
 @flow(
     name="quantization-benchmark",
-    task_runner=ThreadPoolTaskRunner(max_workers=os.cpu_count()),  # type: ignore[arg-type]
+    task_runner=ThreadPoolTaskRunner(max_workers=SIDE_BY_SIDE),  # type: ignore[arg-type]
     validate_parameters=True,
 )
 @flat(Parameters)
@@ -115,8 +114,13 @@ def run_benchmark(
     take()
     laps.lap("wait")
 
-    options = (loaded, request.settings, parameters.cell_timeout, not parameters.no_cache)
-    artifacts = start_in_turns(chosen.names, lambda name: quantize.submit(name, *options), limit)
+    terms = Terms(parameters.cell_timeout, not parameters.no_cache)
+    artifacts = start_in_turns(
+        chosen.names,
+        terms,
+        lambda name, shared: quantize.submit(name, loaded, request.settings, shared),
+        limit,
+    )
     prepared, impossible = collect_prepared(artifacts, chosen.optional, limit)
     say_skipped(impossible, log.warning)
     laps.lap("quantize")

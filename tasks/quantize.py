@@ -9,14 +9,12 @@ from ptdq.host.terminal import stage
 from ptdq.inputs.load import Loaded
 from ptdq.orchestration.failures import plain_failure
 from ptdq.variants.base import Settings
-from ptdq.variants.preparation import PreparedVariant, preparation_log, prepare_variant
+from ptdq.variants.preparation import PreparedVariant, Terms, preparation_log, prepare_variant
 
 
 @task(name="quantize", task_run_name="quantize {variant}", cache_policy=NO_CACHE)
 @plain_failure
-def quantize(
-    variant: str, loaded: Loaded, settings: Settings, timeout: float, use_cache: bool
-) -> PreparedVariant:
+def quantize(variant: str, loaded: Loaded, settings: Settings, terms: Terms) -> PreparedVariant:
     """The variant's artifact, from the cache or made in a process of its own."""
     stage("preparing the variants")
     prepared = prepare_variant(
@@ -25,8 +23,7 @@ def quantize(
         settings,
         loaded.calibration,
         preparation_log(variant),
-        timeout=timeout,
-        use_cache=use_cache,
+        terms,
     )
     artifact = prepared.artifact
     get_run_logger().info(

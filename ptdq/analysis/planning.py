@@ -23,7 +23,7 @@ from ptdq.store import record
 from ptdq.store.cache import private_cache
 from ptdq.store.layout import RunFiles
 from ptdq.variants.choice import choose, keep_fitting
-from ptdq.variants.preparation import preparation_log, prepare_variant
+from ptdq.variants.preparation import Terms, preparation_log, prepare_variant
 
 Say = Callable[[str], None]
 
@@ -67,8 +67,7 @@ def _plan_alone(parameters: Parameters, say: Say) -> Plan:
             settings,
             loaded.calibration,
             preparation_log(baseline),
-            timeout=parameters.cell_timeout,
-            use_cache=not parameters.no_cache,
+            Terms(parameters.cell_timeout, use_cache=not parameters.no_cache),
         )
         design = lay_out(parameters, kept.names, usable, loaded, None, say)
         files = RunFiles(Path(place) / "plan")

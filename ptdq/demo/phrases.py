@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
-CLASSES = ("体育", "健康", "军事", "教育", "汽车")
+CLASSES = ("体育", "健康", "军事", "教育", "汽车", "科技", "财经", "旅游")
 """Names of the classes; a label is an index of this tuple."""
 
 _HOLE = re.compile(r"\{(?:(\d+)-(\d+)|(\w+))\}")

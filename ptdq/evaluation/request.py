@@ -20,7 +20,7 @@ from ptdq.store import evaluation_record
 from ptdq.store.disk import file_digest
 from ptdq.store.layout import ShardFiles
 from ptdq.variants import registry
-from ptdq.variants.preparation import preparation_log, prepare_variant
+from ptdq.variants.preparation import Terms, preparation_log, prepare_variant
 
 ASKED = {"model", "data", "variant", "max_length"} | set(
     names(Purpose.EVALUATE, without=[Purpose.UNMEASURED])
@@ -115,8 +115,7 @@ def prepare(
         choose_settings(parameters),
         CalibrationRequest(None, "", "none", max_length, compare_on=str(files.documents)),
         preparation_log(variant),
-        timeout=parameters.cell_timeout,
-        use_cache=not parameters.no_cache,
+        Terms(parameters.cell_timeout, use_cache=not parameters.no_cache),
     )
     return ShardRequest(
         directory=files.directory,

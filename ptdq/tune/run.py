@@ -13,7 +13,7 @@ from ptdq.measure.run_request import choose_settings
 from ptdq.parameters import DEMO, Parameters, with_demo
 from ptdq.store.cache import private_cache
 from ptdq.variants import registry
-from ptdq.variants.preparation import PreparedVariant, preparation_log, prepare_variant
+from ptdq.variants.preparation import PreparedVariant, Terms, preparation_log, prepare_variant
 
 BEST = "int8-best"
 _WEEK = 7 * 24 * 3600.0
@@ -57,6 +57,5 @@ def tune(parameters: Parameters, test: bool, say: Callable[[str], None]) -> Prep
             settings,
             calibration,
             log,
-            timeout=_WEEK,
-            use_cache=not parameters.no_cache,
+            Terms(_WEEK, use_cache=not parameters.no_cache),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,6 +23,24 @@ from ptdq.variants.base import Settings
 from ptdq.variants.prepare import USER_ERROR_STATUS
 from ptdq.variants.steps import last_step
 
+SIDE_BY_SIDE = os.cpu_count() or 1
+"""Preparations, and cells, that a run's flow starts at a time; what is more waits."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a preparation may take.
+
+    Attributes:
+        timeout: seconds, besides those that it may search.
+        use_cache: whether an entry of the cache will do.
+        beside: how many are prepared at a time, this one included: they share the cores.
+    """
+
+    timeout: float
+    use_cache: bool = True
+    beside: int = 1
+
 
 @dataclass(frozen=True)
 class PreparedVariant:
@@ -37,9 +56,7 @@ def prepare_variant(
     settings: Settings,
     calibration: CalibrationRequest,
     log: Path,
-    *,
-    timeout: float,
-    use_cache: bool = True,
+    terms: Terms,
 ) -> PreparedVariant:
     """The artifact of a variant, made or found.
 
@@ -51,8 +68,7 @@ def prepare_variant(
         settings: engine, modules, granularity and so on.
         calibration: what static variants calibrate on.
         log: gets the output of the process that prepares.
-        timeout: seconds that it may take, besides those that it may search.
-        use_cache: whether an entry of the cache will do.
+        terms: what it may take.
 
     Raises:
         UserError: the model cannot be converted this way.
@@ -67,7 +83,7 @@ def prepare_variant(
     if not variant.tunes:
         settings = replace(settings, tune_minutes=0.0)
     target = cache_entry("artifacts", cache_key(checkpoint.digest, variant, settings, calibration.digest))
-    if use_cache and (known := _cached(target, settings)) is not None:
+    if terms.use_cache and (known := _cached(target, settings)) is not None:
         mark_used(target)
         return PreparedVariant(known, cached=True)
     # In a directory of this process, which removes it however the child ends.
@@ -84,8 +100,9 @@ def prepare_variant(
             },
             scratch / "request.json",
             log,
-            threads=len(usable_cores()),
-            timeout=timeout + 60 * settings.tune_minutes,
+            # More threads than cores wait for each other in loops: some calls take fifty times as long.
+            threads=max(1, len(usable_cores()) // terms.beside),
+            timeout=terms.timeout + 60 * settings.tune_minutes,
             on_progress=lambda _: terminal.doing(f"{name}: {last_step(log)}"),
         )
         if ended.returncode == USER_ERROR_STATUS and ended.reason:
@@ -94,7 +111,7 @@ def prepare_variant(
             raise RunFailed(f"preparing {name}: {ended.reason}; its log is {log}")
         with replaceable(target):
             # Another process may have made the same meanwhile, and be using it.
-            if not (use_cache and _cached(target, settings)):
+            if not (terms.use_cache and _cached(target, settings)):
                 put_in_place(made, target)
     return PreparedVariant(open_artifact(target, settings), cached=False)
 
@@ -108,16 +125,26 @@ def in_turns(names: Iterable[str]) -> list[list[str]]:
 
 
 def start_in_turns(
-    names: Sequence[str], start: Callable[[str], Future[PreparedVariant]], limit: TimeLimit
+    names: Sequence[str],
+    terms: Terms,
+    start: Callable[[str, Terms], Future[PreparedVariant]],
+    limit: TimeLimit,
 ) -> dict[str, Future[PreparedVariant]]:
     """Start the preparation of each, turn by turn; all have ended then, however they ended.
+
+    Args:
+        names: of the variants.
+        terms: what each may take; those of a turn share the cores.
+        start: starts one, given its name and its terms.
+        limit: time that the run may take.
 
     Raises:
         RunFailed: the run's time limit is exceeded.
     """
     futures: dict[str, Future[PreparedVariant]] = {}
     for turn in in_turns(names):
-        futures |= {name: start(name) for name in turn}
+        shared = replace(terms, beside=min(len(turn), SIDE_BY_SIDE))
+        futures |= {name: start(name, shared) for name in turn}
         wait_for_all(futures.values(), limit)
     return {name: futures[name] for name in names}
 

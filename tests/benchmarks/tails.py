@@ -34,7 +34,7 @@ from ptdq.store.disk import write_json
 from ptdq.variants import registry
 from ptdq.variants.base import Settings
 from ptdq.variants.engines import choose_engine
-from ptdq.variants.preparation import prepare_variant
+from ptdq.variants.preparation import Terms, prepare_variant
 
 RESULTS = Path(__file__).parent / "results" / "tails.json"
 SHORTEST, LONGEST = 23, 256
@@ -65,7 +65,7 @@ def main() -> None:
         for name in chosen.variant or ["int8-best", "openvino-int8-static", "int8-pt2e-static"]:
             log = Path(scratch) / "prepare.log"
             settings = Settings(engine=choose_engine(None))
-            made = prepare_variant(name, checkpoint, settings, calibration, log, timeout=3600).artifact
+            made = prepare_variant(name, checkpoint, settings, calibration, log, Terms(3600)).artifact
             plain = Path(scratch) / f"{name}-plain"
             plain.mkdir()
             for path in made.directory.iterdir():

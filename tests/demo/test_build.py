@@ -15,8 +15,8 @@ from ptdq.demo.model import Shape
 from ptdq.demo.phrases import CLASSES
 
 SMALL = Recipe(
-    train_size=50,
-    test_size=10,
+    train_size=48,
+    test_size=16,
     shape=Shape(hidden=64, layers=1, word_steps=2, steps=2, batch=4),
 )
 
@@ -51,17 +51,17 @@ def test_files_load(shared: Path) -> None:
     assert set(batch) == {"input_ids", "token_type_ids", "attention_mask"}
     assert batch["input_ids"][0, 0] == tokenizer.cls_token_id
     with torch.inference_mode():
-        assert model(**batch).logits.shape == (2, 5)
+        assert model(**batch).logits.shape == (2, len(CLASSES))
 
 
 def test_tables_have_text_and_label(shared: Path) -> None:
     files = make(shared)
-    for path, size in ((files.data, 10), (files.calibration, 50)):
+    for path, size in ((files.data, 16), (files.calibration, 48)):
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         assert len(rows) == size
         assert all(row.keys() == {"text", "label"} for row in rows)
-        assert sorted({row["label"] for row in rows}) == ["0", "1", "2", "3", "4"]
+        assert sorted({row["label"] for row in rows}) == [str(label) for label in range(len(CLASSES))]
 
 
 def test_another_seed_is_another_entry(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from ptdq.store import cache
 from ptdq.store.disk import file_digest
 from ptdq.variants.base import Settings
 from ptdq.variants.engines import choose_engine
-from ptdq.variants.preparation import prepare_variant
+from ptdq.variants.preparation import Terms, prepare_variant
 from tests.conftest import CLASSES
 from tests.support.running import ROOT
 
@@ -115,7 +115,7 @@ def test_what_a_killed_process_left_is_swept_and_nothing_else(root: Path) -> Non
 def prepare(name: str, model: Path, log: Path) -> None:
     checkpoint = open_checkpoint(str(model), labels=CLASSES)
     settings = Settings(engine=choose_engine(None))
-    prepare_variant(f"tests.support.killed:{name}", checkpoint, settings, CALIBRATION, log, timeout=300)
+    prepare_variant(f"tests.support.killed:{name}", checkpoint, settings, CALIBRATION, log, Terms(300))
 
 
 def test_a_killed_preparation_leaves_nothing(root: Path, tiny_model: Path, tmp_path: Path) -> None:

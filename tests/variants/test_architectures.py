@@ -24,7 +24,7 @@ from ptdq.variants import registry
 from ptdq.variants.artifact import Artifact, make_artifact
 from ptdq.variants.base import Settings
 from ptdq.variants.engines import choose_engine
-from ptdq.variants.preparation import prepare_variant
+from ptdq.variants.preparation import Terms, prepare_variant
 from tests.support.architectures import CLASSES, save_own, save_transformer, texts
 
 FAMILIES = ("bert", "distilbert", "roberta", "albert", "electra")
@@ -45,7 +45,7 @@ class Room:
         settings = Settings(engine=choose_engine(None), modules=modules, loader=self.checkpoint.loader)
         calibration = CalibrationRequest(None, f"random {LENGTH}", "random text", LENGTH)
         log = self.files.logs / f"{variant}.log"
-        return prepare_variant(variant, self.checkpoint, settings, calibration, log, timeout=300).artifact
+        return prepare_variant(variant, self.checkpoint, settings, calibration, log, Terms(300)).artifact
 
     def measure(self, artifact: Artifact, batch_size: int) -> dict[str, np.ndarray]:
         """Logits by document, as a worker measured them."""

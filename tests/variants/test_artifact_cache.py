@@ -19,7 +19,7 @@ from ptdq.variants import registry
 from ptdq.variants.artifact import MANIFEST, cache_key, content_digest, open_artifact
 from ptdq.variants.base import Settings
 from ptdq.variants.engines import choose_engine
-from ptdq.variants.preparation import PreparedVariant, prepare_variant
+from ptdq.variants.preparation import PreparedVariant, Terms, prepare_variant
 from tests.conftest import CLASSES
 
 VARIANT = "int8-dynamic"
@@ -45,7 +45,7 @@ def first(
     patch = pytest.MonkeyPatch()
     patch.setenv("PTDQ_CACHE", str(tmp_path_factory.mktemp("cache")))
     try:
-        return prepare_variant(VARIANT, checkpoint, settings, CALIBRATION, log, timeout=300)
+        return prepare_variant(VARIANT, checkpoint, settings, CALIBRATION, log, Terms(300))
     finally:
         patch.undo()
 
@@ -70,8 +70,7 @@ def again(
             settings,
             CALIBRATION,
             tmp_path / "again.log",
-            timeout=300,
-            use_cache=use_cache,
+            Terms(300, use_cache=use_cache),
         )
 
     return prepare

@@ -27,7 +27,7 @@ from ptdq.variants import registry
 from ptdq.variants.artifact import Artifact
 from ptdq.variants.base import Settings, is_kept
 from ptdq.variants.engines import choose_engine
-from ptdq.variants.preparation import prepare_variant
+from ptdq.variants.preparation import Terms, prepare_variant
 from tests.support.architectures import CLASSES, save_transformer, texts
 
 pytestmark = pytest.mark.slow
@@ -73,7 +73,7 @@ def test_conformance(name: str, checkpoint: Checkpoint, documents: Path, tmp_pat
     settings = Settings(engine=choose_engine(None), keep_float_mixed=("classifier",))
     calibration = CalibrationRequest(None, f"random {LENGTH}", "random text", LENGTH)
     log = tmp_path / "prepare.log"
-    made = prepare_variant(name, checkpoint, settings, calibration, log, timeout=600).artifact
+    made = prepare_variant(name, checkpoint, settings, calibration, log, Terms(600)).artifact
     assert variant.summary
     assert made.converted or not variant.quantizes
     # The example halves the file alone, and says so: it is the one that may.

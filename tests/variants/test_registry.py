@@ -24,7 +24,7 @@ from ptdq.variants import registry
 from ptdq.variants.base import Settings
 from ptdq.variants.choice import choose_variants, keep_fitting
 from ptdq.variants.fp32 import Fp32
-from ptdq.variants.preparation import collect_prepared, prepare_variant
+from ptdq.variants.preparation import Terms, collect_prepared, prepare_variant
 
 PLUG_IN = """
 from ptdq.variants.fp32 import Fp32
@@ -222,7 +222,7 @@ def test_a_family_that_a_route_cannot_take_is_refused_before_any_work(
     log = tmp_path / "log"
     nothing = CalibrationRequest(None, "", "none", 16)
     with pytest.raises(UserError, match="cannot take"):
-        prepare_variant(variant, model, Settings(""), nothing, log, timeout=1)
+        prepare_variant(variant, model, Settings(""), nothing, log, Terms(1))
     assert not log.exists()
 
 

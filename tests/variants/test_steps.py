@@ -11,7 +11,7 @@ from ptdq.inputs.calibration import CalibrationRequest
 from ptdq.inputs.checkpoint import open_checkpoint
 from ptdq.variants.base import Settings
 from ptdq.variants.engines import choose_engine
-from ptdq.variants.preparation import prepare_variant
+from ptdq.variants.preparation import Terms, prepare_variant
 from ptdq.variants.steps import last_step, step, told
 from tests.conftest import CLASSES
 
@@ -40,5 +40,5 @@ def test_a_preparation_tells_its_parent(tiny_model: Path, tmp_path: Path) -> Non
         patch.setattr(display, "doing", said.append)
         settings = Settings(engine=choose_engine(None))
         log = tmp_path / "prepare.log"
-        prepare_variant("fp32", checkpoint, settings, nothing, log, timeout=300, use_cache=False)
+        prepare_variant("fp32", checkpoint, settings, nothing, log, Terms(300, use_cache=False))
     assert said == ["fp32: comparing the artifact with the float model"]

@@ -17,7 +17,7 @@ from ptdq.variants.artifact import cache_key
 from ptdq.variants.base import Settings
 from ptdq.variants.best import LOADERS, Int8Best
 from ptdq.variants.engines import choose_engine
-from ptdq.variants.preparation import in_turns, prepare_variant
+from ptdq.variants.preparation import Terms, in_turns, prepare_variant
 from ptdq.variants.tuning.race import fastest, race
 from ptdq.variants.tuning.samples import Samples
 from ptdq.variants.tuning.space import FIRST, PACKAGES, remedies, space
@@ -129,7 +129,7 @@ def test_a_search_tries_times_and_chooses_and_is_found_again(tiny_model: Path, t
     checkpoint = open_checkpoint(str(tiny_model), labels=CLASSES)
     settings = Settings(engine=choose_engine(None), tune_minutes=4)
     log = tmp_path / "prepare.log"
-    made = prepare_variant("int8-best", checkpoint, settings, CALIBRATION, log, timeout=600)
+    made = prepare_variant("int8-best", checkpoint, settings, CALIBRATION, log, Terms(600))
     found = made.artifact.details["tuning"]
     tried = found["tried"]
     assert [one["candidate"] for one in tried if one["out"] is None] == [found["chosen"]]
@@ -147,7 +147,7 @@ def test_a_search_tries_times_and_chooses_and_is_found_again(tiny_model: Path, t
     loader = Int8Best().of(made.artifact.directory)
     assert loader.name == chosen["variant"]
     longer = replace(settings, tune_minutes=30)
-    again = prepare_variant("int8-best", checkpoint, longer, CALIBRATION, log, timeout=600)
+    again = prepare_variant("int8-best", checkpoint, longer, CALIBRATION, log, Terms(600))
     assert again.cached
     assert again.artifact.digest == made.artifact.digest
 
@@ -160,7 +160,7 @@ def test_without_time_the_first_is_taken(tiny_model: Path, tmp_path: Path) -> No
     settings = Settings(engine=choose_engine(None), tune_minutes=0.001)
     began = time.monotonic()
     made = prepare_variant(
-        "int8-best", checkpoint, settings, CALIBRATION, tmp_path / "log", timeout=600, use_cache=False
+        "int8-best", checkpoint, settings, CALIBRATION, tmp_path / "log", Terms(600, use_cache=False)
     )
     found = made.artifact.details["tuning"]
     assert found["seconds"] <= time.monotonic() - began
