@@ -8,7 +8,7 @@ EXTRAS := dev,docs,torchao,onnx,openvino,dask
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS := 300
 
-.PHONY: demo test test-all safety soak check docs bench bench-nights bench-variants bench-peers bench-tails bench-growth bench-pipeline bench-real bench-first install schema constraints lock clean help
+.PHONY: demo test test-all test-versions safety soak check docs bench bench-nights bench-variants bench-peers bench-tails bench-growth bench-pipeline bench-real bench-first install schema constraints lock clean help
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -35,6 +35,19 @@ test: install ## the tests, without those that take minutes each, and the share 
 
 test-all: install ## every test: also several machines, faults of the machine, a schedule at its hour
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+
+# Over .venv, whose packages they see; what they have of their own comes first.
+test-versions: install ## make test with the oldest and with the newest versions that pyproject.toml admits (half an hour)
+	@for which in oldest newest; do \
+	  env=$(VENV)-$$which; \
+	  test -x $$env/bin/python || $(PYTHON) -m venv $$env || exit 1; \
+	  $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+	    > "$$($$env/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/under.pth" || exit 1; \
+	  $$env/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	    -r tests/versions/$$which.txt -e . || exit 1; \
+	  PATH="$$PWD/$$env/bin:$$PATH" $$env/bin/python -m pytest -m 'not long' -n 3 --dist loadfile \
+	    --no-loadscope-reorder || exit 1; \
+	done
 
 safety: install ## every fault and every attack; writes the tables of the docs (half an hour)
 	@$(BIN)/python -m tests.safety

@@ -110,9 +110,3 @@ def test_few_lines_without_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixt
     assert captured.out == ""
     steps = ["corpus", "tokenizer", "training", "checking"]
     assert captured.err.splitlines() == [f"demo: {step}" for step in steps]
-
-
-@pytest.mark.slow
-@pytest.mark.long
-def test_real_model_is_good_but_not_perfect(tmp_path: Path) -> None:
-    assert 0.90 <= make_demo(tmp_path, progress=False).accuracy <= 0.98
