@@ -49,7 +49,8 @@ def encoded(source: Source, texts: list[str]) -> list[Inputs]:
 
 
 def answers(predict: Predictor, inputs: list[Inputs]) -> NDArray[np.int64]:
-    return np.concatenate([predict(each) for each in inputs]).argmax(axis=1)
+    logits = np.concatenate([predict(each) for each in inputs])
+    return np.asarray(logits.argmax(axis=1), np.int64)
 
 
 def test_it_is_hard_and_int8_changes_some_answers(
