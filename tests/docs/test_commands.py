@@ -59,7 +59,7 @@ def test_the_readme_s_command_runs(tmp_path: Path) -> None:
     from ptdq.demo.model import Shape
 
     shape = Shape(hidden=64, layers=1, word_steps=2, steps=2, batch=4)
-    demo = make_demo(tmp_path / "demo", progress=False, recipe=Recipe(60, 40, shape))
+    demo = make_demo(tmp_path / "demo", progress=False, recipe=Recipe(64, 40, shape))
     # Under the names that the command has, so that it is run word by word.
     shutil.copytree(demo.model, tmp_path / "path" / "or" / "hub-id")
     shutil.copy(demo.data, tmp_path / "test.csv")
