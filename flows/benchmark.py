@@ -114,13 +114,8 @@ def run_benchmark(
     take()
     laps.lap("wait")
 
-    terms = Terms(parameters.cell_timeout, not parameters.no_cache)
-    artifacts = start_in_turns(
-        chosen.names,
-        terms,
-        lambda name, shared: quantize.submit(name, loaded, request.settings, shared),
-        limit,
-    )
+    start = partial(quantize.submit, loaded, request.settings)
+    artifacts = start_in_turns(chosen.names, Terms.of(parameters), start, limit)
     prepared, impossible = collect_prepared(artifacts, chosen.optional, limit)
     say_skipped(impossible, log.warning)
     laps.lap("quantize")

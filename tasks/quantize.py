@@ -14,7 +14,7 @@ from ptdq.variants.preparation import PreparedVariant, Terms, preparation_log, p
 
 @task(name="quantize", task_run_name="quantize {variant}", cache_policy=NO_CACHE)
 @plain_failure
-def quantize(variant: str, loaded: Loaded, settings: Settings, terms: Terms) -> PreparedVariant:
+def quantize(loaded: Loaded, settings: Settings, variant: str, terms: Terms) -> PreparedVariant:
     """The variant's artifact, from the cache or made in a process of its own."""
     stage("preparing the variants")
     prepared = prepare_variant(

@@ -67,7 +67,7 @@ def _plan_alone(parameters: Parameters, say: Say) -> Plan:
             settings,
             loaded.calibration,
             preparation_log(baseline),
-            Terms(parameters.cell_timeout, use_cache=not parameters.no_cache),
+            Terms.of(parameters),
         )
         design = lay_out(parameters, kept.names, usable, loaded, None, say)
         files = RunFiles(Path(place) / "plan")

@@ -115,7 +115,7 @@ def prepare(
         choose_settings(parameters),
         CalibrationRequest(None, "", "none", max_length, compare_on=str(files.documents)),
         preparation_log(variant),
-        Terms(parameters.cell_timeout, use_cache=not parameters.no_cache),
+        Terms.of(parameters),
     )
     return ShardRequest(
         directory=files.directory,

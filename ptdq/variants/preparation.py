@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from ptdq.errors import RunFailed, UserError
 from ptdq.host import terminal
@@ -16,6 +17,7 @@ from ptdq.host.machine import usable_cores
 from ptdq.host.process import run_child
 from ptdq.inputs.calibration import CalibrationRequest
 from ptdq.inputs.checkpoint import Checkpoint
+from ptdq.parameters import Parameters
 from ptdq.store.cache import cache_entry, cache_root, mark_used, put_in_place, replaceable, staging
 from ptdq.variants import registry
 from ptdq.variants.artifact import Artifact, cache_key, open_artifact
@@ -40,6 +42,11 @@ class Terms:
     timeout: float
     use_cache: bool = True
     beside: int = 1
+
+    @classmethod
+    def of(cls, parameters: Parameters) -> Self:
+        """Those of a run."""
+        return cls(parameters.cell_timeout, not parameters.no_cache)
 
 
 @dataclass(frozen=True)
