@@ -26,6 +26,7 @@ from ptdq.store.record_model import (
 from ptdq.store.schema import SCHEMA_VERSION
 from tests.support.running import ROOT
 
+EARLIER = Path(__file__).with_name("earlier_run.json")
 SAMPLE = ROOT / "results" / "sample" / "run.json"
 CELL = CellPlan(cell_id="fp32-L16-r0", variant="fp32", max_length=16, repeat=0, core=1, order=0, seed=7)
 ROUNDS = {"repeats": 1, "target_width": None, "max_minutes": 30.0}
@@ -57,8 +58,15 @@ def files(tmp_path: Path) -> RunFiles:
 
 
 def test_the_sample_is_read_and_written_as_it_is(tmp_path: Path) -> None:
-    """Keys and values of a file of an earlier version stay what they are; some are new."""
     before = read_json(SAMPLE)
+    files = RunFiles(tmp_path / "sample")
+    write_json(files.record, before)
+    assert record.amend(files).model_dump(mode="json") == before
+
+
+def test_a_record_of_version_1_keeps_what_it_says(tmp_path: Path) -> None:
+    """Keys and values of a file of an earlier version stay what they are; some are new."""
+    before = read_json(EARLIER)
     files = RunFiles(tmp_path / "sample")
     write_json(files.record, before)
     after = record.amend(files).model_dump(mode="json")
