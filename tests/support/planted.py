@@ -16,6 +16,7 @@ from ptdq.variants.base import Calibration, Inputs, Predictor, Prepared, Setting
 from ptdq.variants.fp32 import Fp32
 
 WORKER = "ptdq.measure.worker"
+THREADS = "threads.txt"
 
 
 class Same(Fp32):
@@ -53,6 +54,18 @@ class Night(Fp32):
     def load(self, directory: Path, settings: Settings) -> Predictor:
         share = read_json(directory / "night.json")["share"]
         return slowed(super().load(directory, settings), float(share))
+
+
+class Threads(Fp32):
+    """The float model, with the number of threads that its preparation had in a file beside it."""
+
+    name = "threads"
+
+    def prepare(
+        self, source: Source, directory: Path, settings: Settings, calibration: Calibration | None
+    ) -> Prepared:
+        (directory / THREADS).write_text(os.environ["OMP_NUM_THREADS"])
+        return super().prepare(source, directory, settings, calibration)
 
 
 def slowed(predict: Predictor, share: float) -> Predictor:
