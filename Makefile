@@ -43,7 +43,7 @@ test-versions: install ## make test with the oldest and with the newest versions
 	  test -x $$env/bin/python || $(PYTHON) -m venv $$env || exit 1; \
 	  $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
 	    > "$$($$env/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/under.pth" || exit 1; \
-	  $$env/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	  $$env/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	    -r tests/versions/$$which.txt -e . || exit 1; \
 	  PATH="$$PWD/$$env/bin:$$PATH" $$env/bin/python -m pytest -m 'not long' -n 3 --dist loadfile \
 	    --no-loadscope-reorder || exit 1; \
