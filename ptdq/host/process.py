@@ -160,8 +160,21 @@ def child_environment(threads: int) -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True)
+class Program:
+    """What a child runs.
+
+    Attributes:
+        module: dotted name of the module.
+        python: interpreter; None: this one.
+    """
+
+    module: str
+    python: str | None = None
+
+
 def run_child(
-    module: str,
+    program: str | Program,
     request: Mapping[str, object],
     request_path: Path,
     log_path: Path,
@@ -176,7 +189,7 @@ def run_child(
     its own. It can be run again by hand with the same request file.
 
     Args:
-        module: dotted name of the module to run.
+        program: dotted name of the module to run, by another interpreter perhaps.
         request: what the child is asked to do; written to ``request_path``.
         request_path: where.
         log_path: gets standard output and error of the child.
@@ -187,6 +200,9 @@ def run_child(
     Raises:
         RunFailed: the run has ended meanwhile (see :func:`own_children`); none was started.
     """
+    if isinstance(program, str):
+        program = Program(program)
+    command = [program.python or sys.executable, "-m", program.module, str(request_path)]
     children = _children.get()
     write_json(request_path, dict(request))
     log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -198,7 +214,7 @@ def run_child(
             try:
                 child = children.start(
                     lambda: subprocess.Popen(
-                        [sys.executable, "-m", module, str(request_path), str(write_end)],
+                        [*command, str(write_end)],
                         stdin=subprocess.DEVNULL,
                         stdout=log,
                         stderr=subprocess.STDOUT,

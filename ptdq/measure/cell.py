@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ptdq.host.machine import can_pin, cap
-from ptdq.host.process import run_child
+from ptdq.host.process import Program, run_child
 from ptdq.measure.cell_request import CellRequest, Kind
 from ptdq.measure.design import Cell
 from ptdq.store.disk import read_json, write_json
 from ptdq.store.layout import RunFiles
+from ptdq.variants import registry
 from ptdq.variants.artifact import Artifact
 
 
@@ -111,7 +112,7 @@ def measure_cell(
         isa=cap(),
     )
     ended = run_child(
-        "ptdq.measure.worker",
+        Program("ptdq.measure.worker", registry.get(cell.variant).python),
         asdict(request),
         files.requests / f"{cell.cell_id}.json",
         log,

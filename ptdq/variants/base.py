@@ -131,6 +131,9 @@ class Variant(ABC):
     instructions: ClassVar[tuple[str, ...]] = ()
     """Flags of the CPU, one of which it needs to be worth a measurement: without them its arithmetic is
     emulated, and ``all`` leaves it out. Empty: nothing is emulated anywhere."""
+    python: ClassVar[str | None] = None
+    """Interpreter of the environment that it is prepared and measured in, which must have this package as
+    well; None: this one. For what needs other versions of packages than the rest of the run."""
     version: ClassVar[int] = 1
     """Raised when the artifact of the same settings would differ; part of the cache key."""
     exported: ClassVar[Mapping[str, Path]] = {}

@@ -14,7 +14,7 @@ from ptdq.host import terminal
 from ptdq.host.clock import TimeLimit
 from ptdq.host.futures import Future, wait_for_all
 from ptdq.host.machine import usable_cores
-from ptdq.host.process import run_child
+from ptdq.host.process import Program, run_child
 from ptdq.inputs.calibration import CalibrationRequest
 from ptdq.inputs.checkpoint import Checkpoint
 from ptdq.parameters import Parameters
@@ -97,7 +97,7 @@ def prepare_variant(
     with staging(target) as scratch:
         made = scratch / "artifact"
         ended = run_child(
-            "ptdq.variants.prepare",
+            Program("ptdq.variants.prepare", variant.python),
             {
                 "variant": name,
                 "source": str(checkpoint.directory),

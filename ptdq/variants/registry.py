@@ -7,6 +7,7 @@ one runtime and not all.
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
 from ptdq.errors import UserError, line_of
 from ptdq.variant_names import BUILT_IN, check_name, names, places
@@ -40,10 +41,12 @@ def get(name: str) -> Variant:
 
 
 def missing_packages(variant: Variant) -> list[str]:
-    """Distributions that the variant needs and that are not installed."""
+    """Distributions that the variant needs and that are not installed; none where it has its own."""
     import importlib.metadata  # with e-mail and more, which workers need not load
 
-    missing = []
+    missing: list[str] = []
+    if variant.python is not None:
+        return missing
     for distribution in variant.requires:
         try:
             importlib.metadata.version(distribution)
@@ -55,6 +58,8 @@ def missing_packages(variant: Variant) -> list[str]:
 def check_installed(name: str) -> None:
     """Raises UserError, with what to do, where packages that the variant needs are missing."""
     variant = get(name)
+    if variant.python is not None and not Path(variant.python).is_file():
+        raise UserError(f"variant {name} needs the environment of {variant.python}, which is not there")
     if missing := missing_packages(variant):
         raise UserError(f"variant {name} needs {', '.join(missing)} ({install_hint(variant)})")
 

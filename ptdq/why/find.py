@@ -11,7 +11,7 @@ from typing import Any
 
 from ptdq.errors import RunFailed, UserError
 from ptdq.host.machine import can_pin, cap, usable_cores
-from ptdq.host.process import run_child
+from ptdq.host.process import Program, run_child
 from ptdq.inputs.stored import stored_tokens, write_selection
 from ptdq.measure.cell_request import CellRequest
 from ptdq.measure.queries import choose_timing_queries
@@ -141,7 +141,7 @@ def profile_artifact(
         )  # fmt: skip
         log = cache_root() / "logs" / f"why-{run_id}.log"
         ended = run_child(
-            "ptdq.why.child",
+            Program("ptdq.why.child", registry.get(name).python),
             asdict(WhyRequest(cell=asdict(cell), passes=PASSES)),
             Path(scratch) / "request.json",
             log,

@@ -57,7 +57,7 @@ def main() -> None:
         found["planted"] = comparisons(run(results, ["fp32", SLOWER], documents=500, lengths=[128]))
         short = {"documents": chosen.documents, "lengths": [128], "control_documents": 0}
         found["aa"] = [
-            comparisons(run(results, ["fp32", SAME], seed=seed, **short))[0]
+            {"seed": seed, **comparisons(run(results, ["fp32", SAME], seed=seed, **short))[0]}
             for seed in range(chosen.aa_runs)
         ]
     declared = [row for row in found["aa"] if row["total_verdict"] in ("faster", "slower")]

@@ -1,38 +1,27 @@
-"""``make bench-peers``: ``int8-best`` against what a user would pick otherwise, in one run.
+"""What a user would pick otherwise, as variants like any other: the same workers, rounds, intervals.
 
 Optimum Intel's OpenVINO models as one gets them, with their defaults: the float model, which computes in
-bfloat16 where the CPU has it, and the quantized one. They are variants of ptdq like any other, so that
-the same workers, rounds and intervals serve all. The environment is one of its own (``peers.txt``).
-
-The machine must be otherwise idle. Weights are random unless ``MODEL`` names a checkpoint with weights.
-
-    make bench-peers MODEL=path/to/model DATA=path/to/test.csv
-
-Writes ``tests/benchmarks/results/peers.json`` and prints a table.
+bfloat16 where the CPU has it, and the quantized one. Their preparation and their workers run in an
+environment of their own (``peers.txt``), which ``make bench-peers`` makes.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ptdq.errors import UserError
 from ptdq.variants.base import Calibration, Inputs, Predictor, Prepared, Settings, Variant
-from tests.benchmarks.variants import arguments, measure
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ptdq.inputs.source import Source
 
-RESULTS = Path(__file__).parent / "results" / "peers.json"
 MODEL = "optimum"
-VARIANTS = [
-    "fp32", "int8-best", "openvino-int8-static",
-    "tests.benchmarks.peers:OptimumFloat", "tests.benchmarks.peers:OptimumInt8",
-]  # fmt: skip
+PYTHON = Path(__file__).parents[2] / ".venv-peers" / "bin" / "python"
 
 
 class OptimumFloat(Variant):
@@ -40,7 +29,7 @@ class OptimumFloat(Variant):
 
     name = "tests.benchmarks.peers:OptimumFloat"
     summary = "Optimum Intel, float model, its defaults"
-    requires: ClassVar[tuple[str, ...]] = ("optimum-intel",)
+    python = str(PYTHON)
     repeats = False
 
     def prepare(
@@ -98,13 +87,4 @@ def _exported(source: Source) -> Any:
     return OVModelForSequenceClassification.from_pretrained(source.directory, export=True, compile=False)
 
 
-def main() -> None:
-    """Run all of them, or those named, and write what was found."""
-    parser = arguments(__doc__.splitlines()[0], RESULTS, documents=64)
-    parser.add_argument("--tune-minutes", type=float, default=15)
-    chosen = parser.parse_args()
-    measure(chosen, VARIANTS, [128, 384], tune_minutes=chosen.tune_minutes)
-
-
-if __name__ == "__main__":
-    main()
+NAMES = [OptimumFloat.name, OptimumInt8.name]

@@ -1,13 +1,12 @@
-"""``make bench-variants``: every variant on the bert-base shape, in one run, at three lengths.
+"""``make bench-variants``: every variant on two shapes, on documents of one length and of many.
 
-The machine must be otherwise idle; half an hour on two cores, and preparation where it is not
-cached. Weights are random unless ``MODEL`` names a checkpoint with weights: then quality is
-compared as well.
+The machine must be otherwise idle; an hour and a half on two cores, most of it preparation and bert-base.
+The cases are those of :mod:`tests.benchmarks.subjects`, each a run of its own; ``make bench-peers`` has
+:mod:`tests.benchmarks.peers` in the same runs. With a model and documents of one's own there is one case:
 
-    make bench-variants MODEL=path/to/shape DATA=path/to/test.csv
+    make bench-variants MODEL=path/to/model DATA=path/to/test.csv
 
-Without them, the shape is made here with the demo's tokenizer, and the documents are the demo's.
-Writes ``tests/benchmarks/results/variants.json`` and prints a table.
+Writes ``tests/benchmarks/results/variants.json``, case by case, and prints a table of each.
 """
 
 from __future__ import annotations
@@ -15,135 +14,129 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ptdq.analysis.tables import against_baseline, limits, side_by_side, sizes
-from ptdq.demo.build import DemoFiles, make_demo
+from ptdq import numbers
+from ptdq.analysis.tables import against_baseline, figures, limits, sizes
 from ptdq.parameters import ALL
-from ptdq.store.cache import cache_root
 from ptdq.store.disk import read_json, write_json
 from ptdq.store.layout import RunFiles
+from ptdq.store.rows import BestRow
 from ptdq.store.run import Run, load
-from tests.benchmarks.running import measured
+from tests.benchmarks import peers, subjects
 
 RESULTS = Path(__file__).parent / "results" / "variants.json"
-POSITIONS = 512
+BEST = "int8-best"
+MEASURES = {"speedup_total": "mean end to end", "speedup": "median", "speedup_p95": "p95"}
 
 
 def main() -> None:
-    """Run all variants, or those named, and write what was found."""
-    parser = arguments(__doc__.splitlines()[0], RESULTS, documents=16)
-    parser.add_argument("--results-dir", default=None, help="keep the run there")
-    chosen = parser.parse_args()
-    # Calls are long and vary little; the cells are what costs time.
-    measure(chosen, [ALL], [128, 256, 384], results_dir=chosen.results_dir, load_wait=0)
-
-
-def arguments(what: str, out: Path, documents: int) -> argparse.ArgumentParser:
-    """What every benchmark of variants on a shape takes."""
-    parser = argparse.ArgumentParser(description=what)
-    parser.add_argument("--model", help="checkpoint or shape (configuration and tokenizer)")
-    parser.add_argument("--data", help="labelled documents")
-    parser.add_argument("--calibration-data", help="documents to calibrate on, where there are weights")
-    parser.add_argument("--variant", action="append", help="only these", default=[])
+    """Measure the cases, or those named, and write what was found."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--case", action="append", choices=subjects.CASES, default=[], help="only these")
+    parser.add_argument("--variant", action="append", default=[], help="only these, the baseline first")
+    parser.add_argument("--peers", action="store_true", help="what one would pick otherwise as well")
+    parser.add_argument("--model", help="a checkpoint or shape of one's own, instead of the cases")
+    parser.add_argument("--data", help="its labelled documents")
+    parser.add_argument("--calibration-data", help="documents to calibrate on")
     parser.add_argument("--max-length", action="append", type=int, default=[])
-    parser.add_argument("--documents", type=int, default=documents)
-    parser.add_argument("--repeats", type=int, default=6)
-    parser.add_argument("--out", type=Path, default=out, help="where the figures are written")
-    return parser
-
-
-def measure(
-    chosen: argparse.Namespace,
-    variants: Sequence[str],
-    lengths: Sequence[int],
-    results_dir: str | None = None,
-    **others: Any,
-) -> None:
-    """Measure variants at lengths, unless others were chosen; writes the figures, prints a table."""
+    parser.add_argument(
+        "--documents", type=int, default=None, help="timed; 64 of many lengths, 16 of one"
+    )
+    parser.add_argument("--repeats", type=int, default=4)
+    parser.add_argument("--tune-minutes", type=float, default=15)
+    parser.add_argument("--results-dir", default=None, help="keep the runs there")
+    parser.add_argument("--room", type=Path, default=None, help="keep models and documents there")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="where the figures are written")
+    chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ptdq-bench-") as scratch:
-        model = chosen.model or str(base_shape(Path(scratch) / "bert-base"))
-        files = measured(
-            model=model,
-            data=chosen.data or str(demo_files().data),
-            calibration_data=chosen.calibration_data,
-            random_weights=not list(Path(model).glob("*.safetensors")),
-            variant=chosen.variant or list(variants),
-            max_length=chosen.max_length or list(lengths),
-            limit=chosen.documents,
-            repeats=chosen.repeats,
-            warmup=2,
-            control_documents=0,
-            results_dir=results_dir or str(Path(scratch) / "results"),
-            **others,
-        )
-        found = collect(files)
-    write_json(chosen.out, found)
-    print(table(found))
+        room = chosen.room or Path(scratch)
+        if chosen.model:
+            cases = {"chosen": own(chosen)}
+        else:
+            cases = {c: subjects.parameters_of(c, room) for c in chosen.case or subjects.CASES}
+        for case, parameters in cases.items():
+            files = measure(chosen, parameters, Path(scratch))
+            known = read_json(chosen.out) if chosen.out.is_file() else {}
+            found = collect(files)
+            write_json(chosen.out, {**known, case: found})
+            print(f"{case}\n\n{table(found)}\n\n{standing(found)}", flush=True)
     print(json.dumps({"written": str(chosen.out)}))
 
 
-def demo_files() -> DemoFiles:
-    """The embedded default, where runs of it have it as well."""
-    return make_demo(cache_root() / "demo")
+def own(chosen: argparse.Namespace) -> dict[str, Any]:
+    """Parameters of a run on a model that was named."""
+    return {
+        "model": chosen.model,
+        "data": chosen.data,
+        "calibration_data": chosen.calibration_data,
+        "random_weights": not list(Path(chosen.model).glob("*.safetensors")),
+        "max_length": [128, 256, 384],
+    }
 
 
-def base_shape(directory: Path) -> Path:
-    """Configuration of bert-base, with the tokenizer and the classes of the demo."""
-    from transformers import AutoConfig, AutoTokenizer, BertConfig
+def measure(chosen: argparse.Namespace, parameters: dict[str, Any], scratch: Path) -> RunFiles:
+    """One case's run."""
+    from tests.benchmarks.running import measured  # what runs need, the docs need not load
 
-    demo = demo_files().model
-    AutoTokenizer.from_pretrained(demo, model_max_length=POSITIONS).save_pretrained(directory)
-    classes = AutoConfig.from_pretrained(demo).id2label
-    BertConfig(
-        vocab_size=21128, id2label=classes, label2id={name: index for index, name in classes.items()}
-    ).save_pretrained(directory)
-    return directory
+    values = dict(parameters)
+    lengths = chosen.max_length or values.pop("max_length")
+    timed = chosen.documents or (64 if len(lengths) == 1 else 16)
+    if values["random_weights"]:
+        values["limit"] = timed  # there is no quality to take from more
+    return measured(
+        **values | {"max_length": lengths},
+        variant=chosen.variant or ["fp32", ALL, *(peers.NAMES if chosen.peers else [])],
+        timing_documents=timed,
+        repeats=chosen.repeats,
+        tune_minutes=chosen.tune_minutes,
+        control_documents=0,
+        results_dir=chosen.results_dir or str(scratch / "results"),
+        # Calls are long and vary little; the cells are what costs time.
+        load_wait=0,
+    )
 
 
 def collect(files: RunFiles) -> dict[str, Any]:
-    """Every figure of the table, with the machine."""
+    """Every figure of the tables, with the machine."""
     run = load(files)
     record = read_json(files.record)
+    kept = ("git_commit", "ended_at", "machine", "limits", "skipped", "versions", "calibration")
     return {
-        "git_commit": record["git_commit"],
-        "ended_at": record["ended_at"],
-        "machine": record["machine"],
+        **{name: record[name] for name in kept},
         "baseline": run.baseline,
-        "limits": record["limits"],
-        "skipped": record["skipped"],
-        "versions": record["versions"],
         "model": record["model"] | {"name": Path(record["model"]["name"]).name},
         "data": record["data"] | {"path": Path(record["data"]["path"]).name},
-        "calibration": record["calibration"],
         "repeats": record["parameters"]["repeats"],
         "rows": rows(run),
         "sizes": sizes(run),
+        "best": [
+            {name: row[name] for name in ("measure", "max_length", "variant", "fastest")}
+            for row in run.rows(BestRow)
+        ],
     }
 
 
 def rows(run: Run) -> list[dict[str, Any]]:
-    """Median latency, speed-up as it is judged, and share of the int8 limit, by variant and length."""
+    """Times, speed-ups as they are judged, and shares of the limits, by variant and length."""
     pairs = {(row["variant"], row["max_length"]): row for row in against_baseline(run)}
-    shares = {(row["variant"], row["max_length"]): row["int8_share"] for row in limits(run)}
+    shares = {(row["variant"], row["max_length"]): row for row in limits(run)}
+    of_pairs = [f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high")]
     found = []
-    for row in side_by_side(run):
-        pair = pairs.get((row["variant"], row["max_length"]), {})
+    for row in figures(run):
+        key = row["variant"], row["max_length"]
+        pair: Mapping[str, Any] = pairs.get(key, {})
+        share: Mapping[str, Any] = shares.get(key, {})
+        of_figures = ("forward_p50_ms", "forward_p95_ms", "total_mean_ms")
         found.append(
             {
                 "variant": row["variant"],
                 "max_length": row["max_length"],
-                "forward_p50_ms": row["forward_p50_ms"],
-                "times_fastest": row["times_fastest"],
-                "speedup": pair.get("speedup"),
-                "speedup_low": pair.get("speedup_low"),
-                "speedup_high": pair.get("speedup_high"),
-                "noise_floor": pair.get("noise_floor"),
-                "latency_verdict": pair.get("latency_verdict"),
-                "confounded": pair.get("confounded"),
-                "int8_limit_share": shares.get((row["variant"], row["max_length"])),
+                **{name: row.get(name) for name in of_figures},
+                **{name: pair.get(name) for name in (*of_pairs, "total_verdict", "agreement")},
+                **{name: share.get(name) for name in ("numbers", "share", "int8_share")},
             }
         )
     return found
@@ -152,32 +145,49 @@ def rows(run: Run) -> list[dict[str, Any]]:
 def table(found: dict[str, Any]) -> str:
     """The findings as Markdown, fastest first at the shortest length."""
     lengths = sorted({row["max_length"] for row in found["rows"]})
-    shares = {row["variant"]: row for row in found["sizes"]}
     by_key = {(row["variant"], row["max_length"]): row for row in found["rows"]}
-    names = sorted(shares, key=lambda name: by_key[name, lengths[0]]["forward_p50_ms"])
+    sized = [row for row in found["sizes"] if (row["variant"], lengths[0]) in by_key]
+    sized.sort(key=lambda row: by_key[row["variant"], lengths[0]]["total_mean_ms"] or float("inf"))
+    heads = [f"mean and p95 ms, speed-up, up to {n} tokens" for n in lengths]
     lines = [
-        f"| variant | MB | of {found['baseline']} | "
-        + " | ".join(f"{n} tokens" for n in lengths)
-        + " | of int8 limit |",
-        "| --- " * (4 + len(lengths)) + "|",
+        f"| variant | of {found['baseline']}'s size | {' | '.join(heads)} | of int8 limit |",
+        "| --- | ---: |" + " --- |" * len(lengths) + " ---: |",
     ]
-    for name in names:
-        size = shares[name]
-        cells = [f"`{name}`", f"{size['artifact_mb']:.1f}", f"{size['artifact_share']:.2f}"]
+    for size in sized:
+        cells = [f"`{plain(size['variant'])}`", f"{size['artifact_share']:.2f}"]
         for length in lengths:
-            row = by_key[name, length]
-            ratio = "1x" if row["speedup"] is None else _ratio(row)
-            cells.append(f"{row['forward_p50_ms']:.0f} ms, {ratio}")
-        share = by_key[name, lengths[0]]["int8_limit_share"]
+            row = by_key[size["variant"], length]
+            ratio = "1x"
+            if row["speedup_total"] is not None:
+                within = numbers.interval(row["speedup_total_low"], row["speedup_total_high"])
+                ratio = f"{numbers.ratio(row['speedup_total'])} {within}"
+            both = f"{numbers.ms(row['total_mean_ms'])}, {numbers.ms(row['forward_p95_ms'])}"
+            cells.append(f"{both}, {ratio}")
+        share = by_key[size["variant"], lengths[0]]["int8_share"]
         cells.append("" if share is None else f"{share:.0%}")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def _ratio(row: dict[str, Any]) -> str:
-    if row["speedup_low"] is None:
-        return f"{row['speedup']:.2f}x (no interval)"
-    return f"{row['speedup']:.2f}x [{row['speedup_low']:.2f}, {row['speedup_high']:.2f}]"
+def standing(found: dict[str, Any]) -> str:
+    """Whether ``int8-best`` can be told from the fastest, by each measure and length, in a sentence."""
+    behind: list[str] = []
+    for length in sorted({row["max_length"] for row in found["best"]}):
+        for measure, words in MEASURES.items():
+            known = [r for r in found["best"] if (r["measure"], r["max_length"]) == (measure, length)]
+            first = next((r["variant"] for r in known if r["fastest"]), None)
+            if known and BEST not in [r["variant"] for r in known]:
+                behind.append(f"{words} at {length} tokens (`{plain(str(first))}` is fastest)")
+    if not found["best"]:
+        return "No set of the fastest is known."
+    if not behind:
+        return f"`{BEST}` is among those that can't be told from the fastest by every measure."
+    return f"`{BEST}` is behind the fastest: {'; '.join(behind)}."
+
+
+def plain(variant: str) -> str:
+    """The name of a peer without where its class is."""
+    return variant.rpartition(":")[2]
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from ptdq.variants.fp32 import Fp32
 
 WORKER = "ptdq.measure.worker"
 THREADS = "threads.txt"
+PREFIX = "prefix.txt"
 
 
 class Same(Fp32):
@@ -66,6 +67,24 @@ class Threads(Fp32):
     ) -> Prepared:
         (directory / THREADS).write_text(os.environ["OMP_NUM_THREADS"])
         return super().prepare(source, directory, settings, calibration)
+
+
+class Elsewhere(Fp32):
+    """The float model in an environment of its own, which is in a file, and which workers must be in."""
+
+    name = "elsewhere"
+    python = os.environ.get("PLANTED_PYTHON")
+
+    def prepare(
+        self, source: Source, directory: Path, settings: Settings, calibration: Calibration | None
+    ) -> Prepared:
+        (directory / PREFIX).write_text(sys.prefix)
+        return super().prepare(source, directory, settings, calibration)
+
+    def load(self, directory: Path, settings: Settings) -> Predictor:
+        if (prepared := (directory / PREFIX).read_text()) != sys.prefix:
+            raise RuntimeError(f"prepared in {prepared} and loaded in {sys.prefix}")
+        return super().load(directory, settings)
 
 
 def slowed(predict: Predictor, share: float) -> Predictor:

@@ -260,14 +260,12 @@ class Search:
         shutil.copytree(built.directory, copy)
         write_options(copy, trial.candidate.precision, shapes)
         trial.built = replace(built, candidate=trial.candidate, directory=str(copy))
-        before, after = (
-            self._time(chosen.name, DOCUMENTS[-1]),
-            self._time(copy.name, DOCUMENTS[-1]),
-        )
-        if before is None or after is None:
+        times = race([chosen.name, trial.name], self._time, lambda: self._left() > 0, DOCUMENTS[-1:])
+        if len(times) < 2:
             return chosen
-        chosen.ms, trial.ms = [*chosen.ms, before], [after]
-        if after < (1 - FIXED_GAIN) * before:
+        (before,), trial.ms = times[chosen.name], times[trial.name]
+        chosen.ms = [*chosen.ms, before]
+        if trial.ms[0] < (1 - FIXED_GAIN) * before:
             return trial
         trial.out = f"saves no {numbers.percent(FIXED_GAIN, 0)} of the time"
         return chosen

@@ -1,0 +1,71 @@
+"""What the benchmarks of variants measure: two shapes, on documents of one length and of many.
+
+MiniLM, fine-tuned here (:mod:`tests.benchmarks.real_models`), and bert-base with random weights and the
+same tokenizer, on the same real descriptions of packages. Of many lengths they are as they are; of one
+length several follow each other, so that each is longer than every length asked for and cut to it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tests.benchmarks.real_models import LABEL, TEXT, encoder, make_classifier
+
+DATA = Path(__file__).parents[3] / "shared" / "data" / "packages.csv"
+TRAINED = 2000
+"""Documents that MiniLM is fine-tuned on: enough for answers worth keeping, and minutes."""
+TEST = 400
+JOINED = 12
+"""Descriptions of a document of one length: of half as many characters each, they are over 500 tokens."""
+LENGTHS = {"many lengths": [256], "one length": [128, 384]}
+SHAPES = ("MiniLM", "bert-base")
+CASES = [f"{shape}, {lengths}" for shape in SHAPES for lengths in LENGTHS]
+
+
+def parameters_of(case: str, room: Path, data: Path = DATA) -> dict[str, Any]:
+    """Parameters of a case's run: model, documents, lengths. What is not in ``room`` yet is made there.
+
+    Raises:
+        UserError: the package of the encoder is not installed.
+    """
+    shape, _, lengths = case.partition(", ")
+    trained = room / "MiniLM"
+    if not (trained / "model").is_dir():
+        trained.mkdir(parents=True, exist_ok=True)
+        make_classifier(data, trained, TEST, TRAINED)
+        for name in ("test", "calibration"):
+            joined(trained / f"{name}.csv", trained / f"{name} of one length.csv")
+    ending = " of one length.csv" if lengths == "one length" else ".csv"
+    model = trained / "model" if shape == "MiniLM" else bert_base(room / "bert-base")
+    return {
+        "model": str(model),
+        "random_weights": shape != "MiniLM",
+        "data": str(trained / f"test{ending}"),
+        "calibration_data": str(trained / f"calibration{ending}"),
+        "text_column": TEXT,
+        "label_column": LABEL,
+        "max_length": LENGTHS[lengths],
+    }
+
+
+def joined(path: Path, target: Path) -> None:
+    """Each document followed by the next ones of the file; it keeps its own label."""
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    texts = frame[TEXT].tolist()
+    around = texts + texts
+    frame[TEXT] = [" ".join(around[first : first + JOINED]) for first in range(len(texts))]
+    frame.to_csv(target, index=False)
+
+
+def bert_base(directory: Path) -> Path:
+    """Configuration of bert-base, 16 classes, with MiniLM's tokenizer, which is bert-base's own."""
+    from transformers import AutoTokenizer, BertConfig
+
+    if not directory.is_dir():
+        AutoTokenizer.from_pretrained(encoder()).save_pretrained(directory)
+        classes = [str(number) for number in range(16)]
+        BertConfig(id2label=dict(enumerate(classes))).save_pretrained(directory)
+    return directory
