@@ -171,9 +171,9 @@ def figures(name: str) -> dict[str, Any]:
     return read_json(FIGURES / f"{name}.json")
 
 
-def source(name: str) -> str:
-    """Where the figures of a file come from."""
-    found = figures(name)
+def source(name: str, case: str | None = None) -> str:
+    """Where the figures of a file, or of one case in it, come from."""
+    found = figures(name) if case is None else figures(name)[case]
     machine, commit = found["machine"], found["git_commit"].removesuffix("-dirty")
     dirty = " with uncommitted changes" if found["git_commit"].endswith("-dirty") else ""
     return (
@@ -188,6 +188,15 @@ def shards() -> str:
     found = figures("growth")["in_shards"]
     minutes, peak = found["seconds"] / 60, found["peak_rss_bytes"] / 1e6
     return f"{minutes:.1f} minutes, {peak:.0f} MB at the peak of a worker."
+
+
+def variant_cases() -> str:
+    """The tables of all variants, one for each case that was measured."""
+    parts = []
+    for case, found in figures("variants").items():
+        where, told = source("variants", case), variants.standing(found)
+        parts.append(f"#### {case}\n\n{where}\n\n{variants.table(found)}\n\n{told}")
+    return "\n\n".join(parts)
 
 
 def direct_table() -> str:
@@ -246,11 +255,10 @@ MARKERS: dict[str, Callable[[], str]] = {
     "artifact-keys": artifact_keys,
     "variants": built_in,
     "variant-families": variant_families,
-    "source variants": lambda: source("variants"),
     "source direct": lambda: source("direct"),
     "source bench": lambda: source("bench"),
     "source nights": lambda: source("nights"),
-    "variants-table": lambda: _figures_alone(variants.table(figures("variants"))),
+    "variant-cases": variant_cases,
     "direct-table": direct_table,
     "bench-table": lambda: _figures_alone(bench.table(figures("bench"))),
     "nights-table": lambda: nights.table(figures("nights")),

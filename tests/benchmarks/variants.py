@@ -29,6 +29,8 @@ from tests.benchmarks import peers, subjects
 
 RESULTS = Path(__file__).parent / "results" / "variants.json"
 BEST = "int8-best"
+HEADLINE = [case for case in subjects.CASES if case.endswith("many lengths")]
+"""Cases that the README shows: documents as people have them."""
 MEASURES = {"speedup_total": "mean end to end", "speedup": "median", "speedup_p95": "p95"}
 
 
@@ -157,16 +159,38 @@ def table(found: dict[str, Any]) -> str:
         cells = [f"`{plain(size['variant'])}`", f"{size['artifact_share']:.2f}"]
         for length in lengths:
             row = by_key[size["variant"], length]
-            ratio = "1x"
-            if row["speedup_total"] is not None:
-                within = numbers.interval(row["speedup_total_low"], row["speedup_total_high"])
-                ratio = f"{numbers.ratio(row['speedup_total'])} {within}"
             both = f"{numbers.ms(row['total_mean_ms'])}, {numbers.ms(row['forward_p95_ms'])}"
-            cells.append(f"{both}, {ratio}")
+            cells.append(f"{both}, {_ratio(row)}")
         share = by_key[size["variant"], lengths[0]]["int8_share"]
         cells.append("" if share is None else f"{share:.0%}")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def headline(found: dict[str, dict[str, Any]]) -> str:
+    """The README's table: the cases of :data:`HEADLINE` side by side, fastest first of the first one."""
+    known = {
+        case: {row["variant"]: row for row in found[case]["rows"] if row["total_mean_ms"]}
+        for case in HEADLINE
+    }
+    sizes_of = {case: {row["variant"]: row for row in found[case]["sizes"]} for case in HEADLINE}
+    first = known[HEADLINE[0]]
+    lines = [f"| variant | {' | '.join(f'{case} | size' for case in HEADLINE)} |", "| --- " * 5 + "|"]
+    for name in sorted(first, key=lambda name: first[name]["total_mean_ms"]):
+        cells = [f"`{plain(name)}`"]
+        for case in HEADLINE:
+            row = known[case].get(name)
+            cells.append("" if row is None else f"{numbers.ms(row['total_mean_ms'])} ms, {_ratio(row)}")
+            cells.append("" if row is None else f"{sizes_of[case][name]['artifact_share']:.2f}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _ratio(row: dict[str, Any]) -> str:
+    if row["speedup_total"] is None:
+        return "1x"
+    within = numbers.interval(row["speedup_total_low"], row["speedup_total_high"])
+    return f"{numbers.ratio(row['speedup_total'])} {within}"
 
 
 def standing(found: dict[str, Any]) -> str:
