@@ -196,6 +196,8 @@ def variant_cases() -> str:
     for case, found in figures("variants").items():
         where, told = source("variants", case), variants.standing(found)
         parts.append(f"#### {case}\n\n{where}\n\n{variants.table(found)}\n\n{told}")
+        if found["explained"]:
+            parts.append(f"Where the time of a document goes, in ms:\n\n{variants.explained(found)}")
     return "\n\n".join(parts)
 
 

@@ -17,9 +17,14 @@ import argparse
 import json
 import statistics
 import tempfile
+from collections.abc import Sequence
 from datetime import datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from scipy import stats
 
 from ptdq.host import machine
 from ptdq.host.facts import machine_facts
@@ -124,6 +129,23 @@ def cost(files: RunFiles) -> dict[str, float]:
     }
 
 
+def by_chance(rounds: Sequence[Sequence[float]], level: float = 0.95) -> float:
+    """How often Student's interval of a mean over rounds would exclude 1, had only chance signs.
+
+    Every round's log ratio of identical code is turned round or not, in all ways: so the noise has the
+    tails, and each run the scale, that they really had, and there is nothing to find.
+
+    Args:
+        rounds: of each A/A run, the speed-ups of its rounds.
+        level: of the interval.
+    """
+    many = len(rounds[0])
+    signs = np.array(list(product([1.0, -1.0], repeat=many)))
+    logs = signs[None] * np.log(np.array(rounds, float))[:, None]
+    t = np.abs(logs.mean(axis=-1)) / (logs.std(axis=-1, ddof=1) / many**0.5)
+    return float((t > stats.t.ppf((1 + level) / 2, many - 1)).mean())
+
+
 def table(found: dict[str, Any]) -> str:
     """The findings as Markdown, for the README."""
     paid = found["cost"]
@@ -152,6 +174,10 @@ def table(found: dict[str, Any]) -> str:
     lines.append(
         f"| A/A runs that declare a difference | {declared} of {runs}: so up to {most:.0%} of such runs "
         "may (95 %, exact) |"
+    )
+    chance = by_chance([row["round_speedups"] for row in found["aa"]])
+    lines.append(
+        f"| the noise of these runs, its signs drawn anew: intervals that exclude 1 | {chance:.1%} |"
     )
     return "\n".join(lines)
 

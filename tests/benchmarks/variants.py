@@ -13,14 +13,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ptdq import numbers
+from ptdq.analysis.spent import spent
 from ptdq.analysis.tables import against_baseline, figures, limits, sizes
+from ptdq.errors import RunFailed, UserError
 from ptdq.parameters import ALL
+from ptdq.profile.operation import PARTS
 from ptdq.store.disk import read_json, write_json
 from ptdq.store.layout import RunFiles
 from ptdq.store.rows import BestRow
@@ -49,7 +53,11 @@ def main() -> None:
     )
     parser.add_argument("--repeats", type=int, default=4)
     parser.add_argument("--tune-minutes", type=float, default=15)
+    parser.add_argument("--why", action="store_true", help="profile each variant once it is measured")
     parser.add_argument("--results-dir", default=None, help="keep the runs there")
+    parser.add_argument(
+        "--run", type=Path, default=None, help="a kept run of the case, not measured again"
+    )
     parser.add_argument("--room", type=Path, default=None, help="keep models and documents there")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the figures are written")
     chosen = parser.parse_args()
@@ -60,7 +68,9 @@ def main() -> None:
         else:
             cases = {c: subjects.parameters_of(c, room) for c in chosen.case or subjects.CASES}
         for case, parameters in cases.items():
-            files = measure(chosen, parameters, Path(scratch))
+            files = RunFiles(chosen.run) if chosen.run else measure(chosen, parameters, Path(scratch))
+            if chosen.why:
+                profile(files)
             known = read_json(chosen.out) if chosen.out.is_file() else {}
             found = collect(files)
             write_json(chosen.out, {**known, case: found})
@@ -101,6 +111,18 @@ def measure(chosen: argparse.Namespace, parameters: dict[str, Any], scratch: Pat
     )
 
 
+def profile(files: RunFiles) -> None:
+    """Profile every variant of a run, each on its own: one that can't be is said, and the others are."""
+    from ptdq.why.find import Asked
+    from ptdq.why.run import explain
+
+    for name in load(files).variants:
+        try:
+            explain(files, [name], Asked(), lambda text: print(text, file=sys.stderr))
+        except (UserError, RunFailed) as error:
+            print(f"{name}: {error}", file=sys.stderr)
+
+
 def collect(files: RunFiles) -> dict[str, Any]:
     """Every figure of the tables, with the machine."""
     run = load(files)
@@ -117,6 +139,15 @@ def collect(files: RunFiles) -> dict[str, Any]:
         "best": [
             {name: row[name] for name in ("measure", "max_length", "variant", "fastest")}
             for row in run.rows(BestRow)
+        ],
+        "explained": [
+            {
+                "variant": one.profile["variant"],
+                "instruction_set": one.profile["instruction_set"],
+                **{name: one.profile[name] for name in ("timed_ms", "profiled_ms")},
+                **{name: getattr(one, name) for name in ("explained", "named", "ms_by_part")},
+            }
+            for one in spent(run, run.variants)
         ],
     }
 
@@ -207,6 +238,23 @@ def standing(found: dict[str, Any]) -> str:
     if not behind:
         return f"`{BEST}` is among those that can't be told from the fastest by every measure."
     return f"`{BEST}` is behind the fastest: {'; '.join(behind)}."
+
+
+def explained(found: dict[str, Any]) -> str:
+    """Where the time of a document goes, of each variant that was profiled, as Markdown."""
+    if not found["explained"]:
+        return ""
+    parts = [p for p in PARTS if any(one["ms_by_part"].get(p) for one in found["explained"])]
+    lines = [
+        f"| variant, ms | {' | '.join(parts)} | explained | instructions |",
+        "| --- |" + " ---: |" * (len(parts) + 1) + " --- |",
+    ]
+    for one in sorted(found["explained"], key=lambda one: one["timed_ms"]):
+        cells = [numbers.ms(one["ms_by_part"].get(part, 0.0)) for part in parts]
+        share = numbers.percent(one["explained"])
+        told = one["instruction_set"] or ""
+        lines.append(f"| `{plain(one['variant'])}` | {' | '.join(cells)} | {share} | {told} |")
+    return "\n".join(lines)
 
 
 def plain(variant: str) -> str:
