@@ -199,21 +199,14 @@ def table(found: dict[str, Any]) -> str:
 
 
 def headline(found: dict[str, dict[str, Any]]) -> str:
-    """The README's table: the cases of :data:`HEADLINE` side by side, fastest first of the first one."""
-    known = {
-        case: {row["variant"]: row for row in found[case]["rows"] if row["total_mean_ms"]}
-        for case in HEADLINE
-    }
-    sizes_of = {case: {row["variant"]: row for row in found[case]["sizes"]} for case in HEADLINE}
-    first = known[HEADLINE[0]]
-    lines = [f"| variant | {' | '.join(f'{case} | size' for case in HEADLINE)} |", "| --- " * 5 + "|"]
-    for name in sorted(first, key=lambda name: first[name]["total_mean_ms"]):
-        cells = [f"`{plain(name)}`"]
-        for case in HEADLINE:
-            row = known[case].get(name)
-            cells.append("" if row is None else f"{numbers.ms(row['total_mean_ms'])} ms, {_ratio(row)}")
-            cells.append("" if row is None else f"{sizes_of[case][name]['artifact_share']:.2f}")
-        lines.append(f"| {' | '.join(cells)} |")
+    """The README's table: what all cases of :data:`HEADLINE` have, fastest first of the first one."""
+    known = [{row["variant"]: row for row in found[case]["rows"]} for case in HEADLINE]
+    sizes_of = {row["variant"]: row["artifact_share"] for row in found[HEADLINE[0]]["sizes"]}
+    in_all = [name for name in known[0] if all(name in rows for rows in known)]
+    lines = [f"| variant | size | {' | '.join(HEADLINE)} |", f"| --- | --- |{' --- |' * len(HEADLINE)}"]
+    for name in sorted(in_all, key=lambda name: known[0][name]["total_mean_ms"]):
+        times = [f"{numbers.ms(rows[name]['total_mean_ms'])} ms, {_ratio(rows[name])}" for rows in known]
+        lines.append(f"| `{plain(name)}` | {sizes_of[name]:.2f} | {' | '.join(times)} |")
     return "\n".join(lines)
 
 
