@@ -35,7 +35,7 @@ RESULTS = Path(__file__).parent / "results" / "variants.json"
 BEST = "int8-best"
 HEADLINE = [case for case in subjects.CASES if case.endswith("many lengths")]
 """Cases that the README shows: documents as people have them."""
-MEASURES = {"speedup_total": "mean end to end", "speedup": "median", "speedup_p95": "p95"}
+MEASURES = {"speedup_total": "mean time end to end", "speedup": "median", "speedup_p95": "p95"}
 
 
 def main() -> None:
@@ -219,18 +219,22 @@ def _ratio(row: dict[str, Any]) -> str:
 
 def standing(found: dict[str, Any]) -> str:
     """Whether ``int8-best`` can be told from the fastest, by each measure and length, in a sentence."""
+    among: list[str] = []
     behind: list[str] = []
     for length in sorted({row["max_length"] for row in found["best"]}):
         for measure, words in MEASURES.items():
             known = [r for r in found["best"] if (r["measure"], r["max_length"]) == (measure, length)]
-            first = next((r["variant"] for r in known if r["fastest"]), None)
-            if known and BEST not in [r["variant"] for r in known]:
-                behind.append(f"{words} at {length} tokens (`{plain(str(first))}` is fastest)")
-    if not found["best"]:
-        return "No set of the fastest is known."
-    if not behind:
-        return f"`{BEST}` is among those that can't be told from the fastest by every measure."
-    return f"`{BEST}` is behind the fastest: {'; '.join(behind)}."
+            if not known:
+                continue
+            first = next(plain(row["variant"]) for row in known if row["fastest"])
+            told = f"{words} at {length} tokens (fastest: `{first}`)"
+            (among if BEST in [row["variant"] for row in known] else behind).append(told)
+    sentences = []
+    if among:
+        sentences.append(f"`{BEST}` is the fastest, or can't be told from it, by {'; by '.join(among)}.")
+    if behind:
+        sentences.append(f"It is behind by {'; by '.join(behind)}.")
+    return " ".join(sentences) or "No set of the fastest is known."
 
 
 def explained(found: dict[str, Any]) -> str:
