@@ -45,6 +45,16 @@ _KERNELS = (
     ("asimd", "NEON"),
     ("acl", "NEON"),
 )
+# oneDNN names a kernel after the newest extension that the CPU has for it, which holds the older ones, and
+# a product uses those of its own numbers:
+# https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html
+_OF_NUMBERS = {
+    ("AVX512_FP16", "int8"): "AVX512_VNNI",
+    ("AVX512_FP16", "bfloat16"): "AVX512_BF16",
+    ("AVX512_FP16", "float32"): "AVX512",
+    ("AVX512_BF16", "int8"): "AVX512_VNNI",
+    ("AVX512_BF16", "float32"): "AVX512",
+}
 _WORD_OF_NONE = re.compile(r"(?:^|[:_])ref(?:[:_]|$)")
 
 # What libraries that say nothing choose: the first whose flag the CPU has.
@@ -99,7 +109,7 @@ def of_operation(one: Operation, flags: Collection[str] | None = None) -> Used |
     if one.part not in PRODUCTS or not one.numbers:
         return None
     if (told := of_kernel(one.kernel)) is not None:
-        return Used(one.numbers, told, one.library, told=True)
+        return Used(one.numbers, _OF_NUMBERS.get((told, one.numbers), told), one.library, told=True)
     choices = _BY_FLAG.get(one.numbers, _BY_FLAG["float32"])
     if one.library == "MLAS" and one.numbers == "int8":
         choices = (_AMX_IN_MLAS, *choices)

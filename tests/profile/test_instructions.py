@@ -84,6 +84,24 @@ def test_what_no_runtime_says_is_marked() -> None:
     assert told.text == "int8 AVX2 (oneDNN)"
 
 
+@pytest.mark.parametrize(
+    ("numbers", "instructions"),
+    [
+        ("int8", "AVX512_VNNI"),
+        ("bfloat16", "AVX512_BF16"),
+        ("float32", "AVX512"),
+        ("float16", "AVX512_FP16"),
+    ],
+)
+def test_a_kernel_of_a_newer_extension_uses_what_its_numbers_have(
+    numbers: str, instructions: str
+) -> None:
+    # As oneDNN names its int8 kernels on a CPU with AMX where the shape does not suit that.
+    used = of_operation(made("brg_matmul:avx512_core_fp16", "oneDNN", numbers), [])
+    assert used is not None
+    assert used.text == f"{numbers} {instructions} (oneDNN)"
+
+
 def test_what_takes_most_comes_first_and_little_is_left_out() -> None:
     found = [
         made("jit:avx2", "oneDNN", "float32", 3.0),
