@@ -45,8 +45,8 @@ _KERNELS = (
     ("asimd", "NEON"),
     ("acl", "NEON"),
 )
-# oneDNN names a kernel after the newest extension of the CPU, which holds the older ones too. A product uses
-# those of its own numbers:
+# oneDNN names a kernel after the newest extension of the CPU, which holds the older ones too.
+# A product uses those of its own numbers:
 # https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html
 _OF_NUMBERS = {
     ("AVX512_FP16", "int8"): "AVX512_VNNI",
