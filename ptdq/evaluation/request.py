@@ -38,6 +38,11 @@ def check(parameters: Parameters, shard_documents: int) -> None:
         raise UserError("an evaluation takes a model and a file, and all of its rows (no demo, no limit)")
     if parameters.random_weights:
         raise UserError("random_weights: there is no quality to evaluate")
+    if registry.get(parameters.variant[0]).python is not None:
+        raise UserError(
+            f"variant {parameters.variant[0]} has an environment of its own, and shards are evaluated in "
+            "this one; use `ptdq run`"
+        )
     if registry.get(parameters.variant[0]).calibrates:
         # A run looks for calibration documents in the data, which are not in memory here.
         raise UserError(

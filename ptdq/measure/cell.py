@@ -14,6 +14,7 @@ from ptdq.measure.cell_request import CellRequest, Kind
 from ptdq.measure.design import Cell
 from ptdq.store.disk import read_json, write_json
 from ptdq.store.layout import RunFiles
+from ptdq.variant_names import registered
 from ptdq.variants import registry
 from ptdq.variants.artifact import Artifact
 
@@ -112,7 +113,7 @@ def measure_cell(
         isa=cap(),
     )
     ended = run_child(
-        Program("ptdq.measure.worker", registry.get(cell.variant).python),
+        Program("ptdq.measure.worker", registry.get(registered(cell.variant)).python),
         asdict(request),
         files.requests / f"{cell.cell_id}.json",
         log,

@@ -141,7 +141,7 @@ def profile_artifact(
         )  # fmt: skip
         log = cache_root() / "logs" / f"why-{run_id}.log"
         ended = run_child(
-            Program("ptdq.why.child", registry.get(name).python),
+            Program("ptdq.why.child", registry.get(registered(name)).python),
             asdict(WhyRequest(cell=asdict(cell), passes=PASSES)),
             Path(scratch) / "request.json",
             log,

@@ -28,6 +28,7 @@ from ptdq.runtimes.onnx_runtime import open_model
 from ptdq.runtimes.tokenizing import FastTokenizer
 from ptdq.store.disk import read_json
 from ptdq.store.layout import RunFiles
+from ptdq.variant_names import earlier_name
 from ptdq.variants.artifact import Artifact
 from tests.support.cells import a_cell, artifact_of, columns, write_documents
 
@@ -81,6 +82,13 @@ def test_a_timing_cell_makes_a_call_of_each_shape_before_it_times(
     assert facts["affinity"] == usable_cores()[:1]
     assert facts["warmup_seconds"] > 0
     assert 0 < facts["load_seconds"] < facts["start_seconds"] < facts["wall_seconds"]
+
+
+def test_the_artifact_of_an_earlier_run_is_loaded_by_the_code_of_its_variant(
+    artifacts: dict[str, Artifact], files: RunFiles, tmp_path: Path
+) -> None:
+    work = Work(write_documents(tmp_path / "documents.parquet", TEXTS), "timing", warmup=1)
+    assert measure_cell(files, a_cell(earlier_name("fp32")), artifacts["fp32"], work).error is None
 
 
 def test_a_quality_cell_evaluates_every_document_once(
