@@ -63,6 +63,8 @@ def main() -> None:
     parser.add_argument("--room", type=Path, default=None, help="keep models and documents there")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the figures are written")
     chosen = parser.parse_args()
+    if bool(chosen.model) != bool(chosen.data):
+        parser.error("--model and --data go together: without both, the cases are measured")
     with tempfile.TemporaryDirectory(prefix="ptdq-bench-") as scratch:
         room = chosen.room or Path(scratch)
         if chosen.model:
