@@ -19,13 +19,13 @@ TRAINED = 2000
 """Documents that MiniLM is fine-tuned on: enough for answers worth keeping, and minutes."""
 TEST = 400
 JOINED = 12
-"""Descriptions of a document of one length: of half as many characters each, they are over 500 tokens."""
+"""Descriptions in a document of one length: so many are longer than the longest of :data:`LENGTHS`."""
 LENGTHS = {"many lengths": [256], "one length": [128, 384]}
 SHAPES = ("MiniLM", "bert-base")
 CASES = [f"{shape}, {lengths}" for shape in SHAPES for lengths in LENGTHS]
 
 
-def parameters_of(case: str, room: Path, data: Path = DATA) -> dict[str, Any]:
+def parameters_of(case: str, room: Path) -> dict[str, Any]:
     """Parameters of a case's run: model, documents, lengths. What is not in ``room`` yet is made there.
 
     Raises:
@@ -35,7 +35,7 @@ def parameters_of(case: str, room: Path, data: Path = DATA) -> dict[str, Any]:
     trained = room / "MiniLM"
     if not (trained / "model").is_dir():
         trained.mkdir(parents=True, exist_ok=True)
-        make_classifier(data, trained, TEST, TRAINED)
+        make_classifier(DATA, trained, TEST, TRAINED)
         for name in ("test", "calibration"):
             joined(trained / f"{name}.csv", trained / f"{name} of one length.csv")
     ending = " of one length.csv" if lengths == "one length" else ".csv"

@@ -6,7 +6,8 @@ The cases are those of :mod:`tests.benchmarks.subjects`, each a run of its own; 
 
     make bench-variants MODEL=path/to/model DATA=path/to/test.csv
 
-Writes ``tests/benchmarks/results/variants.json``, case by case, and prints a table of each.
+Prints a table of each case, and writes ``tests/benchmarks/results/variants.json`` case by case; of a
+model of one's own it writes what ``--out`` names.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def main() -> None:
         "--run", type=Path, default=None, help="a kept run of the case, not measured again"
     )
     parser.add_argument("--room", type=Path, default=None, help="keep models and documents there")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="where the figures are written")
+    parser.add_argument("--out", type=Path, default=None, help="where the figures are written")
     chosen = parser.parse_args()
     if bool(chosen.model) != bool(chosen.data):
         parser.error("--model and --data go together: without both, the cases are measured")
@@ -75,11 +76,12 @@ def main() -> None:
             files = RunFiles(chosen.run) if chosen.run else measure(chosen, parameters, Path(scratch))
             if chosen.why:
                 profile(files)
-            known = read_json(chosen.out) if chosen.out.is_file() else {}
             found = collect(files)
-            write_json(chosen.out, {**known, case: found})
             print(f"{case}\n\n{table(found)}\n\n{standing(found)}", flush=True)
-    print(json.dumps({"written": str(chosen.out)}))
+            # The committed file is of the cases alone.
+            if out := chosen.out or (None if chosen.model else RESULTS):
+                write_json(out, {**(read_json(out) if out.is_file() else {}), case: found})
+                print(json.dumps({"written": str(out)}))
 
 
 def own(chosen: argparse.Namespace) -> dict[str, Any]:
@@ -97,13 +99,11 @@ def measure(chosen: argparse.Namespace, parameters: dict[str, Any], scratch: Pat
     """One case's run."""
     from tests.benchmarks.running import measured  # what runs need, the docs need not load
 
-    values = dict(parameters)
-    lengths = chosen.max_length or values.pop("max_length")
+    lengths = chosen.max_length or parameters["max_length"]
     timed = chosen.documents or (64 if len(lengths) == 1 else 16)
-    if values["random_weights"]:
-        values["limit"] = timed  # there is no quality to take from more
     return measured(
-        **values | {"max_length": lengths},
+        **parameters | {"max_length": lengths},
+        limit=timed if parameters["random_weights"] else None,  # no quality to take from more
         variant=chosen.variant or ["fp32", ALL, *(peers.NAMES if chosen.peers else [])],
         timing_documents=timed,
         repeats=chosen.repeats,

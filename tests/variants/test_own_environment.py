@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from ptdq.errors import UserError
+from ptdq.evaluation.request import check
 from ptdq.inputs.calibration import CalibrationRequest
 from ptdq.inputs.checkpoint import open_checkpoint
 from ptdq.measure.cell import Work, measure_cell
+from ptdq.parameters import make_parameters
 from ptdq.store.layout import RunFiles
 from ptdq.variants import registry
 from ptdq.variants.base import Settings
@@ -68,6 +70,13 @@ def test_an_environment_that_is_not_there_is_named(
     monkeypatch.setattr(Elsewhere, "python", str(tmp_path / "none" / "python"))
     with pytest.raises(UserError, match=r"needs the environment of .*none/python, which is not there"):
         prepared(tiny_model, tmp_path)
+
+
+def test_shards_are_evaluated_in_this_environment_and_refuse_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Elsewhere, "python", "/anywhere")
+    parameters = make_parameters({"model": "m", "data": "d.csv", "variant": [NAME], "max_length": [16]})
+    with pytest.raises(UserError, match="has an environment of its own"):
+        check(parameters, 1000)
 
 
 def test_what_it_needs_is_not_looked_for_here(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from ptdq.variants.base import Settings
 from ptdq.variants.best import LOADERS, Int8Best
 from ptdq.variants.engines import choose_engine
 from ptdq.variants.preparation import Terms, in_turns, prepare_variant
+from ptdq.variants.tuning import time_child
 from ptdq.variants.tuning.race import TURNS, fastest, race
 from ptdq.variants.tuning.samples import Samples
 from ptdq.variants.tuning.space import FIRST, PACKAGES, remedies, space
@@ -81,6 +84,20 @@ def test_what_cannot_be_timed_is_out() -> None:
     assert fastest(times) == "fast"
     assert "fails" not in times
     assert fastest(race(["fails"], lambda name, n: None, lambda: True)) is None
+
+
+def test_a_burst_of_half_a_second_does_not_decide_a_timing(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A clock of its own, in ns, that each call moves on.
+    now = [0]
+    clock = SimpleNamespace(monotonic=lambda: now[0] / 1e9, perf_counter_ns=lambda: now[0])
+    monkeypatch.setattr("ptdq.variants.tuning.time_child.time", clock)
+
+    def predict(inputs: object) -> np.ndarray[Any, np.dtype[np.float32]]:
+        now[0] += 15_000_000 if now[0] < 500_000_000 else 5_000_000
+        return np.zeros((1, 2), np.float32)
+
+    assert time_child.mean_of_documents(predict, [{}] * 8) == pytest.approx(5.0)
+    assert now[0] >= 1e9 * time_child.SECONDS
 
 
 def test_a_disturbance_does_not_decide_the_last_rung() -> None:

@@ -9,11 +9,16 @@ import sys
 import time
 from dataclasses import dataclass, fields
 from pathlib import Path
-from statistics import median
-from typing import Any
+from statistics import mean, median
+from typing import TYPE_CHECKING, Any
 
 from ptdq.host.child import die_with_parent, read_request
 from ptdq.host.machine import affinity_of_threads, pin
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ptdq.inputs.arrays import Inputs, Predictor
 
 PASSES = 3
 """Over the documents, at least."""
@@ -45,7 +50,7 @@ class TimeRequest:
 
 
 def main(arguments: list[str]) -> int:
-    """Time what the request names: the mean over documents of the median over passes."""
+    """Time what the request names."""
     die_with_parent()
     values, _ = read_request(arguments)
     request = TimeRequest(**{field.name: values[field.name] for field in fields(TimeRequest)})
@@ -71,21 +76,27 @@ def main(arguments: list[str]) -> int:
     chosen = samples.over_lengths(request.documents)
     for inputs in chosen:
         predict(inputs)
+    ms = mean_of_documents(predict, chosen)
+    if request.core is not None and affinity_of_threads() != [request.core]:
+        print(f"refused: runs on cores {affinity_of_threads()}, not {request.core}", file=sys.stderr)
+        return 1
+    write_json(Path(request.result), {"ms": ms})
+    return 0
+
+
+def mean_of_documents(predict: Predictor, documents: Sequence[Inputs]) -> float:
+    """Milliseconds of a document: the mean over documents of the median over passes."""
     passes: list[list[int]] = []
     began = time.monotonic()
     while len(passes) < PASSES or time.monotonic() - began < SECONDS:
         took = []
-        for inputs in chosen:
+        for inputs in documents:
             start = time.perf_counter_ns()
             predict(inputs)
             took.append(time.perf_counter_ns() - start)
         passes.append(took)
-    of_documents = [median(times) / 1e6 for times in zip(*passes, strict=True)]
-    if request.core is not None and affinity_of_threads() != [request.core]:
-        print(f"refused: runs on cores {affinity_of_threads()}, not {request.core}", file=sys.stderr)
-        return 1
-    write_json(Path(request.result), {"ms": sum(of_documents) / len(of_documents)})
-    return 0
+    of_documents = [float(median(times)) for times in zip(*passes, strict=True)]
+    return mean(of_documents) / 1e6
 
 
 if __name__ == "__main__":
