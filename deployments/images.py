@@ -1,7 +1,7 @@
 """Which images of others are pinned by digest: ``python -m deployments.images``; status 1 if any is not.
 
-A tag can be moved to other content, a digest cannot. The digests are not in the files yet: it takes a
-registry to look them up, with what this prints. The image ``ptdq`` is one's own, built from here.
+A tag can be moved to other content, a digest cannot. It takes a registry to look a digest up, with what
+this prints. The image ``ptdq`` is one's own, built from here.
 """
 
 from __future__ import annotations

@@ -53,6 +53,7 @@ WORKLOADS = [manifest for manifest in MANIFESTS if manifest["kind"] in ("Deploym
 COMPOSE = documents(DOCKER / "compose.yaml")[0]
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 JOB_POD = JOB["spec"]["template"]
+POSTGRES = next(name for name in images.images() if name.startswith("postgres:17.5-bookworm@sha256:"))
 PODS = [manifest["spec"]["template"] for manifest in WORKLOADS] + [JOB_POD]
 
 
@@ -231,13 +232,20 @@ def test_pods_talk_to_those_that_they_need_and_to_nobody_else() -> None:
     assert beyond == {"prefect-server", "prefect-worker"}  # no run
 
 
-def test_images_without_a_digest_are_named() -> None:
+def test_images_of_others_are_pinned_by_digest() -> None:
     found = images.images()
     assert {image.split(":")[0] for image in found} == {"python", "postgres"}
     ended = CliRunner().invoke(images.main)
-    assert ended.exit_code == int(not all(map(images.pinned, found)))
-    for image in found:
-        assert f"{'pinned' if images.pinned(image) else 'not pinned'}: {image}" in ended.output
+    assert ended.exit_code == 0, ended.output
+    assert all(f"pinned: {image}" in ended.output for image in found)
+
+
+def test_an_image_without_a_digest_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "compose.yaml").write_text("services:\n  db:\n    image: postgres:17\n", encoding="utf-8")
+    monkeypatch.setattr(images, "HERE", tmp_path)
+    ended = CliRunner().invoke(images.main)
+    assert ended.exit_code == 1
+    assert ended.output.startswith("not pinned: postgres:17 (compose.yaml)")
     assert images.pinned(f"postgres:17@sha256:{'0' * 64}")
     assert not images.pinned("postgres:17@sha256:0")
 
@@ -292,7 +300,7 @@ def test_no_pod_has_more_rights_than_it_needs() -> None:
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         }
-        if container["image"] != "postgres:17.5-bookworm":
+        if container["image"] != POSTGRES:
             assert f"{inherited['runAsUser']}:{inherited['runAsGroup']}" == arguments("USER")[-1]
             assert "/tmp" in {mount["mountPath"] for mount in container["volumeMounts"]}
     # The one that needs the cluster's API is the worker.
@@ -320,9 +328,9 @@ def test_volumes_and_resources_are_there() -> None:
 def test_images_have_a_tag() -> None:
     (image,) = KUSTOMIZATION["images"]
     tagged = f"{image['newName']}:{image['newTag']}"
-    assert {c["image"] for _, c in containers()} == {"ptdq", "postgres:17.5-bookworm", "{{ image }}"}
+    assert {c["image"] for _, c in containers()} == {"ptdq", POSTGRES, "{{ image }}"}
     assert TEMPLATE["variables"]["properties"]["image"]["default"] == tagged
-    assert {s["image"] for s in SERVICES.values()} == {tagged, "postgres:17.5-bookworm"}
+    assert {s["image"] for s in SERVICES.values()} == {tagged, POSTGRES}
 
 
 # The job of a run.

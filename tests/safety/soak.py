@@ -1,6 +1,6 @@
 """Months without a person: ``python -m tests.safety.soak --help``, or ``make soak``.
 
-A real server with the deployment ``nightly`` on a schedule of every minute; each run is a night of a
+A real server with the deployment ``nightly`` on a schedule of some seconds; each run is a night of a
 calendar that is simulated: its record says that it was measured on that night. Faults are drawn from
 those of ``tests/safety``; each seventh night ``retention`` runs. Once the model is another, worse one,
 once the machine is slower, since others use its cores. What is found is checked, and kept in a file.
