@@ -41,7 +41,7 @@ ENDS = 900.0
 """Seconds that a night may take."""
 
 EVERY = 20.0
-"""Seconds from one run of the schedule to the next; less than a night takes, so that one is always due."""
+"""Seconds from one run of the schedule to the next; less than a night takes: one is always due."""
 
 
 @dataclass
