@@ -19,6 +19,10 @@ from tests.safety.table import RESULTS, TELL, told
 from tests.support.running import ROOT
 
 
+AT_ONCE = 3
+"""Tests: each waits for children most of its time, and looks at its own processes alone."""
+
+
 @click.command()
 @click.option("--only", metavar="EXPRESSION", help="Tests to run, as pytest's -k; other rows stay.")
 @click.option(
@@ -36,7 +40,7 @@ def main(only: str | None, rows: Path | None) -> None:
         told_now.touch()
         chosen = [] if only is None else ["-k", only]
         ended = subprocess.run(
-            [sys.executable, "-m", "pytest", "tests/safety", "-q", *chosen],
+            [sys.executable, "-m", "pytest", "tests/safety", "-q", "-n", str(AT_ONCE), *chosen],
             cwd=ROOT,
             env=os.environ | {TELL: str(told_now)},
             check=False,

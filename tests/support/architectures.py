@@ -24,7 +24,7 @@ def texts() -> list[str]:
     return [" ".join(WORDS[(n * step + n) % len(WORDS)] for step in range(n)) for n in range(1, 13)]
 
 
-def save_tokenizer(directory: Path, token_types: bool) -> None:
+def save_tokenizer(directory: Path, token_types: bool, padding_side: str = "right") -> None:
     """A tokenizer of whole words, as a checkpoint has it."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
@@ -46,6 +46,7 @@ def save_tokenizer(directory: Path, token_types: bool) -> None:
         cls_token="[CLS]",
         sep_token="[SEP]",
         mask_token="[MASK]",
+        padding_side=padding_side,
     ).save_pretrained(directory)
 
 

@@ -107,7 +107,9 @@ def save_family(directory: Path, family: str, **changed: Any) -> Path:
         if family in ("t5", "xlnet", "funnel", "mobilebert"):
             spread(model)
         model.save_pretrained(directory)
-    save_tokenizer(directory, token_types=family in _TOKEN_TYPES)
+    # XLNet reads its answer off the last token: its own tokenizer pads on the left.
+    side = "left" if family == "xlnet" else "right"
+    save_tokenizer(directory, token_types=family in _TOKEN_TYPES, padding_side=side)
     return directory
 
 

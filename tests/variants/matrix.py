@@ -31,6 +31,7 @@ from ptdq.host.software import git_commit
 from ptdq.inputs.arrays import Calibration
 from ptdq.inputs.calibration import CalibrationRequest, read_calibration
 from ptdq.inputs.checkpoint import open_checkpoint
+from ptdq.inputs.examples import read_examples
 from ptdq.inputs.source import Source
 from ptdq.store.disk import read_json, write_json
 from ptdq.store.record_file import now
@@ -92,7 +93,9 @@ def try_pair(source: Source, variant_name: str, target: Path) -> tuple[str, str]
         calibration = _calibration(source) if variant.calibrates else None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # exporters have many, as in the child that prepares
-            make_artifact(variant, source, settings, calibration, target)
+            # No longer than what it is calibrated on, as in any run.
+            examples = read_examples(source, None, _LENGTH)
+            make_artifact(variant, source, settings, calibration, target, examples)
     except UserError as error:
         return REFUSED, str(error)
     except Exception as error:  # whatever a library raises: that is what is looked for
