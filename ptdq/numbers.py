@@ -29,7 +29,7 @@ def interval(low: float | None, high: float | None, digits: int = 2, sign: bool 
     if low is None or high is None:
         return MISSING
     plus = "+" if sign else ""
-    return f"[{low:{plus}.{digits}f}, {high:{plus}.{digits}f}]"
+    return f"[{low:{plus}z.{digits}f}, {high:{plus}z.{digits}f}]"
 
 
 def score(value: float | None) -> str:
@@ -39,7 +39,7 @@ def score(value: float | None) -> str:
 
 def change(value: float | None) -> str:
     """A signed difference of scores."""
-    return MISSING if value is None else f"{value:+.4f}"
+    return MISSING if value is None else f"{value:+z.4f}"
 
 
 def probability(value: float | None) -> str:

@@ -211,7 +211,7 @@ def _headline(question: Question, tables: Tables, state: _State) -> str:
         points = [point for point, _ in changes if point is not None]
         lows = [low for _, low in changes if low is not None]
         if len(points) == len(lows) == len(rows):
-            text += f"; {said} changes by {min(points):+.4f} at worst (interval from {min(lows):+.4f})"
+            text += f"; {said} changes by {min(points):+z.4f} at worst (interval from {min(lows):+z.4f})"
     size = tables.size_ratio(question, state.variant)
     if size is not None:
         text += f"; {size:.0%} of the size"

@@ -18,7 +18,6 @@ from ptdq.store.disk import read_json, write_json
 from tests.safety.table import RESULTS, TELL, told
 from tests.support.running import ROOT
 
-
 AT_ONCE = 3
 """Tests: each waits for children most of its time, and looks at its own processes alone."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -137,4 +138,5 @@ def wrong(found: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # its server and worker end with it
     main()
