@@ -36,6 +36,7 @@ from ptdq.host.machine import adds_int8_exactly
 from ptdq.store.disk import write_json
 from ptdq.variants.base import BFLOAT16, Calibration, Predictor, Prepared, Settings, Variant
 from ptdq.variants.families import NOT_IN_OPENVINO
+from ptdq.variants.masks import let_all_see
 from ptdq.variants.steps import step
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class OpenvinoFp32(Variant):
     """The float model converted to OpenVINO."""
 
     name = "openvino-fp32"
-    version = 2
+    version = 3
     summary = "OpenVINO, float32"
     requires: ClassVar[tuple[str, ...]] = ("openvino",)
     extra = "openvino"
@@ -141,6 +142,7 @@ def convert(source: Source, module: nn.Module) -> Any:
         port.get_tensor().set_names({name})
         port.get_node().set_partial_shape(openvino.PartialShape([-1, -1]))
     graph.validate_nodes_and_infer_types()
+    let_all_see(graph, source.longest_input())
     return graph
 
 

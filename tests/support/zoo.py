@@ -44,7 +44,9 @@ FAMILIES: dict[str, dict[str, Any]] = {
     | {"embedding_size": WIDTH}
     | {f"{part}_groups": 2 for part in ("q", "k", "v", "intermediate", "output")},
     "ernie": _ENCODER,
-    "modernbert": _ENCODER | {"local_attention": 8, "global_attn_every_n_layers": 2},
+    # Four layers: what a window hides from padding is spread by the next layer without one.
+    "modernbert": _ENCODER
+    | {"local_attention": 8, "global_attn_every_n_layers": 2, "num_hidden_layers": 4},
     "deberta": _DEBERTA,
     "deberta-v2": _DEBERTA | {"position_buckets": 8, "share_att_key": True, "norm_rel_ebd": "layer_norm"},
     "xlnet": {"d_model": WIDTH, "n_layer": LAYERS, "n_head": HEADS, "d_inner": 2 * WIDTH},
