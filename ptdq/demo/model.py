@@ -41,7 +41,7 @@ SPAN = 16
 OUTLIERS = 4
 """Channels in which activations are far larger than in the others, as in pre-trained encoders."""
 
-OUTLIER_SCALE = 4.0
+OUTLIER_SCALE = 5.0
 """Weight of the layer norms in these channels when training begins; in the others it is 1."""
 
 MARK_SIZE = 8.0
