@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import IO
@@ -109,7 +109,8 @@ class Terminal:
         """Leave the terminal as it was."""
         self._bar.stop()
         if self.kept is not None:  # children that were there before may have said more
-            with self.kept.open("ab") as log:
+            # A disk that is full or read-only now: what ended the run is to be said, and not this.
+            with suppress(OSError), self.kept.open("ab") as log:
                 shutil.copyfileobj(self._log, log)
 
     def _draw(self, done: float, total: float | None, what: str) -> None:

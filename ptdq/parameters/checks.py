@@ -13,7 +13,10 @@ from ptdq.variant_names import check_name
 ALL = "all"
 """In place of names of variants: every one that is installed."""
 
-RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+LONGEST_NAME = 100
+"""Characters of the name of a run."""
+
+RUN_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{LONGEST_NAME - 1}}}")
 
 
 def variant_name(value: str) -> str:
@@ -33,6 +36,11 @@ def distinct(value: list[Any]) -> list[Any]:
 
 def plain_name(value: str | None) -> str | None:
     """Validates the name of a directory that is to be made among the results."""
+    if value is not None and len(value) > LONGEST_NAME:
+        raise ValueError(
+            f"'{value[:20]}...' is too long to name a directory: {len(value)} characters, "
+            f"{LONGEST_NAME} at most"
+        )
     if value is not None and not RUN_ID.fullmatch(value):
         raise ValueError(
             f"'{value}' cannot name a directory: use letters, digits, dots, dashes and underscores, "

@@ -32,7 +32,7 @@ from ptdq.variants.base import (
     Settings,
     Variant,
 )
-from ptdq.variants.families import NOT_IN_TORCH_EXPORT
+from ptdq.variants.families import NOT_IN_INDUCTOR
 from ptdq.variants.steps import step
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Fp32Compiled(Variant):
     version = 2
     summary = "AOTInductor with freezing, float32"
     quantizes = False
-    refuses = NOT_IN_TORCH_EXPORT
+    refuses = NOT_IN_INDUCTOR
     max_batch = MAX_BATCH
     max_tokens = UNKNOWN_POSITIONS
     exported = loaders.alone("aot.py")

@@ -19,3 +19,14 @@ NOT_IN_OPENVINO = FIXED_WHEN_TRACED | {
 }
 _EOS = "torch.export cannot take its search for the last token; use onnx-int8-dynamic or int8-dynamic"
 NOT_IN_TORCH_EXPORT = FIXED_WHEN_TRACED | {"t5": _EOS, "bart": _EOS}
+_SIZES = {
+    "deberta": "Inductor cannot compile the sizes that its attention takes from the data; use "
+    "openvino-int8-static, onnx-int8-dynamic or int8-dynamic",
+}
+NOT_IN_INDUCTOR = NOT_IN_TORCH_EXPORT | _SIZES
+_ELSEWHERE = "use openvino-int8-static, onnx-int8-static or int8-dynamic"
+NOT_IN_PT2E_DYNAMIC = NOT_IN_TORCH_EXPORT | {
+    "convbert": f"PT2E cannot take the convolutions of its attention; {_ELSEWHERE}",
+    "big_bird": f"PT2E cannot take its graph; {_ELSEWHERE}",
+}
+NOT_IN_PT2E_STATIC = NOT_IN_PT2E_DYNAMIC | _SIZES

@@ -28,6 +28,7 @@ from ptdq.variants.aot import (
     export,
 )
 from ptdq.variants.base import BFLOAT16, Calibration, Prepared, Settings
+from ptdq.variants.families import NOT_IN_PT2E_DYNAMIC, NOT_IN_PT2E_STATIC
 from ptdq.variants.steps import step
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Int8Pt2eDynamic(Fp32Compiled):
     requires = ("torchao",)
     extra = "torchao"
     quantizes = True
+    refuses = NOT_IN_PT2E_DYNAMIC
     pads = False  # what is padded would have a say in the ranges
     mixed: ClassVar[bool] = False
     """Whether what is not int8 is computed in bfloat16, where torch's autocast does so."""
@@ -90,6 +92,7 @@ class Int8Pt2eStatic(Int8Pt2eDynamic):
     name = "int8-pt2e-static"
     summary = "torchao PT2E, int8 with static ranges, AOTInductor"
     calibrates = True
+    refuses = NOT_IN_PT2E_STATIC
     pads = True
 
 

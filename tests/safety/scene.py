@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -80,6 +81,7 @@ class Scene:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                preexec_fn=_hear_signals,
             )
 
     def start_new(self, *arguments: object) -> None:
@@ -154,6 +156,12 @@ class Scene:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         self.process.wait()
+
+
+def _hear_signals() -> None:
+    """In the child: a shell that started the tests in the background had them deaf to these."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def ended(scene: Scene, fault: str, then: str = "") -> None:

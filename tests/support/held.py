@@ -23,8 +23,8 @@ CLOCK = "PTDQ_TEST_CLOCK"
 WAITS = "held: waits"
 """The last line of its log, once it does."""
 
-_DOCUMENTS = 10
-"""More than the proof of an artifact takes, fewer than there are."""
+_CALLS = 30
+"""More than the proof of an artifact takes, and the warm-up of a cell; fewer than it makes in all."""
 
 
 class Held(Fp32):
@@ -37,7 +37,7 @@ class Held(Fp32):
         predict, calls = super().load(directory, settings), itertools.count(1)
 
         def wait_halfway(inputs: Inputs):  # type: ignore[no-untyped-def]
-            if next(calls) == _DOCUMENTS + 1:
+            if next(calls) == _CALLS + 1:
                 print(WAITS, flush=True)
                 while HOLD not in os.environ or Path(os.environ[HOLD]).exists():
                     time.sleep(0.05)
