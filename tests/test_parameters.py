@@ -84,6 +84,16 @@ def test_defaults_are_valid() -> None:
     assert make_parameters(ASKED | default_values()) == make_parameters(ASKED)
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("a/b", "no path separator"), ("x" * 101, "too long"), ("x" * 5000, "5000 characters")],
+)
+def test_a_name_that_cannot_be_a_directory_is_refused_with_the_reason(name: str, why: str) -> None:
+    with pytest.raises(UserError, match=f"run_id: .*{why}"):
+        make_parameters(ASKED | {"run_id": name})
+    assert make_parameters(ASKED | {"run_id": "x" * 100}).run_id == "x" * 100
+
+
 def test_only_the_demo_makes_files() -> None:
     def never() -> None:
         raise AssertionError("made")

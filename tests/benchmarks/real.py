@@ -33,7 +33,9 @@ from tests.benchmarks.real_models import LABEL, TEXT, TOKENS, make_classifier, m
 RESULTS = Path(__file__).parent / "results" / "real.json"
 DATA = Path(__file__).parents[3] / "shared" / "data" / "packages.csv"
 MODELS = {"classifier": make_classifier, "reranker": make_reranker}
-LINK = re.compile(r"\]\(([\w./-]+)\)")
+LINK = re.compile(r"\[([^\]\[]*)\]\(([\w./-]+)\)")
+KEPT = (".png", ".svg", ".json")
+"""Files of a report that are committed; rows of documents are large, and not ours to publish."""
 
 
 def main() -> None:
@@ -86,14 +88,20 @@ def report_of(name: str, out: Path = RESULTS) -> Path:
 
 
 def keep_report(run: Path, target: Path) -> None:
-    """Copy a run's report with all that it links to, and no documents."""
+    """Copy a run's report with its plots and its summary, and no documents; of other files, the names."""
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     text = (run / "report.md").read_text(encoding="utf-8")
-    for name in ("report.md", "summary.json", *dict.fromkeys(LINK.findall(text))):
-        if (run / name).is_file():
+    for name in ("summary.json", *dict.fromkeys(place for _, place in LINK.findall(text))):
+        if (run / name).is_file() and Path(name).suffix in KEPT:
             (target / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(run / name, target / name)
+    (target / "report.md").write_text(LINK.sub(_kept_link, text), encoding="utf-8")
+
+
+def _kept_link(link: re.Match[str]) -> str:
+    words, place = link.groups()
+    return link[0] if Path(place).suffix in KEPT else f"`{words}`"
 
 
 def collect(files: RunFiles) -> dict[str, Any]:

@@ -79,4 +79,5 @@ def test_it_comes_to_its_figures(name: str, tmp_path: Path) -> None:
     assert "| `int8-dynamic` |" in table(found)
     report = report_of(name, out)
     assert "Quality" in (report / "report.md").read_text(encoding="utf-8")
-    assert not list(report.glob("documents*"))
+    assert not [*report.rglob("*.parquet")]
+    assert "](documents.parquet)" not in (report / "report.md").read_text(encoding="utf-8")

@@ -77,6 +77,26 @@ def test_wrong_input_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr().err == ""
 
 
+def test_a_log_that_cannot_be_written_any_more_hides_nothing(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """As on a disk that turned read-only: the error comes out, and the terminal is given back."""
+    log = tmp_path / "run" / "log"
+
+    def run() -> None:
+        with real_stderr(), calm() as display:
+            display.keep(log)
+            log.unlink()
+            log.parent.rmdir()
+            raise RunFailed("read-only")
+
+    with pytest.raises(RunFailed, match="read-only"):
+        run()
+    with real_stderr():
+        print("afterwards", file=sys.stderr, flush=True)
+    assert capfd.readouterr().err == "afterwards\n"
+
+
 def test_progress_says_what_is_done_and_what_is_left(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,7 +29,11 @@ from tests.variants.matrix import (
     try_pair,
 )
 
-QUICK = (("deberta-v2", "int8-dynamic-embeddings"), ("modernbert", "onnx-int8-dynamic"))
+QUICK = (
+    ("deberta-v2", "int8-dynamic-embeddings"),
+    ("modernbert", "onnx-int8-dynamic"),
+    ("convbert", "openvino-int8-static"),
+)
 NOT_COMPILED = [name for name in BUILT_IN if name not in COMPILED]
 
 
