@@ -7,6 +7,7 @@ non-inferiority of all variants as a family, and, of labels, what is lost of eac
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -173,9 +174,15 @@ class MeasureComparer:
             for (place, each), outcome in zip(mine, outcomes, strict=True):
                 by_place.setdefault(place, []).append((each, outcome))
                 self._bounds[(*place, each.change.name)] = outcome
-        self._decided = {place: _margin_columns(pairs) for place, pairs in by_place.items()}
+        self._decided = {
+            place: _margin_columns(pairs, self._documents(place)) for place, pairs in by_place.items()
+        }
         if self.question.task == "multi-label":
             self._correct_recalls(places)
+
+    def _documents(self, place: Place) -> int | None:
+        """Documents of a place, where they are not what is resampled: pairs, of a reranker's queries."""
+        return len(self.arrays[place].doc_ids) if self.question.task == "rerank" else None
 
     def _kept(self, variant: str, length: int) -> list[Kept]:
         """By each measure of which a share must be kept; none where the baseline has none of one."""
@@ -202,13 +209,20 @@ class MeasureComparer:
             self._decided[place] = merge(PairQuality, self._decided.get(place, {}), own)
 
 
-def _margin_columns(pairs: Sequence[tuple[Kept, NonInferiority]]) -> PairQuality:
+def _margin_columns(
+    pairs: Sequence[tuple[Kept, NonInferiority]], documents: int | None = None
+) -> PairQuality:
+    """What was decided; how many documents would, in documents and not in queries."""
     main = pairs[0][1]
     outcome = combined([decision.outcome for _, decision in pairs])
     needed = None
     if outcome == "undecided":
-        counts = [each.documents_needed(decision.level) for each, decision in pairs]
-        needed = max((count for count in counts if count is not None), default=None)
+        counts = [
+            count * (documents or each.documents) / each.documents
+            for each, decision in pairs
+            if (count := each.documents_needed(decision.level)) is not None
+        ]
+        needed = math.ceil(max(counts)) if counts else None
     return {
         "main_ratio": main.ratio,
         "main_ratio_low": main.low,

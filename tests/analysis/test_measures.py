@@ -141,6 +141,20 @@ def test_a_collapsed_reranker_is_found(tmp_path: Path) -> None:
     assert row_of(found, "same")["non_inferiority"] in ("undecided", "non-inferior")
 
 
+def test_of_a_reranker_the_documents_that_would_decide_are_pairs(tmp_path: Path) -> None:
+    """Ten of a query, as those that were measured are counted; the queries are what is resampled."""
+    queries = [f"q{n // 10:03d}" for n in range(300)]
+    random = np.random.default_rng(7)
+    truth = np.array([[float(n % 10 == 0)] for n in range(300)])
+    old = truth + random.normal(0, 0.4, truth.shape)
+    logits = {"fp32": old, "int8": old + random.normal(0, 0.05, old.shape)}
+    found = comparer(tmp_path, "rerank", truth, logits, queries)
+    row = row_of(found)
+    assert row["non_inferiority"] == "undecided"
+    assert row["documents_needed"] is not None
+    assert row["documents_needed"] > 300  # of which thirty are the queries
+
+
 def test_answers_that_are_no_numbers_lose(tmp_path: Path) -> None:
     random = np.random.default_rng(5)
     truth = random.normal(size=(300, 1))
