@@ -96,7 +96,7 @@ def test_every_architecture(family: str, variant: str, saved: dict[str, Source],
 
 @pytest.mark.long
 @pytest.mark.parametrize("variant", COMPILED)
-@pytest.mark.parametrize("family", ["roberta", "deberta-v2", "mpnet", "qwen2"])
+@pytest.mark.parametrize("family", TRIED)
 def test_compiled(family: str, variant: str, saved: dict[str, Source], tmp_path: Path) -> None:
     check(saved[family], family, variant, tmp_path / "made")
 
