@@ -109,7 +109,7 @@ def _status() -> int:
     except GateFailed as error:
         return _say(error, GATE_FAILED)
     except RunFailed as error:
-        return _say(error, RUN_FAILED)
+        return _last_words(str(error), error)
     except OSError as error:
         if error.filename is None or error.strerror is None:
             raise
@@ -117,17 +117,24 @@ def _status() -> int:
         said = "; ".join([f"{error.filename}: {error.strerror}", *notes])
         return _say(said, RUN_FAILED if notes or disk_full(error) else INPUT_WRONG)
     except Exception as error:
-        from ptdq.orchestration.api import not_answering, silence
+        from ptdq.orchestration.api import not_answering
 
         line = not_answering(error)
         if line is None:
             raise
         # What Prefect wrote before may lack the end of its line.
         click.echo(err=True)
-        _say("; ".join([line, *getattr(error, "__notes__", [])]), RUN_FAILED)
-        silence()
-        return RUN_FAILED
+        return _last_words(line, error)
     return status if isinstance(status, int) else 0
+
+
+def _last_words(line: str, error: Exception) -> int:
+    """Why a run failed and how it goes on; nothing follows, of what Prefect's threads cannot send."""
+    from ptdq.orchestration.api import silence
+
+    _say("; ".join([line, *getattr(error, "__notes__", [])]), RUN_FAILED)
+    silence()
+    return RUN_FAILED
 
 
 def _say(problem: object, status: int) -> int:

@@ -24,6 +24,7 @@ from collections.abc import Iterator, Mapping
 
 from ptdq.errors import RunFailed
 from ptdq.host.terminal import stage
+from ptdq.orchestration.api import not_answering
 from ptdq.text import plain
 
 HOST = "127.0.0.1"
@@ -146,6 +147,11 @@ def _temporary_server() -> Iterator[str]:
             with temporary_settings(here), _environment({key.name: here[key] for key in here}):
                 try:
                     yield address
+                except Exception as error:
+                    # Now: afterwards nobody knows which server was asked.
+                    if not_answering(error) is None:
+                        raise
+                    raise RunFailed("Prefect's temporary server does not answer any more") from error
                 finally:
                     _send_what_is_left()
         finally:
