@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import pyarrow.parquet as pq
 import pytest
 
 from ptdq.store.disk import file_digest
@@ -151,8 +152,12 @@ def truncate(path: Path) -> None:
 
 
 def flip(path: Path) -> None:
+    """In the data of the largest column: what pages say of themselves is not what is read."""
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    columns = [group.column(place) for place in range(group.num_columns)]
+    largest = max(columns, key=lambda column: column.total_compressed_size)
     content = bytearray(path.read_bytes())
-    content[len(content) // 3] ^= 1
+    content[largest.data_page_offset + largest.total_compressed_size // 2] ^= 1
     path.write_bytes(content)
 
 
