@@ -175,14 +175,11 @@ class MeasureComparer:
                 by_place.setdefault(place, []).append((each, outcome))
                 self._bounds[(*place, each.change.name)] = outcome
         self._decided = {
-            place: _margin_columns(pairs, self._documents(place)) for place, pairs in by_place.items()
+            place: _margin_columns(pairs, len(self.arrays[place].doc_ids))
+            for place, pairs in by_place.items()
         }
         if self.question.task == "multi-label":
             self._correct_recalls(places)
-
-    def _documents(self, place: Place) -> int | None:
-        """Documents of a place, where they are not what is resampled: pairs, of a reranker's queries."""
-        return len(self.arrays[place].doc_ids) if self.question.task == "rerank" else None
 
     def _kept(self, variant: str, length: int) -> list[Kept]:
         """By each measure of which a share must be kept; none where the baseline has none of one."""
@@ -209,16 +206,14 @@ class MeasureComparer:
             self._decided[place] = merge(PairQuality, self._decided.get(place, {}), own)
 
 
-def _margin_columns(
-    pairs: Sequence[tuple[Kept, NonInferiority]], documents: int | None = None
-) -> PairQuality:
-    """What was decided; how many documents would, in documents and not in queries."""
+def _margin_columns(pairs: Sequence[tuple[Kept, NonInferiority]], documents: int) -> PairQuality:
+    """What was decided; and how many documents would, where what is resampled may be queries of many."""
     main = pairs[0][1]
     outcome = combined([decision.outcome for _, decision in pairs])
     needed = None
     if outcome == "undecided":
         counts = [
-            count * (documents or each.documents) / each.documents
+            count * documents / each.documents
             for each, decision in pairs
             if (count := each.documents_needed(decision.level)) is not None
         ]

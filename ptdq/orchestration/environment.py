@@ -12,8 +12,6 @@ DEFAULTS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     # The temporary server may take long to start on a busy machine.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
-    # Its background services fail when a server does not answer, and say so after the line that we say.
-    "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
 }
 
 

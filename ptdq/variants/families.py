@@ -18,8 +18,10 @@ NOT_IN_OPENVINO = FIXED_WHEN_TRACED | {
     "t5": "OpenVINO cannot convert the attention of its decoder; use onnx-int8-dynamic or int8-dynamic",
 }
 _EOS = "torch.export cannot take its search for the last token; use onnx-int8-dynamic or int8-dynamic"
-_LENGTHS = "torch.export cannot take documents of every length with it; use openvino-int8-static, "
-_LENGTHS += "onnx-int8-dynamic or int8-dynamic"
+_LENGTHS = (
+    "torch.export cannot take documents of every length with it; use openvino-int8-static, "
+    "onnx-int8-dynamic or int8-dynamic"
+)
 NOT_IN_TORCH_EXPORT = FIXED_WHEN_TRACED | {
     "t5": _EOS,
     "bart": _EOS,

@@ -184,7 +184,7 @@ def quantize(
         preset=preset,
         subset_size=len(calibration.inputs),
         ignored_scope=nncf.IgnoredScope(
-            names=depthwise(graph), patterns=keep, types=list(float_types), validate=False
+            names=_depthwise(graph), patterns=keep, types=list(float_types), validate=False
         ),
         advanced_parameters=nncf.AdvancedQuantizationParameters(
             overflow_fix=None if adds_int8_exactly() else nncf.OverflowFix.ENABLE,
@@ -193,7 +193,7 @@ def quantize(
     )
 
 
-def depthwise(graph: Any) -> list[str]:
+def _depthwise(graph: Any) -> list[str]:
     """Convolutions of each channel alone, by name: they stay float.
 
     NNCF gives each channel of what they take a range of its own, and where the graph transposes that

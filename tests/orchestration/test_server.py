@@ -31,6 +31,16 @@ with api() as address:
     time.sleep(600)
 """
 
+STOPS = """
+import httpx, psutil
+from ptdq.orchestration.server import api
+
+with api() as address:
+    for process in psutil.Process().children(recursive=True):
+        process.suspend()
+    httpx.get(f"{address}/health", timeout=2)
+"""
+
 
 def start(tmp_path: Path) -> tuple[subprocess.Popen[str], str, str, list[psutil.Process]]:
     """A process with a temporary server: its address, its password, and the processes below."""
@@ -80,3 +90,17 @@ def test_it_answers_its_run_and_ends_with_it(number: int, tmp_path: Path) -> Non
         return False
 
     wait_for("closed port", refused, seconds=10)
+
+
+def test_one_that_answers_no_more_is_said_to(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", STOPS],
+        cwd=ROOT,
+        env=os.environ | {"PREFECT_HOME": str(tmp_path)},
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    line = "ptdq.errors.RunFailed: Prefect's temporary server does not answer any more"
+    assert ended.stderr.splitlines()[-1] == line

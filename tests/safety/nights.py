@@ -65,7 +65,7 @@ class Seen:
 
 @dataclass
 class Nights:
-    """An installation with the deployment, on a schedule of every third of a minute.
+    """An installation with the deployment, on a schedule of ``EVERY``.
 
     The pool is paused between two nights, so that the next run waits until all is as it is to be.
     """
