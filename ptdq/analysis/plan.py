@@ -148,11 +148,12 @@ def _duration(
     minutes = f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
     longest = max(parameters.max_length)
     typical = 1e3 * float(np.mean(probed.seconds_of(_tokens(stage, longest, timed=False))))
+    then = "" if probed.measured_at is None else f"; measured at {probed.measured_at:%H:%M} UTC"
     return (
         f"about {minutes}, if all variants are as slow as the baseline: {design.rounds} rounds of "
         f"{len(variants)} variants × {lengths} {'lengths' if lengths > 1 else 'length'} × "
         f"{count(stage.timing_count)} documents{quality} (it takes {typical:.3g} ms a document at "
-        f"{longest} tokens, and {probed.start_seconds:.1f} s to start)"
+        f"{longest} tokens, and {probed.start_seconds:.1f} s to start{then})"
     )
 
 

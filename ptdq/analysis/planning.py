@@ -76,7 +76,12 @@ def _plan_alone(parameters: Parameters, say: Say) -> Plan:
 
 
 def announce(
-    parameters: Parameters, variants: Sequence[str], design: Design, stage: Stage, limit: TimeLimit
+    parameters: Parameters,
+    variants: Sequence[str],
+    design: Design,
+    stage: Stage,
+    limit: TimeLimit,
+    quiet: bool,
 ) -> Plan:
     """The plan of a run, as far as it is worth its time: a short run is not probed.
 
@@ -86,17 +91,23 @@ def announce(
         design: the cells.
         stage: what they have in common.
         limit: time that the run may take.
+        quiet: whether others leave the cores alone, so that later runs may take what is found.
     """
     if sum(stage.documents_of_all([*design.cells, *design.judged]).values()) < SHORT:
         return make_plan(parameters, variants, design, stage, None)
-    return _probed(parameters, variants, design, stage, limit)
+    return _probed(parameters, variants, design, stage, limit, quiet)
 
 
 def _probed(
-    parameters: Parameters, variants: Sequence[str], design: Design, stage: Stage, limit: TimeLimit
+    parameters: Parameters,
+    variants: Sequence[str],
+    design: Design,
+    stage: Stage,
+    limit: TimeLimit,
+    quiet: bool = False,
 ) -> Plan:
     longest = max(parameters.max_length)
-    probed = probe(stage, variants[0], longest, design.cores, design.isolation, limit)
+    probed = probe(stage, variants[0], longest, design.cores, design.isolation, limit, keep=quiet)
     return make_plan(parameters, variants, design, stage, probed)
 
 

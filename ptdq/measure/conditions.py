@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from ptdq.host import machine
 from ptdq.host.clock import TimeLimit
+from ptdq.host.lately import measured_lately
 from ptdq.host.lock import MachineLock
 from ptdq.host.quiet import wait_for_quiet
 from ptdq.inputs.checkpoint import linear_sizes
@@ -45,10 +46,14 @@ def note_conditions(
     source: Source,
     limit: TimeLimit,
     say: Say,
-) -> None:
+) -> bool:
     """Wait for other programs to leave the cores alone, and measure the limits of a core.
 
-    Both go into the run's record: a note where the cores are still in use, and the limits.
+    Both go into the run's record: a note where the cores are still in use, and the limits; these are
+    those of an earlier run where it measured the same lately.
+
+    Returns:
+        Whether others leave the cores alone.
 
     Args:
         files: of the run.
@@ -68,6 +73,14 @@ def note_conditions(
         for length in parameters.max_length
         for sizes in linear_sizes(source, _SHAPES)
     ]
-    measured = measure_limits(files, core, shapes, limit.cap(_LIMITS_TIMEOUT))
-    if measured is not None:
-        record.amend(files, limits=Limits(**measured))
+    found = measured_lately(
+        {"limits": shapes, "core": core},
+        lambda: measure_limits(files, core, shapes, limit.cap(_LIMITS_TIMEOUT)),
+        Limits.model_validate,
+        keep=load.quiet,
+    )
+    if found is not None:
+        limits, moment = found
+        before = None if moment is None else moment.isoformat(timespec="seconds")
+        record.amend(files, limits=limits.model_copy(update={"measured_before": before}))
+    return load.quiet

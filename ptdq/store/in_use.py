@@ -29,10 +29,10 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 def this_process() -> ProcessFacts:
     """This process, for the record of the run that it works on."""
-    return ProcessFacts(pid=os.getpid(), node=socket.gethostname(), boot_id=_boot_id())
+    return ProcessFacts(pid=os.getpid(), node=socket.gethostname(), boot_id=boot_id())
 
 
-def _boot_id() -> str | None:
+def boot_id() -> str | None:
     """Another one after each start of the system's kernel; None where there is none (macOS)."""
     with contextlib.suppress(OSError):
         return _BOOT.read_text(encoding="ascii").strip()

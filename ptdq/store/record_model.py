@@ -199,6 +199,8 @@ class Limits(Part):
         bfloat16_gflops: None where the CPU does not multiply it.
         float16_gflops: likewise.
         rates: at each shape, the largest and the model's own.
+        measured_before: moment at which an earlier run on this machine measured them; None where this
+            one did.
     """
 
     float32_gflops: float
@@ -206,6 +208,7 @@ class Limits(Part):
     bfloat16_gflops: float | None = None
     float16_gflops: float | None = None
     rates: list[LimitRate] = []
+    measured_before: str | None = None
 
 
 class VerdictRecord(Part):

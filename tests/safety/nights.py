@@ -40,6 +40,9 @@ MEGABYTES = 600
 ENDS = 900.0
 """Seconds that a night may take."""
 
+VARIANTS = ["openvino-fp32", "openvino-int8-static"]
+"""Those whose processes start fastest: most of a night is the start of its processes."""
+
 EVERY = 20.0
 """Seconds from one run of the schedule to the next; less than a night takes: one is always due."""
 
@@ -119,8 +122,8 @@ class Nights:
         nightly["schedules"] = [{"interval": EVERY, "slug": "soak"}]
         nightly["parameters"] = {
             "model": str(self.model), "data": str(self.scratch / "data.csv"), "max_length": [16],
-            "repeats": self.rounds, "control_documents": 0, "load_wait": 0, "fail_on_regression": True,
-            "results_dir": str(self.results),
+            "variant": VARIANTS, "repeats": self.rounds, "control_documents": 0,
+            "fail_on_regression": True, "results_dir": str(self.results),
         }  # fmt: skip
         del retention["schedules"]
         file = self.scratch / "prefect.yaml"
@@ -203,6 +206,8 @@ class Nights:
         left = []
         if hasattr(self, "installation"):
             left = [*self.installation.stop(), *self.installation.processes()]
+        if left:
+            print(self.installation.last_words(), file=sys.stderr)
         if self.small_disk:
             subprocess.run(["umount", "--lazy", str(self.results)], check=True)
         return left

@@ -68,6 +68,7 @@ class Installation:
             "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": self.api.removesuffix("/api"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_CLI_COLORS": "false",
+            "PYTHONFAULTHANDLER": "1",
             # Wide enough that the tables of the command line do not cut what is looked for.
             "COLUMNS": "200",
         }
@@ -148,7 +149,10 @@ class Installation:
         return found
 
     def stop(self) -> list[psutil.Process]:
-        """End all in order, the worker before the server; returns what did not end by itself."""
+        """End all in order, the worker before the server; returns what did not end by itself.
+
+        What did not is made to write where it hangs into its log.
+        """
         for name in ("worker", "server"):
             process = self._started.get(name)
             if process is not None and process.poll() is None:
@@ -159,10 +163,20 @@ class Installation:
         _, left = psutil.wait_procs(self.processes(), timeout=30)
         for process in left:
             with contextlib.suppress(psutil.Error):
+                process.send_signal(signal.SIGABRT)
+        for process in psutil.wait_procs(left, timeout=5)[1]:
+            with contextlib.suppress(psutil.Error):
                 process.kill()
-        for process in self._started.values():
-            process.wait()
+        for started in self._started.values():
+            started.wait()
         return left
+
+    def last_words(self, lines: int = 80) -> str:
+        """The ends of the logs of worker and server."""
+        texts = {path.name: path.read_text(errors="replace") for path in self.home.glob("*.log")}
+        return "\n".join(
+            f"--- {name}\n" + "\n".join(text.splitlines()[-lines:]) for name, text in texts.items()
+        )
 
     def _healthy(self) -> bool:
         server = self._started["server"]

@@ -39,6 +39,8 @@ def limits(page: Page) -> str:
     ]
     said = [f"{name} {peak:.0f} {_UNITS.get(name, 'GFLOP/s')}" for name, peak in peaks.items()]
     fastest = max(peaks, key=lambda name: peaks[name])
+    before = run.get("limits", "measured_before")
+    measured = "in this run" if before is None else f"by an earlier run at {prose(str(before))}"
     headings = ["variant", "max length", "calls", "median ms", "GOP/s"]
     headings += (
         [f"of {fastest} limit", "products in", "of its own limit"]
@@ -48,7 +50,7 @@ def limits(page: Page) -> str:
     products = " Products in: the number format of most of them, as the runtime says." if told else ""
     return paragraphs(
         "## Share of the core's limit",
-        f"Peak of matrix products on one core, measured in this run: {', '.join(said)}. Calls whose "
+        f"Peak of matrix products on one core, measured {measured}: {', '.join(said)}. Calls whose "
         f"documents fill the maximum length; two operations a multiply-add.{products}",
         table(headings, rows, left=(0, 6) if told else (0,))
         if rows
