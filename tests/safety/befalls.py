@@ -20,6 +20,7 @@ from tests.benchmarks import growth
 from tests.support.small_disk import fill
 
 DOCUMENTS = 200
+CALIBRATION = 100
 WORSE, SLOWER, FULL = "a worse model", "a slower machine", "the disk is nearly full"
 
 
@@ -126,8 +127,9 @@ AROUND = {WORSE: worse_model, SLOWER: slower_machine, FULL: full_disk}
 
 
 def make_inputs(scratch: Path) -> None:
-    """A model, documents for it, and a worse model."""
+    """A model, documents for it, others to calibrate on, and a worse model."""
     growth.make_model(scratch / "model")
+    growth.make_data(scratch / "calibration.parquet", CALIBRATION)
     _make_data(scratch / "model", scratch / "data.csv")
     _make_worse(scratch / "model", scratch / "worse")
 

@@ -123,6 +123,7 @@ class Nights:
         nightly["parameters"] = {
             "model": str(self.model), "data": str(self.scratch / "data.csv"), "max_length": [16],
             "variant": VARIANTS, "repeats": self.rounds, "control_documents": 0,
+            "calibration_data": str(self.scratch / "calibration.parquet"),
             "fail_on_regression": True, "results_dir": str(self.results),
         }  # fmt: skip
         del retention["schedules"]
