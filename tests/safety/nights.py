@@ -28,9 +28,9 @@ from tests.support.deploying import (
     POOL,
     Installation,
     deployment,
+    latest_started,
     read_run,
     run_deployment,
-    runs_of,
 )
 from tests.support.receiver import Messages
 from tests.support.running import ROOT, wait_for
@@ -42,6 +42,9 @@ ENDS = 900.0
 
 VARIANTS = ["openvino-fp32", "openvino-int8-static"]
 """Those whose processes start fastest: most of a night is the start of its processes."""
+
+LOOK = 1.0
+"""Seconds from one look at the server to the next: each costs it, and disturbs what is measured."""
 
 EVERY = 20.0
 """Seconds from one run of the schedule to the next; less than a night takes: one is always due."""
@@ -143,13 +146,13 @@ class Nights:
             fault: given the flow run once it measures.
         """
         self._pause_pool(False)
-        run = wait_for("run of the schedule", self._new_run, seconds=ENDS)
+        run = wait_for("run of the schedule", self._new_run, seconds=ENDS, every=LOOK)
         self._pause_pool(True)
         if fault is not None and self._measuring(run.id):
             fault(run.id)
-        run = wait_for("end of a night", lambda: self._ended(run.id), seconds=ENDS)
+        run = wait_for("end of a night", lambda: self._ended(run.id), seconds=ENDS, every=LOOK)
         assert run.state is not None
-        wait_for("end of its processes", lambda: not self.of_run(run.id), seconds=120)
+        wait_for("end of its processes", lambda: not self.of_run(run.id), seconds=120, every=LOOK)
         files = self.files_of(run.id)
         if files is not None:
             date(files, day)
@@ -242,14 +245,14 @@ class Nights:
             workers = [p for p in self.of_run(run_id) if "ptdq.measure.worker" in p.cmdline()]
             return "works" if workers and self.files_of(run_id) else None
 
-        return wait_for("measuring", at_work, seconds=ENDS) == "works"
+        return wait_for("measuring", at_work, seconds=ENDS, every=0.3) == "works"
 
     def _new_run(self) -> FlowRun | None:
-        for run in runs_of(self.installation, self._deployment.id):
-            if run.start_time is not None and run.id not in self._known:
-                self._known.add(run.id)
-                return run
-        return None
+        run = latest_started(self.installation, self._deployment.id)
+        if run is None or run.id in self._known:
+            return None
+        self._known.add(run.id)
+        return run
 
     def _ended(self, run_id: UUID) -> FlowRun | None:
         with contextlib.suppress(Exception):  # the server may be away

@@ -22,9 +22,12 @@ from prefect.client.schemas.filters import (
     ArtifactFilterFlowRunId,
     DeploymentFilter,
     DeploymentFilterId,
+    FlowRunFilter,
+    FlowRunFilterStartTime,
 )
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from tests.support.running import ROOT, wait_for
@@ -211,6 +214,17 @@ def runs_of(installation: Installation, deployment_id: UUID) -> list[FlowRun]:
         only = DeploymentFilter(id=DeploymentFilterId(any_=[deployment_id]))
         found: list[FlowRun] = client.read_flow_runs(deployment_filter=only)
         return found
+
+
+def latest_started(installation: Installation, deployment_id: UUID) -> FlowRun | None:
+    """The run that began last; of a schedule there may be hundreds that have not."""
+    with installation.client() as client:
+        only = DeploymentFilter(id=DeploymentFilterId(any_=[deployment_id]))
+        begun = FlowRunFilter(start_time=FlowRunFilterStartTime(is_null_=False))
+        found: list[FlowRun] = client.read_flow_runs(
+            deployment_filter=only, flow_run_filter=begun, sort=FlowRunSort.START_TIME_DESC, limit=1
+        )
+        return found[0] if found else None
 
 
 def read_run(installation: Installation, run_id: UUID) -> FlowRun:

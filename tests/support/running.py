@@ -63,13 +63,13 @@ PATIENCE = float(os.environ.get("PTDQ_TEST_PATIENCE", "1"))
 """What time limits of tests are multiplied by: more on a machine that is busy."""
 
 
-def wait_for(what: str, condition: Callable[[], T | None], seconds: float = 300) -> T:
-    """What ``condition`` gives as soon as it is true."""
+def wait_for(what: str, condition: Callable[[], T | None], seconds: float = 300, every: float = 0.1) -> T:
+    """What ``condition`` gives as soon as it is true; it is asked again after so many seconds."""
     deadline = time.monotonic() + seconds * PATIENCE
     while time.monotonic() < deadline:
         if found := condition():
             return found
-        time.sleep(0.1)
+        time.sleep(every)
     raise AssertionError(f"no {what} within {seconds:.0f} s")
 
 
