@@ -53,15 +53,13 @@ def execute(parameters: Parameters, resume: bool = False, verbose: bool = True) 
 
 
 def _execute(parameters: Parameters, resume: bool) -> Ended:
-    from ptdq.flows.benchmark import quantization_benchmark
-    from ptdq.orchestration.ending import unexpected
     from ptdq.orchestration.server import api
 
     started = time.time()
     try:
-        with api():
+        with api(meanwhile=_flow):
             given = {**parameters.model_dump(), "resume": resume}
-            state = cast("State[Any]", quantization_benchmark(**given, return_state=True))
+            state = cast("State[Any]", _flow()(**given, return_state=True))
     except Exception as error:
         directory = _broken_off(parameters, started)
         if directory is not None:
@@ -75,8 +73,17 @@ def _execute(parameters: Parameters, resume: bool) -> Ended:
     if isinstance(result, RunFailed | GateFailed):
         return Ended(Path(result.directory) if result.directory is not None else None, result)
     if isinstance(result, BaseException):
+        from ptdq.orchestration.ending import unexpected
+
         raise unexpected(result) from result
     return Ended(Path(result), None)
+
+
+def _flow() -> Any:
+    """The flow, whose import takes seconds."""
+    from ptdq.flows.benchmark import quantization_benchmark
+
+    return quantization_benchmark
 
 
 def fixed(asked: Iterable[str], extending: bool = False) -> list[str]:

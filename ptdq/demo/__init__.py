@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from .build import DemoFiles, Recipe, make_demo
+from .build import DemoFiles, make_demo
+from .recipe import Recipe
 
 __all__ = ["DemoFiles", "Recipe", "make_demo"]

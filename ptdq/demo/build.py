@@ -7,20 +7,17 @@ import hashlib
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from importlib import resources
+from dataclasses import asdict, dataclass
+from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
-import tokenizers
-import torch
-import transformers
 from tqdm import tqdm
 
 from ptdq.store.cache import build_entry, read_entry
 
 from .corpus import Document, make_corpus
-from .model import Shape, Tick, accuracy, new_model, train, train_tokenizer
+from .recipe import Recipe, Tick
 
 SEED = 7
 
@@ -29,15 +26,6 @@ CHECK_LENGTH = 256
 
 CHECKED = 400
 """Documents of which the accuracy is taken; they are in random order."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How much of everything; the tests make do with less."""
-
-    train_size: int = 4000
-    test_size: int = 2000
-    shape: Shape = field(default_factory=Shape)
 
 
 @dataclass(frozen=True)
@@ -89,13 +77,16 @@ def _key(seed: int, recipe: Recipe) -> str:
         if source.name.endswith((".py", ".toml")):
             digest.update(hashlib.sha256(source.name.encode()).digest())
             digest.update(hashlib.sha256(source.read_bytes()).digest())
-    versions = (torch.__version__, transformers.__version__, tokenizers.__version__)
-    digest.update(repr((seed, asdict(recipe), *map(str, versions))).encode())
+    versions = map(metadata.version, ("torch", "transformers", "tokenizers"))
+    digest.update(repr((seed, asdict(recipe), *versions)).encode())
     return digest.hexdigest()[:16]
 
 
 def _build(place: Path, seed: int, recipe: Recipe, progress: bool) -> dict[str, Any]:
     """Fills ``place`` and gives the facts to keep with it."""
+    # transformers takes seconds to import, and every run imports this file.
+    from .model import accuracy, new_model, train, train_tokenizer
+
     shape = recipe.shape
     with _bar("corpus", recipe.train_size + recipe.test_size, progress) as tick:
         corpus = make_corpus(recipe.train_size, recipe.test_size, seed, tick)
@@ -141,7 +132,8 @@ def _bar(step: str, total: int, progress: bool) -> Iterator[Tick]:
 @contextmanager
 def _silent_transformers() -> Iterator[None]:
     """Without the bar that transformers shows while it writes a model."""
-    logging = transformers.utils.logging
+    from transformers.utils import logging
+
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:

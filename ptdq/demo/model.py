@@ -11,7 +11,6 @@ The whole must be done within a minute on two cores, so the training is frugal i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -28,6 +27,7 @@ from transformers import BertConfig, BertForSequenceClassification, PreTrainedTo
 
 from .corpus import MARK, Document
 from .phrases import CLASSES
+from .recipe import Shape, Tick
 
 MAX_LENGTH = 512
 """Most tokens of a document, [CLS] and [SEP] counted, that the model has positions for."""
@@ -46,24 +46,6 @@ OUTLIER_SCALE = 5.0
 
 MARK_SIZE = 8.0
 """Of the embedding of :data:`MARK` in the first of these channels; other numbers are near 0.02."""
-
-Tick = Callable[[], None]
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Size of the network and length of its training."""
-
-    hidden: int = 384  # as MiniLM has; int8 gains less on a smaller one
-    layers: int = 2
-    word_steps: int = 100
-    steps: int = 60
-    batch: int = 32
-
-    @property
-    def ticks(self) -> int:
-        """How many times :func:`train` calls its ``tick``."""
-        return self.word_steps + self.steps
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int = 4000) -> PreTrainedTokenizerFast:

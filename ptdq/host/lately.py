@@ -15,15 +15,12 @@ from typing import Any, TypeVar
 from ptdq.errors import UserError
 from ptdq.host import machine
 from ptdq.host.software import measuring_versions
-from ptdq.store.cache import private_cache
+from ptdq.store.cache import MACHINE, cache_entry
 from ptdq.store.disk import digest_of, read_json, write_json
 from ptdq.store.in_use import boot_id
 
 LATELY = timedelta(hours=12)
 """A run of each night measures anew; one that is repeated on the same day does not."""
-
-KIND = "machine"
-"""Directory of the cache."""
 
 T = TypeVar("T")
 
@@ -50,7 +47,7 @@ def measured_lately(
         UserError: as :func:`ptdq.store.cache.private_cache`.
     """
     started = boot_id()
-    path = private_cache() / KIND / f"{digest_of([what, _here(started)])[:32]}.json"
+    path = cache_entry(MACHINE, digest_of([what, _here(started)])).with_suffix(".json")
     if started is not None:
         with contextlib.suppress(UserError, ValueError, TypeError, KeyError, OSError):
             kept = read_json(path)

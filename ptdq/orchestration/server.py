@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ptdq.errors import RunFailed
 from ptdq.host.terminal import stage
@@ -35,8 +35,11 @@ _LOOK_SECONDS = 0.5
 
 
 @contextlib.contextmanager
-def api() -> Iterator[str]:
+def api(meanwhile: Callable[[], object] = lambda: None) -> Iterator[str]:
     """Within the block there is an API: the one that is set, or a temporary server; gives its address.
+
+    Args:
+        meanwhile: what takes seconds as well, and can be done while a temporary server starts.
 
     Raises:
         RunFailed: the API that is set does not answer, or no server could be started.
@@ -48,7 +51,7 @@ def api() -> Iterator[str]:
         check_answers(url)
         yield url
     else:
-        with _temporary_server() as address:
+        with _temporary_server(meanwhile) as address:
             yield address
 
 
@@ -124,7 +127,7 @@ def spare_loopback_the_proxy() -> None:
 
 
 @contextlib.contextmanager
-def _temporary_server() -> Iterator[str]:
+def _temporary_server(meanwhile: Callable[[], object]) -> Iterator[str]:
     from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
     stage("starting Prefect's temporary server")
@@ -143,6 +146,7 @@ def _temporary_server() -> Iterator[str]:
         try:
             listening.close()
             os.close(read_end)
+            meanwhile()
             _wait(server, address)
             with temporary_settings(here), _environment({key.name: here[key] for key in here}):
                 try:

@@ -15,8 +15,8 @@ DEMO_VALUES: dict[str, Any] = {
     "model": DEMO,
     "data": DEMO,
     "max_length": [192],
-    "limit": 2000,
-    "timing_documents": 200,
+    "limit": 1200,
+    "timing_documents": 100,
     "control_documents": 8,
 }
 """Parameters of ``ptdq demo``: small enough for three minutes on two cores."""

@@ -1,4 +1,4 @@
-"""What is kept between runs, by content: normalized models, documents, artifacts, the demo.
+"""What is kept between runs, by content: normalized models, documents, artifacts, the demo, measurements.
 
 ``$PTDQ_CACHE``, else ``$XDG_CACHE_HOME/ptdq``, else ``~/.cache/ptdq``. Deleting it loses nothing but
 time. Entries that are directories are whole or not there: each is built beside its place and moved
@@ -31,7 +31,10 @@ MANIFEST = "manifest.json"
 
 _YOUNG = 60.0
 
-CONTENT = ("models", "documents", "artifacts")
+MACHINE = "machine"
+"""Kind of the entries of :mod:`ptdq.host.lately`."""
+
+CONTENT = ("models", "documents", "artifacts", MACHINE)
 """Kinds of entries: what any run may make anew from what it is given."""
 
 

@@ -11,8 +11,8 @@ import torch
 from transformers import AutoTokenizer, BertForSequenceClassification
 
 from ptdq.demo import DemoFiles, Recipe, build, make_demo
-from ptdq.demo.model import Shape
 from ptdq.demo.phrases import CLASSES
+from ptdq.demo.recipe import Shape
 
 SMALL = Recipe(
     train_size=48,
@@ -70,7 +70,7 @@ def test_another_seed_is_another_entry(tmp_path: Path) -> None:
 
 def test_another_version_is_another_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     before = build._key(1, SMALL)
-    monkeypatch.setattr(f"{build.__name__}.transformers.__version__", "0.0.0")
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "0.0.0")
     assert build._key(1, SMALL) != before
 
 
@@ -97,7 +97,7 @@ def test_interrupted_build_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(build, "train", interrupt)
+        patch.setattr("ptdq.demo.model.train", interrupt)
         with pytest.raises(KeyboardInterrupt):
             make(tmp_path)
     assert not list(tmp_path.iterdir())

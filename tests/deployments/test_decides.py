@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import yaml
 
-from ptdq.demo.build import Recipe
 from ptdq.demo.phrases import CLASSES
+from ptdq.demo.recipe import Recipe
 from ptdq.parameters import DEMO, DEMO_VALUES, make_parameters
 from ptdq.statistics.reach import reach
 from ptdq.statistics.rounds import MIN_ROUNDS
 from tests.support.running import ROOT
 
-ACCURACY = 0.9
+ACCURACY = 0.75
 """Less than the demo's model reaches; the fewer are right, the more documents it takes."""
 
 

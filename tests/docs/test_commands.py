@@ -55,8 +55,8 @@ def test_the_readme_names_every_command() -> None:
 @pytest.mark.long
 @pytest.mark.slow
 def test_the_readme_s_command_runs(tmp_path: Path) -> None:
-    from ptdq.demo.build import Recipe, make_demo
-    from ptdq.demo.model import Shape
+    from ptdq.demo import Recipe, make_demo
+    from ptdq.demo.recipe import Shape
 
     shape = Shape(hidden=64, layers=1, word_steps=2, steps=2, batch=4)
     demo = make_demo(tmp_path / "demo", progress=False, recipe=Recipe(64, 40, shape))

@@ -11,6 +11,7 @@ import pytest
 
 from ptdq.host import lately
 from ptdq.host.lately import LATELY, measured_lately
+from ptdq.store.cache import MACHINE
 
 
 class Measurements:
@@ -35,7 +36,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def kept(cache: Path) -> list[Path]:
-    return list((cache / lately.KIND).glob("*"))
+    return list((cache / MACHINE).glob("*"))
 
 
 def test_it_is_measured_once(cache: Path) -> None:
