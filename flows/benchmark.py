@@ -133,7 +133,7 @@ def run_benchmark(
     with breaks_recorded(files):
         stage = make_stage(files, measured, loaded.documents, parameters, len(design.cores))
         drop_damaged(files, log.warning)
-        quiet = note_conditions(files, design.cores, parameters, model.source, limit, log.warning)
+        quiet = note_conditions(files, design.cores, parameters, model, limit, log.warning)
         if request.begun is None:
             plan = announce(parameters, list(prepared), design, stage, limit, quiet)
             say_plan(files, plan, log.info, log.warning)

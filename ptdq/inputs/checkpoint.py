@@ -10,15 +10,12 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import shutil
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from ptdq.errors import UserError
 from ptdq.inputs.checkpoint_checks import (
@@ -439,30 +436,3 @@ def _all_ids(classes: list[str]) -> bool:
 def _line(error: Exception) -> str:
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__
-
-
-def linear_sizes(source: Source, count: int) -> list[tuple[int, int]]:
-    """Inputs and outputs of the linear layers that do most of the arithmetic; ``count`` at most."""
-    adds: Counter[tuple[int, int]] = Counter()
-    for module in source.skeleton().modules():
-        if isinstance(module, nn.Linear):
-            adds[module.in_features, module.out_features] += module.in_features * module.out_features
-    return [size for size, _ in adds.most_common(count)]
-
-
-def multiply_adds(source: Source, tokens: int) -> int | None:
-    """Multiply-adds of one document's forward pass, matrix products and attention.
-
-    Counted by torch's own counter on a model without weights; None where the model cannot be run
-    on the meta device.
-    """
-    ids = torch.zeros(1, tokens, dtype=torch.int64, device="meta")
-    try:
-        with FlopCounterMode(display=False) as counter, torch.inference_mode():
-            # Without a mask: models look into it, and a tensor without content cannot be looked into.
-            source.skeleton().to("meta")(input_ids=ids)
-    except Exception:
-        # Any model may be here, and any of its operations may lack a meta kernel; the share of the
-        # limit is then left out of the report.
-        return None
-    return int(counter.get_total_flops()) // 2

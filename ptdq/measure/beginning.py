@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from ptdq.host.facts import machine_facts
 from ptdq.host.software import git_commit, package_versions
-from ptdq.inputs.checkpoint import Checkpoint, multiply_adds
+from ptdq.inputs.arithmetic import arithmetic
+from ptdq.inputs.checkpoint import Checkpoint
 from ptdq.inputs.load import Loaded
 from ptdq.measure.design import Design, cores_for, make_design
 from ptdq.measure.earlier import NOTHING, Earlier
@@ -123,7 +124,7 @@ def describe_run(
 
 
 def _model_facts(name: str, checkpoint: Checkpoint, lengths: Sequence[int]) -> ModelFacts:
-    counts = {str(length): multiply_adds(checkpoint.source, length) for length in lengths}
+    counts = arithmetic(checkpoint, lengths).multiply_adds
     return ModelFacts(
         name=name,
         revision=checkpoint.revision,
@@ -135,7 +136,9 @@ def _model_facts(name: str, checkpoint: Checkpoint, lengths: Sequence[int]) -> M
         random_weights=checkpoint.random_weights,
         task=checkpoint.task,
         task_why=checkpoint.task_why,
-        multiply_adds_per_length={length: count for length, count in counts.items() if count is not None},
+        multiply_adds_per_length={
+            str(length): count for length in lengths if (count := counts[length]) is not None
+        },
     )
 
 

@@ -9,8 +9,8 @@ from ptdq.host.clock import TimeLimit
 from ptdq.host.lately import measured_lately
 from ptdq.host.lock import MachineLock
 from ptdq.host.quiet import wait_for_quiet
-from ptdq.inputs.checkpoint import linear_sizes
-from ptdq.inputs.source import Source
+from ptdq.inputs.arithmetic import arithmetic
+from ptdq.inputs.checkpoint import Checkpoint
 from ptdq.measure.cell import measure_limits
 from ptdq.parameters import Parameters
 from ptdq.store import cache, record
@@ -43,7 +43,7 @@ def note_conditions(
     files: RunFiles,
     cores: Sequence[int],
     parameters: Parameters,
-    source: Source,
+    checkpoint: Checkpoint,
     limit: TimeLimit,
     say: Say,
 ) -> bool:
@@ -59,7 +59,7 @@ def note_conditions(
         files: of the run.
         cores: those that it uses.
         parameters: of the run.
-        source: the float model, at whose shapes the limits are measured too.
+        checkpoint: the float model, at whose shapes the limits are measured too.
         limit: time that the run may take.
         say: told what is wrong.
     """
@@ -71,7 +71,7 @@ def note_conditions(
     shapes = [
         (parameters.batch_size * length, *sizes)
         for length in parameters.max_length
-        for sizes in linear_sizes(source, _SHAPES)
+        for sizes in arithmetic(checkpoint, parameters.max_length).linear_sizes[:_SHAPES]
     ]
     found = measured_lately(
         {"limits": shapes, "core": core},

@@ -34,7 +34,10 @@ _YOUNG = 60.0
 MACHINE = "machine"
 """Kind of the entries of :mod:`ptdq.host.lately`."""
 
-CONTENT = ("models", "documents", "artifacts", MACHINE)
+ARITHMETIC = "arithmetic"
+"""Kind of the entries of :mod:`ptdq.inputs.arithmetic`."""
+
+CONTENT = ("models", "documents", "artifacts", MACHINE, ARITHMETIC)
 """Kinds of entries: what any run may make anew from what it is given."""
 
 

@@ -7,12 +7,10 @@ from pathlib import Path
 import pytest
 
 from ptdq.host.machine import can_pin, usable_cores
-from ptdq.inputs.checkpoint import linear_sizes, open_checkpoint
 from ptdq.measure.cell import measure_limits
 from ptdq.measure.limits import SIZE, formats, products
 from ptdq.store.layout import RunFiles
 from ptdq.store.record_model import Limits
-from tests.conftest import CLASSES
 
 OWN = (16, 64, 96)
 
@@ -29,12 +27,6 @@ def test_every_route_multiplies(numbers: str) -> None:
     assert "torch" in made
     for product in made.values():
         product()
-
-
-def test_sizes_of_the_model_s_layers(tiny_model: Path) -> None:
-    source = open_checkpoint(str(tiny_model), labels=CLASSES).source
-    # Four of 32 by 32 a layer and the pooler; two of 32 by 64 a layer, one each way.
-    assert linear_sizes(source, 2) == [(32, 32), (32, 64)]
 
 
 @pytest.mark.slow

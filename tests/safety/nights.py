@@ -30,7 +30,6 @@ from tests.support.deploying import (
     deployment,
     latest_started,
     read_run,
-    run_deployment,
 )
 from tests.support.receiver import Messages
 from tests.support.running import ROOT, wait_for
@@ -45,6 +44,9 @@ VARIANTS = ["openvino-fp32", "openvino-int8-static"]
 
 LOOK = 1.0
 """Seconds from one look at the server to the next: each costs it, and disturbs what is measured."""
+
+FIRST = "first"
+"""Work queue of what does not wait for the nights that are due."""
 
 EVERY = 20.0
 """Seconds from one run of the schedule to the next; less than a night takes: one is always due."""
@@ -112,8 +114,10 @@ class Nights:
             env=self.installation.environment,
             check=True,
         )  # fmt: skip
+        self.installation.prefect("work-queue", "create", FIRST, "--pool", POOL, "--priority", "1")
         self._deploy()
         self._deployment = deployment(self.installation, "soak")
+        self._retention = deployment(self.installation, "retention", flow="retention")
         self.installation.start_worker()
 
     def _deploy(self) -> None:
@@ -132,6 +136,8 @@ class Nights:
         del retention["schedules"]
         file = self.scratch / "prefect.yaml"
         file.write_text(yaml.safe_dump(content | {"deployments": [nightly, retention]}), encoding="utf-8")
+        # Nights that are due would be run before it.
+        retention["work_pool"] = retention["work_pool"] | {"work_queue_name": FIRST}
         self._pause_pool(True)
         self.installation.prefect("--no-prompt", "deploy", "--all", "--prefect-file", str(file))
 
@@ -169,10 +175,14 @@ class Nights:
     def retention(self, older_than: int) -> None:
         """Run the deployment ``retention`` to its end."""
         values = {"results_dir": str(self.results), "older_than": older_than, "cache": False}
+        with self.installation.client() as client:
+            begun = client.create_flow_run_from_deployment(self._retention.id, parameters=values)
         self._pause_pool(False)
-        done = run_deployment(self.installation, "retention", values, "--watch", flow="retention")
+        wait_for("retention", lambda: self._started(begun.id), seconds=ENDS, every=LOOK)
         self._pause_pool(True)
-        assert done.returncode == 0, done.stdout + done.stderr
+        done = wait_for("end of retention", lambda: self._ended(begun.id), seconds=ENDS, every=LOOK)
+        assert done.state is not None
+        assert done.state.is_completed(), done.state.message
 
     def unaccounted(self) -> list[str]:
         """Nights that neither have figures in the history nor a reason why they are left out."""
@@ -253,6 +263,9 @@ class Nights:
             return None
         self._known.add(run.id)
         return run
+
+    def _started(self, run_id: UUID) -> bool:
+        return read_run(self.installation, run_id).start_time is not None
 
     def _ended(self, run_id: UUID) -> FlowRun | None:
         with contextlib.suppress(Exception):  # the server may be away
