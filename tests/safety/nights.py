@@ -16,7 +16,6 @@ from uuid import UUID
 
 import psutil
 import yaml
-from prefect.client.schemas.actions import WorkPoolUpdate
 from prefect.client.schemas.objects import FlowRun
 
 from ptdq.analysis.history import all_points
@@ -46,7 +45,7 @@ LOOK = 1.0
 """Seconds from one look at the server to the next: each costs it, and disturbs what is measured."""
 
 FIRST = "first"
-"""Work queue of what does not wait for the nights that are due."""
+"""Work queue of what is no night."""
 
 EVERY = 20.0
 """Seconds from one run of the schedule to the next; less than a night takes: one is always due."""
@@ -75,7 +74,7 @@ class Seen:
 class Nights:
     """An installation with the deployment, on a schedule of ``EVERY``.
 
-    The pool is paused between two nights, so that the next run waits until all is as it is to be.
+    Its work queue is paused between two nights, so that the next run waits until all is as it is to be.
     """
 
     scratch: Path
@@ -136,9 +135,7 @@ class Nights:
         del retention["schedules"]
         file = self.scratch / "prefect.yaml"
         file.write_text(yaml.safe_dump(content | {"deployments": [nightly, retention]}), encoding="utf-8")
-        # Nights that are due would be run before it.
-        retention["work_pool"] = retention["work_pool"] | {"work_queue_name": FIRST}
-        self._pause_pool(True)
+        self._pause(True)
         self.installation.prefect("--no-prompt", "deploy", "--all", "--prefect-file", str(file))
 
     def night(
@@ -151,9 +148,9 @@ class Nights:
             event: what befalls it, in words.
             fault: given the flow run once it measures.
         """
-        self._pause_pool(False)
+        self._pause(False)
         run = wait_for("run of the schedule", self._new_run, seconds=ENDS, every=LOOK)
-        self._pause_pool(True)
+        self._pause(True)
         if fault is not None and self._measuring(run.id):
             fault(run.id)
         run = wait_for("end of a night", lambda: self._ended(run.id), seconds=ENDS, every=LOOK)
@@ -176,10 +173,9 @@ class Nights:
         """Run the deployment ``retention`` to its end."""
         values = {"results_dir": str(self.results), "older_than": older_than, "cache": False}
         with self.installation.client() as client:
-            begun = client.create_flow_run_from_deployment(self._retention.id, parameters=values)
-        self._pause_pool(False)
-        wait_for("retention", lambda: self._started(begun.id), seconds=ENDS, every=LOOK)
-        self._pause_pool(True)
+            begun = client.create_flow_run_from_deployment(
+                self._retention.id, parameters=values, work_queue_name=FIRST
+            )
         done = wait_for("end of retention", lambda: self._ended(begun.id), seconds=ENDS, every=LOOK)
         assert done.state is not None
         assert done.state.is_completed(), done.state.message
@@ -264,18 +260,17 @@ class Nights:
         self._known.add(run.id)
         return run
 
-    def _started(self, run_id: UUID) -> bool:
-        return read_run(self.installation, run_id).start_time is not None
-
     def _ended(self, run_id: UUID) -> FlowRun | None:
         with contextlib.suppress(Exception):  # the server may be away
             run = read_run(self.installation, run_id)
             return run if run.state is not None and run.state.is_final() else None
         return None
 
-    def _pause_pool(self, paused: bool) -> None:
+    def _pause(self, paused: bool) -> None:
+        """The queue of the nights; that of retention is never paused."""
         with self.installation.client() as client:
-            client.update_work_pool(POOL, WorkPoolUpdate(is_paused=paused))
+            queue = client.read_work_queue_by_name("default", work_pool_name=POOL)
+            client.update_work_queue(queue.id, is_paused=paused)
 
 
 def date(files: RunFiles, day: datetime) -> None:
