@@ -34,6 +34,7 @@ from ptdq.orchestration.artifacts import PrefectProgress
 from ptdq.orchestration.cancelling import heeded
 from ptdq.orchestration.ending import breaks_recorded, ended, finished
 from ptdq.orchestration.flow_run import current_flow_run, directory_for
+from ptdq.orchestration.handed import Handed
 from ptdq.orchestration.machine_limit import ServerLock
 from ptdq.orchestration.permission import check_code
 from ptdq.orchestration.signature import flat
@@ -104,10 +105,10 @@ def run_benchmark(
     sources = with_demo(parameters, lambda: make_demo.submit().result())
     laps.lap("demo")
     raw = load_data.submit(sources).result()
-    check_documents(parameters, raw)
+    check_documents(parameters, raw.value)
     # Quoted: Prefect would look for futures in each of the documents.
-    loaded = load_model.submit(sources, cast(RawDocuments, quote(raw))).result()
-    del raw
+    loaded = load_model.submit(sources, cast("Handed[RawDocuments]", quote(raw))).result()
+    raw.let_go()
     chosen = keep_fitting(request.chosen, max(parameters.max_length), loaded.checkpoint)
     say_skipped(chosen.skipped, log.warning)
     laps.lap("load")

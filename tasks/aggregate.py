@@ -9,6 +9,7 @@ from prefect.cache_policies import NO_CACHE
 
 from ptdq.analysis.conclude import conclude
 from ptdq.analysis.question import Question
+from ptdq.host.memory import give_back
 from ptdq.host.terminal import stage
 from ptdq.measure.design import Design
 from ptdq.orchestration.failures import plain_failure
@@ -24,3 +25,4 @@ def aggregate(
     """Tables, comparisons, gates and verdict from the files of the cells."""
     stage("comparing")
     conclude(files, design, prepared, question)
+    give_back()

@@ -9,15 +9,16 @@ from ptdq.host.terminal import stage
 from ptdq.inputs.documents import RawDocuments
 from ptdq.inputs.load import Loaded, read_model
 from ptdq.orchestration.failures import plain_failure
+from ptdq.orchestration.handed import Handed
 from ptdq.parameters import Parameters
 
 
 @task(name="load_model", task_run_name="load_model", cache_policy=NO_CACHE)
 @plain_failure
-def load_model(parameters: Parameters, raw: RawDocuments) -> Loaded:
+def load_model(parameters: Parameters, raw: Handed[RawDocuments]) -> Loaded:
     """Find, check and normalize the model; match the labels of the data to its classes."""
     stage("reading the model")
-    loaded = read_model(parameters, raw)
+    loaded = read_model(parameters, raw.value)
     checkpoint = loaded.checkpoint
     get_run_logger().info(
         "%s: %s, %.1f million parameters, classes %s",
