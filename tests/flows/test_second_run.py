@@ -49,6 +49,7 @@ def run(place: Path, run_id: str, server: str) -> tuple[dict[str, Any], str, boo
     return record, done.stderr, json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_it_measures_and_counts_nothing_twice(prefect_server: str, tmp_path: Path) -> None:
     growth.make_model(tmp_path / "model")
