@@ -17,7 +17,7 @@ DEMO_VALUES: dict[str, Any] = {
     "max_length": [192],
     "limit": 1200,
     "timing_documents": 100,
-    "control_documents": 8,
+    "control_documents": 0,
 }
 """Parameters of ``ptdq demo``: small enough for three minutes on two cores."""
 
