@@ -49,7 +49,7 @@ def measured_lately(
     started = boot_id()
     path = cache_entry(MACHINE, digest_of([what, _here(started)])).with_suffix(".json")
     if started is not None:
-        with contextlib.suppress(UserError, ValueError, TypeError, KeyError, OSError):
+        with contextlib.suppress(UserError, ArithmeticError, ValueError, TypeError, KeyError, OSError):
             kept = read_json(path)
             moment = datetime.fromisoformat(kept["measured_at"])
             if timedelta(0) <= datetime.now(UTC) - moment < LATELY:

@@ -62,7 +62,7 @@ def arithmetic(checkpoint: Checkpoint, lengths: Sequence[int]) -> Arithmetic:
     """
     what = [checkpoint.digest, sorted(lengths), torch.__version__]
     path = cache_entry(ARITHMETIC, digest_of(what)).with_suffix(".json")
-    with contextlib.suppress(UserError, AttributeError, KeyError, TypeError, ValueError):
+    with contextlib.suppress(UserError, ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
         found = Arithmetic.from_json(read_json(path))
         if set(lengths) <= found.multiply_adds.keys():
             mark_used(path)

@@ -100,6 +100,14 @@ def test_a_value_of_another_kind_is_no_answer(cache: Path) -> None:
     assert measured_lately({"what": 1}, measure, number) == (3, None)
 
 
+def test_a_number_without_end_is_no_answer(cache: Path) -> None:
+    measure = Measurements({"number": 3})
+    measured_lately({"what": 1}, measure, number)
+    (path,) = kept(cache)
+    path.write_text(path.read_text().replace('"number": 3', '"number": Infinity'))
+    assert measured_lately({"what": 1}, measure, number) == (3, None)
+
+
 def test_what_is_measured_on_a_busy_machine_serves_no_other_run(cache: Path) -> None:
     measure = Measurements({"number": 3})
     assert measured_lately({"what": 1}, measure, number, keep=False) == (3, None)

@@ -403,3 +403,12 @@ def shown(files: RunFiles, width: int = 220) -> str:
     text = StringIO()
     show(files, Console(file=text, width=width))
     return text.getvalue()
+
+
+def test_limits_of_an_earlier_run_are_said_to_be(tmp_path: Path) -> None:
+    made = Factory(tmp_path / "own")
+    assert "one core, measured in this run: " in build_report(made.write()).markdown
+    made = Factory(tmp_path / "taken")
+    made.record["limits"] |= {"measured_before": "2026-12-01T08:38:39+00:00 <b>"}
+    text = build_report(made.write()).markdown
+    assert "one core, measured by an earlier run at 2026-12-01T08:38:39+00:00 &lt;b&gt;: " in text
