@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from ptdq.store.disk import file_digest
 from ptdq.store.layout import RunFiles
 from tests.safety.table import tell
 from tests.support.held import HELD, HOLD, WAITS
-from tests.support.running import PATIENCE, ROOT, log_of, wait_for, worker
+from tests.support.running import PATIENCE, ROOT, hear_signals, log_of, wait_for, worker
 
 HELD_CELL = "tests.support.held-Held-L16-r0"
 DONE_CELL = "fp32-L16-r0"
@@ -81,7 +80,7 @@ class Scene:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                preexec_fn=_hear_signals,
+                preexec_fn=hear_signals,
             )
 
     def start_new(self, *arguments: object) -> None:
@@ -156,12 +155,6 @@ class Scene:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         self.process.wait()
-
-
-def _hear_signals() -> None:
-    """In the child: a shell that started the tests in the background had them deaf to these."""
-    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
 
 
 def ended(scene: Scene, fault: str, then: str = "") -> None:

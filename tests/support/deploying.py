@@ -30,7 +30,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
-from tests.support.running import ROOT, wait_for
+from tests.support.running import ROOT, hear_signals, wait_for
 
 POOL = "bench"
 FLOW = "quantization-benchmark"
@@ -101,6 +101,7 @@ class Installation:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=hear_signals,
             )
         self._started[name] = process
         return process

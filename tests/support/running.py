@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -45,6 +46,15 @@ def run_flow(**values: Any) -> State[Any]:
     from ptdq.flows.benchmark import quantization_benchmark
 
     return cast(State[Any], quantization_benchmark(**values, return_state=True))
+
+
+def hear_signals() -> None:
+    """In a child before its program: the shell that began this in the background had us deaf to these.
+
+    Prefect's worker is one that would not end: it answers SIGTERM by sending itself a SIGINT.
+    """
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def start_ptdq(*arguments: object, server: str) -> subprocess.Popen[bytes]:
