@@ -24,7 +24,7 @@ from ptdq.parameters.matrix import MatrixParameters
 from ptdq.store import schema
 from ptdq.store.disk import read_json
 from ptdq.variants import registry
-from tests.benchmarks import bench, growth, nights, real, variants
+from tests.benchmarks import bench, first, growth, nights, pipeline, real, variants
 from tests.safety import table as safety
 from tests.variants import matrix as architectures
 
@@ -265,6 +265,10 @@ MARKERS: dict[str, Callable[[], str]] = {
     "bench-table": lambda: _figures_alone(bench.table(figures("bench"))),
     "nights-table": lambda: nights.table(figures("nights")),
     "real-models": real_models,
+    "source pipeline": lambda: source("pipeline"),
+    "pipeline": lambda: pipeline.table(figures("pipeline")),
+    "source first": lambda: source("first"),
+    "first": lambda: first.table(figures("first")),
     "growth": lambda: _figures_alone(growth.table(figures("growth"))),
     "shards": shards,
     "architectures": lambda: architectures.table(read_json(architectures.RESULTS)),
