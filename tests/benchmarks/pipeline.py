@@ -160,8 +160,8 @@ def _effects(jobs: Sequence[dict[str, Any]]) -> list[str]:
         ratio, seconds = (statistics.median(job[key] for job in known) for key in ("speedup", "seconds"))
         width = statistics.median(job["speedup_high"] / job["speedup_low"] for job in known)
         lines.append(
-            f"\nWhere the new one is {words}: old over new {ratio:.3f} at the median of {len(known)} of "
-            f"{len(of_kind)} jobs that have an interval; high over low end {width:.2f}; {seconds:.0f} s a job."
+            f"\nWhere the new one is {words}: old over new {ratio:.3f} at the median of {len(known)} of the "
+            f"{len(of_kind)} jobs, which have an interval; high over low end {width:.2f}; {seconds:.0f} s."
         )
     return lines
 
