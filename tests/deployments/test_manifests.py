@@ -20,6 +20,7 @@ import yaml
 from click.testing import CliRunner
 from prefect.events.schemas.automations import EventTrigger
 from prefect.events.schemas.events import Resource, ResourceSpecification
+from prefect.settings.models.server.services import ServerServicesDBVacuumSettings
 
 from deployments import automations, images
 from ptdq.parameters import Parameters
@@ -183,6 +184,14 @@ def test_every_server_asks_for_a_password_and_answers_no_foreign_page() -> None:
         for key in ("name", "key")
     }
     assert for_jobs == secret
+
+
+def test_servers_drop_old_flow_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What each has set is what Prefect understands so."""
+    name = "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED"
+    for value in (SERVICES["server"]["environment"][name], environment("prefect-server")[name]["value"]):
+        monkeypatch.setenv(name, value)
+        assert {"events", "flow_runs"} <= ServerServicesDBVacuumSettings().enabled_vacuum_types
 
 
 def test_nothing_of_the_host_is_mounted() -> None:
