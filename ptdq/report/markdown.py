@@ -16,6 +16,8 @@ from ptdq.text import plain
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$!]|(?<=\])\()")
 # Both renderers turn these into links without being asked, and escapes do not stop Prefect's.
 _LINK_LIKE = re.compile(r"[^\s<>`()\[\]]*(?:://|www\.|@)[^\s<>`()\[\]]*", re.IGNORECASE)
+# Alone: next to a link, which becomes code as well, the two would be one.
+_CODE = re.compile(r"(?<![^\s(])`([^`\s](?:[^`]*[^`\s])?)`(?=[.,;:]?(?:\s|$)|\))")
 _BACKTICKS = re.compile(r"`+")
 
 
@@ -31,7 +33,16 @@ def code(value: object, limit: int | None = None) -> str:
 
 def prose(value: object, limit: int | None = None) -> str:
     """A sentence that may quote data: shown as written, whatever is in it."""
-    text = plain(value, limit)
+    return _prose(plain(value, limit))
+
+
+def with_code(value: object) -> str:
+    """The same for a sentence of ptdq, which has code in backticks."""
+    parts = _CODE.split(plain(value))
+    return "".join(code(part) if place % 2 else _prose(part) for place, part in enumerate(parts))
+
+
+def _prose(text: str) -> str:
     parts: list[str] = []
     end = 0
     for link in _LINK_LIKE.finditer(text):

@@ -52,6 +52,17 @@ def test_prose_is_shown_as_written(text: str) -> None:
 
 
 @given(texts)
+@example("http://a `http://b` (`c`). `")
+@example("a `` `b` c")
+def test_reasons_are_shown_as_written_but_for_backticks(text: str) -> None:
+    assert shown(markdown.with_code(text)).replace("`", "") == plain(text).replace("`", "")
+
+
+def test_code_in_a_reason_is_code() -> None:
+    assert markdown.with_code("not *that*: `a b`, see `c`.") == r"not \*that\*: `a b`, see `c`."
+
+
+@given(texts)
 @example("`")
 def test_code_is_shown_as_written(text: str) -> None:
     assert shown(markdown.code(text)) == plain(text)

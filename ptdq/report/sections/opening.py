@@ -9,7 +9,7 @@ from ptdq import numbers
 from ptdq.inputs.shared import any_shared, shared_words
 from ptdq.numbers import MISSING
 from ptdq.problem.task import OF_CLASSES, WORDS
-from ptdq.report.markdown import bullets, code, facts, paragraphs, prose, table
+from ptdq.report.markdown import bullets, code, facts, paragraphs, prose, table, with_code
 from ptdq.report.sections.page import Page, cell_name
 from ptdq.statistics.duplicates import Shared
 
@@ -200,7 +200,7 @@ def _not_run(page: Page) -> list[str]:
     skipped = page.run.get("skipped", default={})
     missing = [name for name in asked if name not in page.run.variants and name != "all"]
     return [
-        f"{code(name)}: {prose(skipped[name])}" if name in skipped else code(name)
+        f"{code(name)}: {with_code(skipped[name])}" if name in skipped else code(name)
         for name in dict.fromkeys([*missing, *skipped])
     ]
 
