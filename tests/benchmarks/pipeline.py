@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -209,9 +210,10 @@ def _busy(share: float) -> Iterator[None]:
 
 
 def _work(share: float) -> None:
-    draw = random.Random(0)
-    while True:
-        time.sleep(draw.uniform(0, 2 * _PERIOD * (1 - share)))
+    draw, parent = random.Random(0), multiprocessing.parent_process()
+    assert parent is not None
+    # It ends with its parent, also where that is killed: left over, it would disturb the next jobs.
+    while not wait([parent.sentinel], timeout=draw.uniform(0, 2 * _PERIOD * (1 - share))):
         end = time.monotonic() + draw.uniform(0, 2 * _PERIOD * share)
         while time.monotonic() < end:
             sum(range(10_000))
