@@ -150,13 +150,15 @@ def table(found: dict[str, Any]) -> str:
 
 
 def _effects(jobs: Sequence[dict[str, Any]]) -> list[str]:
-    """What each kind of job found of the difference itself: a line for each."""
-    lines = []
-    for kept in sorted({job["kept_float"] for job in jobs if "kept_float" in job}):
+    """What each kind of job found of the difference itself; nothing where none has an interval."""
+    heads = [
+        "modules in float32", "jobs", "with an interval", "it is below 1", "above 1",
+        "old over new, median", "high over low end, median", "s a job, median",
+    ]  # fmt: skip
+    lines = ["", f"| {' | '.join(heads)} |", f"|{' ---: |' * len(heads)}"]
+    for kept in sorted({job["kept_float"] for job in jobs if job["speedup_low"]}):
         mine = [job for job in jobs if job["kept_float"] == kept]
         known = [job for job in mine if job["speedup_low"]]
-        if not known:
-            continue
         ratio, seconds = (statistics.median(job[key] for job in known) for key in ("speedup", "seconds"))
         width = statistics.median(job["speedup_high"] / job["speedup_low"] for job in known)
         slower = sum(job["speedup_high"] < 1 for job in known)
@@ -165,21 +167,7 @@ def _effects(jobs: Sequence[dict[str, Any]]) -> list[str]:
             f"| {kept} | {len(mine)} | {len(known)} | {slower} | {faster} | {ratio:.3f} | {width:.3f} | "
             f"{seconds:.0f} |"
         )
-    heads = (
-        "modules in float32",
-        "jobs",
-        "with an interval",
-        "it is below 1",
-        "above 1",
-        "old over new, median",
-        "high over low end, median",
-        "s a job, median",
-    )
-    return (
-        ["", f"| {' | '.join(heads)} |", f"| {' | '.join('---:' for _ in heads)} |", *lines]
-        if lines
-        else []
-    )
+    return lines if len(lines) > 3 else []
 
 
 def line(job: dict[str, Any]) -> str:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 from click.testing import CliRunner
 
@@ -17,6 +22,7 @@ from ptdq.store.disk import read_json
 from ptdq.store.layout import RunFiles
 from tests.benchmarks import pipeline
 from tests.report.test_markdown import NASTY, RENDERER
+from tests.support.running import ROOT
 from tests.support.runs import make_run
 
 ASKED = {"model": "new", "data": "d.csv", "run_id": "job"}
@@ -106,10 +112,41 @@ def turn_classes(model: Path) -> None:
 
 
 def test_rates_of_the_benchmark_have_exact_intervals() -> None:
-    jobs = [{"planted": i % 2 == 1, "failed": i in (1, 3, 5)} for i in range(40)]
+    jobs: list[dict[str, Any]] = [
+        {"planted": i % 2 == 1, "failed": i in (1, 3, 5), "kept_float": i % 2, "seconds": 60.0}
+        | {"speedup": 1.0, "speedup_low": 0.9, "speedup_high": 1.1 if i % 2 == 0 or i > 5 else 0.99}
+        for i in range(40)
+    ]
+    jobs[0] |= {"speedup": None, "speedup_low": None, "speedup_high": None}
     found = pipeline.rates(jobs)
     assert found["false alarms"][:3] == (0, 20, 0)
     assert found["false alarms"][3] == pytest.approx(0.168, abs=0.001)
     assert found["detections"][:2] == (3, 20)
     assert found["detections"][2:] == pytest.approx((0.032, 0.379), abs=0.001)
-    assert "| detections | 20 | 3 | 15% | [3.2%, 37.9%] |" in pipeline.table({"jobs": jobs})
+    table = pipeline.table({"jobs": jobs})
+    assert "| detections | 20 | 3 | 15% | [3.2%, 37.9%] |" in table
+    assert "| 0 | 20 | 19 | 0 | 0 | 1.000 | 1.222 | 60 |\n| 1 | 20 | 20 | 3 | 0 |" in table
+
+
+BUSY = """
+import time
+from tests.benchmarks import pipeline
+if __name__ == "__main__":
+    with pipeline._busy(0.05):
+        print("busy", flush=True)
+        time.sleep(600)
+"""
+
+
+def test_the_busy_program_of_the_benchmark_ends_with_it_when_it_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "busy.py"
+    script.write_text(BUSY)
+    own = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, script], env=own, stdout=subprocess.PIPE) as benchmark:
+        assert benchmark.stdout is not None
+        assert benchmark.stdout.readline() == b"busy\n"
+        started = psutil.Process(benchmark.pid).children(recursive=True)
+        benchmark.kill()
+    assert started
+    # A spell lasts six seconds at most.
+    assert not psutil.wait_procs(started, timeout=30)[1]

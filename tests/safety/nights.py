@@ -48,7 +48,7 @@ FIRST = "first"
 """Work queue of what is no night."""
 
 EVERY = 20.0
-"""Seconds from one run of the schedule to the next; less than a night takes: one is always due."""
+"""Seconds from one run of the schedule to the next: about what a night takes on a fast machine."""
 
 
 @dataclass
