@@ -9,6 +9,8 @@ For each block all orders are drawn anew. A design that is drawn once and only t
 variant the same neighbours for ever, and what they cost is a bias that no interval sees. Of some random
 draws of a block the one is taken that best evens out who runs beside whom, who after whom, and how early
 (restricted randomization: R. A. Bailey, "Design of Comparative Experiments", 2008, chapters 6 and 12).
+It also spreads each variant over the time of all cores: what disturbs the whole machine for some seconds
+should not meet the same variant on both cores, twice in a row.
 
 A block depends on the seed, its number and the blocks before it alone, so a design of more rounds
 begins with the cells of one of fewer, and a run can be extended.
@@ -35,6 +37,15 @@ NO_ROUND = -1
 
 CANDIDATES = 32
 """Random draws of a block that are compared."""
+
+AFTER = 0.1
+"""What it counts that two variants follow each other too often, against running beside each other:
+little, since each cell is a fresh process, and what the one before it leaves behind is short-lived."""
+
+BUNCHED = 3.6
+"""The same of a variant that is bunched in time. Simulated with two identical variants and a program
+that is busy now and then, one run of nine finds a difference without this, and fewer than one of
+twenty-five with it. From 4 on two variants run beside themselves less often than beside the other."""
 
 Isolation = Literal["parallel", "solo", "same"]
 Item = tuple[int, int]  # index of the length, index of the variant
@@ -239,40 +250,55 @@ Placed = list[list[tuple[Item, int]]]  # of one round: for each queue its items 
 
 
 class _Balance:
-    """How often variants ran beside each other, one after the other, and how early."""
+    """How often variants ran beside each other, one after the other, how early, and how bunched."""
 
     def __init__(self, variants: int, queues: int) -> None:
         self.beside = np.zeros((variants, variants), dtype=np.int64)
         self.after = np.zeros((variants, variants), dtype=np.int64)
         self.place = np.zeros(variants)
-        self.last: list[int | None] = [None] * queues
+        self.bunched = 0.0
+        self.recent: list[list[int]] = [[]] * queues
 
     def add(self, block: Sequence[Placed]) -> _Balance:
         """With these rounds."""
-        new = _Balance(len(self.beside), len(self.last))
-        new.beside, new.after, new.last = self.beside.copy(), self.after.copy(), list(self.last)
-        new.place = self.place.copy()
+        variants = len(self.beside)
+        new = _Balance(variants, len(self.recent))
+        new.beside, new.after, new.place = self.beside.copy(), self.after.copy(), self.place.copy()
         names = [
             [variant for placed in block for (_, variant), _ in placed[queue]]
-            for queue in range(len(self.last))
+            for queue in range(len(self.recent))
         ]
         for one, other in combinations(names, 2):
             for a, b in zip(one, other, strict=False):
                 # Both ways, so that a variant beside itself counts twice: it is half as frequent.
                 new.beside[a, b] += 1
                 new.beside[b, a] += 1
-        for queue, own in enumerate(names):
-            first = new.last[queue]
-            for a, b in pairwise(own if first is None else [first, *own]):
+        joined = [[*before, *own] for before, own in zip(self.recent, names, strict=True)]
+        for own, whole in zip(names, joined, strict=True):
+            for a, b in pairwise(whole[-len(own) - 1 :]):
                 new.after[a, b] += 1
             np.add.at(new.place, own, np.linspace(-1, 1, len(own)))
-            new.last[queue] = own[-1] if own else first
+        new.bunched = self.bunched + _bunched(joined, variants)
+        new.recent = [whole[1 - variants :] if variants > 1 else [] for whole in joined]
         return new
 
     @property
     def unevenness(self) -> float:
-        """Least where all pairs are equally frequent, and all variants equally early."""
-        return float((self.beside**2).sum() + (self.after**2).sum() + (self.place**2).sum())
+        """Least where all pairs are equally frequent, all variants equally early, and none is bunched."""
+        pairs = float((self.beside**2).sum() + AFTER * (self.after**2).sum() + (self.place**2).sum())
+        return pairs + BUNCHED * self.bunched
+
+
+def _bunched(queues: Sequence[Sequence[int]], variants: int) -> float:
+    """How unevenly variants are spread over time, on all cores together.
+
+    Every stretch of as many places as there are variants could have each of them once on each core: the
+    squared distances from that, the mean over variants, summed over stretches.
+    """
+    places = min(map(len, queues))
+    each = sum(np.eye(variants)[list(queue[:places])] for queue in queues)
+    sums = np.vstack([np.zeros(variants), np.cumsum(each, axis=0)])
+    return float(((sums[variants:] - sums[:-variants] - len(queues)) ** 2).mean(axis=1).sum())
 
 
 def _rounds(variants: int, lengths: int, cores: int, seed: int, isolation: Isolation) -> Iterator[Placed]:

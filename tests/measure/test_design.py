@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -86,6 +87,15 @@ def test_of_two_variants_each_runs_beside_the_other_and_beside_itself() -> None:
     assert pairs.total() == 40
     assert abs(pairs["fp32", "int8"] - 20) <= 2
     assert abs(pairs["fp32", "fp32"] - 10) <= 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_variant_has_all_cores_twice_in_a_row(seed: int) -> None:
+    """What slowed the whole machine meanwhile would be taken for the variant."""
+    for rounds in (4, 8, 16):
+        one, other = make_design(["fp32", "int8"], [128], rounds, [0, 1], seed).queues
+        names = [{a.variant, b.variant} for a, b in zip(one, other, strict=True)]
+        assert not [first for first, then in pairwise(names) if first == then and len(first) == 1]
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -44,7 +44,8 @@ class World:
         wander: sd of an AR(1) process of the clock of each core, correlated over 20 seconds.
         seconds: bursts of about 3 seconds, per minute and core, that slow by 20 to 60 %.
         minutes: bursts of 1 to 3 minutes, per quarter of an hour, that slow by 10 to 50 %.
-        everywhere: whether the latter hit all cores.
+        spells: minutes in which another program runs once, for 5 to 24 seconds, and slows by 20 to 100 %.
+        everywhere: whether bursts hit all cores at once.
         pressure: each variant slows what runs beside it by a share between 0 and this.
         noisy: sd of the processes of one variant, the second.
     """
@@ -62,6 +63,7 @@ class World:
     wander: float = 0.0
     seconds: float = 0.0
     minutes: float = 0.0
+    spells: float = 0.0
     everywhere: bool = False
     pressure: float = 0.0
     noisy: float = 0.0
@@ -71,6 +73,8 @@ CALM = World()
 WORLDS = {
     "calm": CALM,
     "bursts of seconds": replace(CALM, seconds=1.5),
+    "bursts of seconds, all cores": replace(CALM, seconds=1.5, everywhere=True),
+    "a busy program, all cores": replace(CALM, spells=1.0, everywhere=True),
     "bursts of minutes, one core": replace(CALM, minutes=3.0),
     "bursts of minutes, all cores": replace(CALM, minutes=3.0, everywhere=True),
     "drift": replace(CALM, drift=0.15),
@@ -155,9 +159,14 @@ def machine(world: World, rng: np.random.Generator, seconds: float, cores: int) 
         for step in range(1, steps):
             kicks[:, step] += keep * kicks[:, step - 1]
         slow += kicks
-    for core in range(cores):
+    for core in [None] * (world.seconds > 0) if world.everywhere else range(cores):
         for _ in range(rng.poisson(world.seconds * seconds / 60)):
-            hit(slow[core], clock, rng.uniform(0, seconds), rng.exponential(3), rng.uniform(0.2, 0.6))
+            where = slow if core is None else slow[core]
+            hit(where, clock, rng.uniform(0, seconds), rng.exponential(3), rng.uniform(0.2, 0.6))
+    for minute in range(int(seconds / 60) + 1) if world.spells else ():
+        if rng.random() < world.spells:
+            start, length = 60 * minute + rng.uniform(0, 36), rng.uniform(5, 24)
+            hit(slow, clock, start, length, rng.uniform(0.2, 1.0))
     for _ in range(rng.poisson(world.minutes * seconds / 900)):
         start, length, size = rng.uniform(-60, seconds), rng.uniform(60, 180), rng.uniform(0.1, 0.5)
         for core in range(cores) if world.everywhere else [int(rng.integers(cores))]:
@@ -169,7 +178,7 @@ def hit(
     slow: Floats, clock: npt.NDArray[np.floating[Any]], start: float, length: float, size: float
 ) -> None:
     """Add a burst to the log slowdown of a core."""
-    slow[(clock >= start) & (clock < start + length)] += np.log1p(size)
+    slow[..., (clock >= start) & (clock < start + length)] += np.log1p(size)
 
 
 def call_noise(world: World, rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
