@@ -1,14 +1,18 @@
 """The arithmetic of a model: sizes of its linear layers, and multiply-adds of a document.
 
-Taken from the model without weights, which takes seconds to build; kept in the cache by its content.
+Taken from the model without weights, which takes seconds to build, by a child process:
+``python -m ptdq.inputs.arithmetic request.json``. Kept in the cache by the model's content.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,8 +21,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ptdq.errors import UserError
 from ptdq.inputs.checkpoint import Checkpoint
+from ptdq.inputs.in_child import answer, ask_child
 from ptdq.inputs.source import Source
-from ptdq.store.cache import ARITHMETIC, cache_entry, mark_used
+from ptdq.store.cache import ARITHMETIC, cache_entry, cache_root, mark_used
 from ptdq.store.disk import digest_of, read_json, write_json
 
 _SIZES = 8
@@ -59,6 +64,7 @@ def arithmetic(checkpoint: Checkpoint, lengths: Sequence[int]) -> Arithmetic:
 
     Raises:
         UserError: as :func:`ptdq.store.cache.private_cache`.
+        RunFailed: the process that counts it died, or failed in a way that nobody expected.
     """
     what = [checkpoint.digest, sorted(lengths), torch.__version__]
     path = cache_entry(ARITHMETIC, digest_of(what)).with_suffix(".json")
@@ -67,11 +73,34 @@ def arithmetic(checkpoint: Checkpoint, lengths: Sequence[int]) -> Arithmetic:
         if set(lengths) <= found.multiply_adds.keys():
             mark_used(path)
             return found
-    source = checkpoint.source
-    found = Arithmetic(_linear_sizes(source), {n: _multiply_adds(source, n) for n in lengths})
+    request = {
+        "source": str(checkpoint.directory),
+        "loader": checkpoint.loader,
+        "trust_remote_code": checkpoint.trust_remote_code,
+        "lengths": list(lengths),
+    }
+    # A cache that is not ours to write has no place for a child's log.
+    if os.access(cache_root(), os.W_OK):
+        name = f"arithmetic-{checkpoint.digest[:12]}"
+        doing = f"counting what model {checkpoint.name} computes"
+        given = ask_child("ptdq.inputs.arithmetic", request, doing=doing, log_name=name)
+    else:
+        given = _count(request)
+    found = Arithmetic.from_json(given)
     with contextlib.suppress(OSError):  # a cache that is full, or not ours to write
         write_json(path, found.to_json())
     return found
+
+
+def main(arguments: list[str]) -> int:
+    """Count what the request names; see :func:`ptdq.inputs.in_child.answer`."""
+    return answer(arguments, _count)
+
+
+def _count(request: Mapping[str, Any]) -> dict[str, Any]:
+    source = Source(Path(request["source"]), request["loader"], request["trust_remote_code"])
+    counts = {length: _multiply_adds(source, length) for length in request["lengths"]}
+    return Arithmetic(_linear_sizes(source), counts).to_json()
 
 
 def _linear_sizes(source: Source) -> list[tuple[int, int]]:
@@ -94,3 +123,7 @@ def _multiply_adds(source: Source, tokens: int) -> int | None:
         # limit is then left out of the report.
         return None
     return int(counter.get_total_flops()) // 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -13,6 +13,8 @@ from ptdq.errors import UserError
 ADAPTER = "adapter_config.json"
 PIECES = ("spm.model", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
 """Vocabularies of SentencePiece, by the names that families give them."""
+PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack")
+"""Files of weights that can run code when they are read: they never are."""
 _MERGE = (
     'python -c "from peft import AutoPeftModelForSequenceClassification as A; '
     "A.from_pretrained('{name}', num_labels=N).merge_and_unload().save_pretrained('merged')\""

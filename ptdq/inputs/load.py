@@ -164,7 +164,7 @@ def open_model(parameters: Parameters, labels: Sequence[str]) -> Checkpoint:
 
 def _check_pads(checkpoint: Checkpoint, batch_size: int) -> None:
     """Raises UserError, with what to write where, for a model that has no token to pad a batch with."""
-    if checkpoint.source.pads():
+    if checkpoint.pads:
         return
     tokenizer = checkpoint.source.tokenizer()
     token, index = tokenizer.pad_token, tokenizer.pad_token_id

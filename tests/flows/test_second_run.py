@@ -54,7 +54,8 @@ def run(place: Path, run_id: str, server: str) -> tuple[dict[str, Any], str, boo
 def test_it_measures_and_counts_nothing_twice(prefect_server: str, tmp_path: Path) -> None:
     growth.make_model(tmp_path / "model")
     growth.make_data(tmp_path / "data.parquet", DOCUMENTS)
-    first, said, _ = run(tmp_path, "first", prefect_server)
+    first, said, models = run(tmp_path, "first", prefect_server)
+    assert not models, "a process of its own builds a model that is new"
     assert first["limits"]["measured_before"] is None
     assert "plan: about" in said
     assert "measured at" not in said

@@ -72,7 +72,8 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     save_own(tmp_path / "model", "lstm")
     (tmp_path / "own_models.py").write_text(MODULE)
     (tmp_path / "own_broken.py").write_text("1 / 0\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.syspath_prepend(str(tmp_path))  # of this process
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # of its children
     yield tmp_path / "model"
     for name in ("own_models", "own_broken"):
         sys.modules.pop(name, None)
