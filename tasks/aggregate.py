@@ -24,5 +24,6 @@ def aggregate(
 ) -> None:
     """Tables, comparisons, gates and verdict from the files of the cells."""
     stage("comparing")
+    give_back()  # what reading the data and planning left: this is the largest stage of a run
     conclude(files, design, prepared, question)
     give_back()

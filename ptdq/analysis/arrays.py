@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ptdq.host.memory import trim
 from ptdq.store.cell_rows import CellPlace, CellRows
 from ptdq.store.layout import RunFiles
 
@@ -175,6 +176,7 @@ class AnswersOfAll(Mapping[Place, Answers]):
 
     def _read(self, place: Place) -> Answers:
         found = read_answers(self._rows, *place, logits=True)
+        trim()  # before more is read: the pieces that it was read in are as large as it is
         if found is None:
             raise KeyError(place)
         for other in self._kept.values():

@@ -22,6 +22,7 @@ from ptdq.analysis.predictions import Comparer, calibration_rows
 from ptdq.analysis.question import Question
 from ptdq.analysis.timing import Analysis, analyse_lengths
 from ptdq.analysis.timing_table import cell_times
+from ptdq.host.memory import trim
 from ptdq.numbers import known
 from ptdq.problem.task import OF_CLASSES
 from ptdq.statistics.confounding import confounded
@@ -55,7 +56,9 @@ def write_comparisons(files: RunFiles, question: Question) -> list[str]:
     own = timing.get(question.baseline)
     # Before the answers are read: both at once are more than is needed.
     courses = {length: _courses(timed, length, question) for length in question.max_lengths}
+    trim()  # here and below: what allocators keep of one step is as much as the next one takes
     comparer = (Comparer if question.task in OF_CLASSES else MeasureComparer)(files, question, groups)
+    trim()
     comparisons = [
         row
         for length in question.max_lengths
