@@ -55,12 +55,20 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 4000) -> PreTrainedT
     tokenizer.normalizer = BertNormalizer()
     tokenizer.pre_tokenizer = BertPreTokenizer()
     tokenizer.decoder = WordPieceDecoder()
+    first = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     trainer = WordPieceTrainer(
         vocab_size=vocab_size,
-        special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
+        special_tokens=first,
+        # A small corpus may have no document with it, and training gives it an embedding.
+        initial_alphabet=[MARK],
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
+    # The trainer numbers the same pieces otherwise in every call, and with the numbers each piece's
+    # first vector, and with it the trained model, would change from one machine's demo to another's.
+    pieces = [*first, *sorted(tokenizer.get_vocab().keys() - set(first))]
+    vocab = {piece: number for number, piece in enumerate(pieces)}
+    tokenizer.model = WordPiece(vocab, unk_token=special["unk"])
     tokenizer.post_processor = TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",

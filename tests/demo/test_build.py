@@ -11,6 +11,8 @@ import torch
 from transformers import AutoTokenizer, BertForSequenceClassification
 
 from ptdq.demo import DemoFiles, Recipe, build, make_demo
+from ptdq.demo.corpus import MARK, make_corpus
+from ptdq.demo.model import train_tokenizer
 from ptdq.demo.phrases import CLASSES
 from ptdq.demo.recipe import Shape
 
@@ -52,6 +54,15 @@ def test_files_load(shared: Path) -> None:
     assert batch["input_ids"][0, 0] == tokenizer.cls_token_id
     with torch.inference_mode():
         assert model(**batch).logits.shape == (2, len(CLASSES))
+
+
+def test_the_vocabulary_is_the_same_each_time() -> None:
+    texts = [document.text for document in make_corpus(200, 8, seed=1).train]
+    assert train_tokenizer(texts).get_vocab() == train_tokenizer(texts).get_vocab()
+
+
+def test_the_sign_is_in_the_vocabulary_of_a_corpus_without_it() -> None:
+    assert MARK in train_tokenizer(["记者报道。", "球队。"]).get_vocab()
 
 
 def test_tables_have_text_and_label(shared: Path) -> None:

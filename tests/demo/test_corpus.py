@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from itertools import pairwise
+from itertools import islice, pairwise
 from statistics import median
 
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from ptdq.demo.corpus import Corpus, Document, make_corpus
+from ptdq.demo.corpus import Corpus, Document, _even, _Writer, make_corpus
 from ptdq.demo.phrases import CLASSES, fill, load
 
 
@@ -63,6 +63,37 @@ def test_every_pair_of_classes_has_a_bridge() -> None:
     phrases = load()
     for one in CLASSES:
         assert all(phrases.bridge(one, other) for other in CLASSES if other != one)
+
+
+@pytest.mark.parametrize(("count", "error"), [(8, 0.16), (20, 0.06)])
+def test_even_draws_are_even_in_a_short_row(count: int, error: float) -> None:
+    for seed in range(100):
+        draws = list(islice(_even(random.Random(seed)), count))
+        shares = [(tenth / 10, sum(draw < tenth / 10 for draw in draws) / count) for tenth in range(11)]
+        assert all(abs(share - meant) < error for meant, share in shares), seed
+
+
+class _Listened(_Writer):
+    """Keeps of which kind its sentences are."""
+
+    said: Counter[str]
+
+    def _say(self, deck: str, templates: tuple[str, ...]) -> str:
+        self.said[deck] += 1
+        return super()._say(deck, templates)
+
+
+def test_torn_documents_are_close_to_the_boundary_and_mostly_on_its_right_side() -> None:
+    leans = []
+    for seed in range(400):
+        writer = _Listened(load(), CLASSES[0], CLASSES[3], random.Random(seed))
+        writer.said = Counter()
+        writer.torn()
+        own, other = writer.said["main"], writer.said["other"]
+        leans.append((own - other) / max(1, own + other))
+    # Drawn at random, the sentences would give less than 0.8 and less than a half.
+    assert sum(lean >= 0 for lean in leans) / len(leans) > 0.85
+    assert sum(0 <= lean <= 0.5 for lean in leans) / len(leans) > 0.6
 
 
 def test_classes_share_their_vocabulary(corpus: Corpus) -> None:

@@ -60,7 +60,7 @@ def test_it_is_hard_and_int8_changes_some_answers(
     inputs = encoded(source, texts)
     ranges = encoded(source, read(files.calibration, CALIBRATION)[0])
     right = answers(torch_predictor(source.module()), inputs)
-    assert 0.7 < (right == labels).mean() < 0.9
+    assert 0.75 < (right == labels).mean() < 0.9
 
     def agreement(name: str) -> float:
         variant, settings = registry.get(name), Settings(choose_engine(None))
@@ -71,7 +71,7 @@ def test_it_is_hard_and_int8_changes_some_answers(
     # With a range for each document a rare outlier spoils that document, with one range for all it
     # spoils all of them.
     dynamic, static = agreement("int8-dynamic"), agreement("onnx-int8-static")
-    assert 0.97 <= dynamic < 1
+    assert 0.97 <= dynamic <= 0.995
     assert static < 0.97
 
 
