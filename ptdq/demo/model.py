@@ -44,7 +44,7 @@ OUTLIERS = 4
 OUTLIER_SCALE = 5.0
 """Weight of the layer norms in these channels when training begins; in the others it is 1."""
 
-MARK_SIZE = 8.0
+MARK_SIZE = 12.0
 """Of the embedding of :data:`MARK` in the first of these channels; other numbers are near 0.02."""
 
 
