@@ -25,6 +25,7 @@ from typing import Any
 
 import click
 from torch import nn
+from transformers.utils.logging import disable_progress_bar
 
 from ptdq.errors import UserError, line_of
 from ptdq.host.software import git_commit
@@ -215,6 +216,7 @@ def main(
         if not missing or pair not in found
     ]
     end = time.monotonic() + seconds
+    disable_progress_bar()  # one for each model that is saved would be in the midst of a line
 
     def keep(row: dict[str, Any]) -> None:
         found[row["family"], row["variant"]] = row
