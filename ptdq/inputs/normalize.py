@@ -11,8 +11,9 @@ import json
 import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 
@@ -38,32 +39,42 @@ from ptdq.store.disk import write_json
 
 def main(arguments: list[str]) -> int:
     """Normalize what the request names; see :func:`ptdq.inputs.in_child.answer`."""
-    return answer(arguments, _asked)
+    return answer(arguments, lambda request: _normalize(_Asked.of(request)))
 
 
-def _asked(request: dict[str, Any]) -> dict[str, Any]:
-    source = Source(Path(request["target"]), request["loader"], request["trust_remote_code"])
-    return _normalize(
-        request["name"],
-        Path(request["directory"]),
-        source,
-        request["classes"],
-        request["random_weights"],
-        request["seed"],
-    )
+@dataclass(frozen=True)
+class _Asked:
+    """What the request names.
+
+    Attributes:
+        name: of the model, for messages.
+        directory: of the checkpoint.
+        source: where the normalized model goes.
+        classes: labels of the data, sorted.
+        random_weights: build the shape alone.
+        seed: of random weights.
+    """
+
+    name: str
+    directory: Path
+    source: Source
+    classes: list[str]
+    random_weights: bool
+    seed: int
+
+    @classmethod
+    def of(cls, request: Mapping[str, Any]) -> Self:
+        """From the request's JSON."""
+        source = Source(Path(request["target"]), request["loader"], request["trust_remote_code"])
+        rest = (request["classes"], request["random_weights"], request["seed"])
+        return cls(request["name"], Path(request["directory"]), source, *rest)
 
 
-def _normalize(
-    name: str,
-    directory: Path,
-    source: Source,
-    classes: list[str],
-    random_weights: bool,
-    seed: int,
-) -> dict[str, Any]:
+def _normalize(asked: _Asked) -> dict[str, Any]:
     """Write float32 weights, configuration and tokenizer to the source; returns its facts."""
+    name, source = asked.name, asked.source
     left_out = (*PICKLED, "*.safetensors", "*.safetensors.index.json", "*.onnx", SHAPE)
-    for path in directory.iterdir():
+    for path in asked.directory.iterdir():
         code = path.suffix == ".py" and not source.trust_remote_code
         if path.is_file() and not code and not any(path.match(pattern) for pattern in left_out):
             shutil.copyfile(path, source.directory / path.name)
@@ -72,9 +83,9 @@ def _normalize(
         {"loader": source.loader, "trust_remote_code": source.trust_remote_code},
     )
     if source.loader is not None:
-        model, class_names = _by_loader(name, directory, source, classes, random_weights, seed)
+        model, class_names = _by_loader(asked)
     else:
-        model = _by_transformers(name, directory, source, classes, random_weights, seed)
+        model = _by_transformers(asked)
         config: Any = model.config
         config.save_pretrained(source.directory)
         class_names = [str(config.id2label[i]) for i in range(config.num_labels)]
@@ -115,25 +126,19 @@ def _config_of(source: Source) -> dict[str, Any]:
     return {} if config is None else dict(config.to_dict())
 
 
-def _by_transformers(
-    name: str,
-    directory: Path,
-    source: Source,
-    classes: list[str],
-    random_weights: bool,
-    seed: int,
-) -> Any:
+def _by_transformers(asked: _Asked) -> Any:
     from transformers import AutoConfig, AutoModelForSequenceClassification
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    name, directory, source = asked.name, asked.directory, asked.source
     trust = {"trust_remote_code": source.trust_remote_code, "local_files_only": True}
     try:
         config = AutoConfig.from_pretrained(directory, **trust)
     except Exception as error:
         raise UserError(f"model {name}: its config.json cannot be used ({_line(error)})") from error
-    if random_weights:
-        return _random(name, config, source.trust_remote_code, classes, seed)
+    if asked.random_weights:
+        return _random(name, config, source.trust_remote_code, asked.classes, asked.seed)
     declared = ", ".join(config.architectures or ["none named"])
     known_head = any("SequenceClassification" in a for a in config.architectures or [])
     if config.architectures and not known_head and not source.trust_remote_code:
@@ -215,21 +220,15 @@ def _check_fit(name: str, base: str, info: Mapping[str, Any], declared: str) -> 
         )
 
 
-def _by_loader(
-    name: str,
-    directory: Path,
-    source: Source,
-    classes: list[str],
-    random_weights: bool,
-    seed: int,
-) -> tuple[torch.nn.Module, list[str]]:
+def _by_loader(asked: _Asked) -> tuple[torch.nn.Module, list[str]]:
+    directory, source, classes = asked.directory, asked.source, asked.classes
     assert source.loader is not None
-    torch.manual_seed(seed)
-    if random_weights:
+    torch.manual_seed(asked.seed)
+    if asked.random_weights:
         model = call_loader(source.loader, directory).eval()
     else:
         if not (directory / WEIGHTS).is_file():
-            raise UserError(f"model {name}: with a loader, its weights must be in {WEIGHTS}")
+            raise UserError(f"model {asked.name}: with a loader, its weights must be in {WEIGHTS}")
         shutil.copyfile(directory / WEIGHTS, source.directory / WEIGHTS)
         model = source.skeleton()
         read_weights(model, directory / WEIGHTS)

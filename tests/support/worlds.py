@@ -44,8 +44,8 @@ class World:
         wander: sd of an AR(1) process of the clock of each core, correlated over 20 seconds.
         seconds: bursts of about 3 seconds, per minute and core, that slow by 20 to 60 %.
         minutes: bursts of 1 to 3 minutes, per quarter of an hour, that slow by 10 to 50 %.
-        spells: minutes in which another program runs once, for 5 to 24 seconds, and slows by 20 to 100 %.
-        everywhere: whether bursts hit all cores at once.
+        spells: share of minutes in which a program slows all cores by 20 to 100 %, for 5 to 24 seconds.
+        everywhere: whether these bursts hit all cores at once.
         pressure: each variant slows what runs beside it by a share between 0 and this.
         noisy: sd of the processes of one variant, the second.
     """
@@ -159,9 +159,8 @@ def machine(world: World, rng: np.random.Generator, seconds: float, cores: int) 
         for step in range(1, steps):
             kicks[:, step] += keep * kicks[:, step - 1]
         slow += kicks
-    for core in [None] * (world.seconds > 0) if world.everywhere else range(cores):
+    for where in [slow] if world.everywhere else slow:
         for _ in range(rng.poisson(world.seconds * seconds / 60)):
-            where = slow if core is None else slow[core]
             hit(where, clock, rng.uniform(0, seconds), rng.exponential(3), rng.uniform(0.2, 0.6))
     for minute in range(int(seconds / 60) + 1) if world.spells else ():
         if rng.random() < world.spells:
