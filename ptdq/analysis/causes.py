@@ -30,7 +30,7 @@ WITH_BFLOAT16 = {
 _NO_PRODUCT = re.compile(r"norm|embedding|dropout|activation", re.IGNORECASE)
 _MODULES = 4
 _PADDED = (
-    "inputs are padded to multiples of 16 tokens, which saves making kernels for every length and costs "
+    "inputs are padded to few lengths, which saves making kernels for every length and costs "
     "most where documents are short"
 )
 _BATCHED = (

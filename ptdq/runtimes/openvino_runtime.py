@@ -1,17 +1,27 @@
-"""A graph in OpenVINO, compiled for this CPU with the options that were measured."""
+"""A graph in OpenVINO, compiled for this CPU with the options that were measured.
+
+Where shapes are open, OpenVINO works them out at every call and takes kernels that fit all of them. An
+artifact can name lengths for which there are branches with nothing open, for one document each. All
+branches are one model, since they share packed weights in it, and models compiled apart do not.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import openvino
 from numpy.typing import NDArray
+from openvino import opset8 as operations
 
 PRECISION = "precision.json"
+_ANY_OTHER = np.iinfo(np.int32).max
+_Inputs = Mapping[str, NDArray[np.int64]]
+_Compile = Callable[[Any], Any]
 
 
 class Model:
@@ -19,26 +29,58 @@ class Model:
 
     Args:
         compiled_model: of any batch and length.
-        fixed: by length, compiled for one document of that length alone.
+        names: of the inputs.
     """
 
-    def __init__(self, compiled_model: Any, fixed: Mapping[int, Any] | None = None) -> None:
+    def __init__(self, compiled_model: Any, names: Sequence[str]) -> None:
         self._model = compiled_model
         self._request = compiled_model.create_infer_request()
-        self._fixed = {length: one.create_infer_request() for length, one in (fixed or {}).items()}
-        self._names = [port.any_name for port in compiled_model.inputs]
+        self._names = names
 
     @property
     def threads(self) -> int:
         """Threads of an inference, as the compiled model says."""
         return int(self._model.get_property("INFERENCE_NUM_THREADS"))
 
-    def __call__(self, inputs: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
-        batch, tokens = inputs[self._names[0]].shape
-        request = self._fixed.get(tokens, self._request) if batch == 1 else self._request
-        request.infer([inputs[name] for name in self._names], share_inputs=True)
+    def __call__(self, inputs: _Inputs) -> NDArray[np.float32]:
+        self._request.infer([inputs[name] for name in self._names], share_inputs=True)
+        return self._logits()
+
+    def _logits(self) -> NDArray[np.float32]:
         # A copy: the tensor is overwritten by the next call.
-        return cast(NDArray[np.float32], request.get_output_tensor(0).data.copy())
+        return cast(NDArray[np.float32], self._request.get_output_tensor(0).data.copy())
+
+
+class Branched(Model):
+    """The same, of a model that :func:`branches` made: single documents of ``lengths`` take their own."""
+
+    def __init__(self, compiled_model: Any, names: Sequence[str], lengths: Sequence[int]) -> None:
+        super().__init__(compiled_model, names)
+        self._lengths = frozenset(lengths)
+        self._length = np.zeros((), np.int32)
+        self._fixed = [np.zeros((1, max(lengths)), np.int64) for _ in names]
+        # Tensors that stay cost a call nothing; arrays that are given to it are wrapped in new ones.
+        for place, array in enumerate([self._length, *self._fixed]):
+            self._request.set_input_tensor(place, openvino.Tensor(array, shared_memory=True))
+        self._set_open([np.zeros((1, 1), np.int64) for _ in names])
+
+    def __call__(self, inputs: _Inputs) -> NDArray[np.float32]:
+        given = [inputs[name] for name in self._names]
+        batch, tokens = given[0].shape
+        if batch == 1 and tokens in self._lengths:
+            self._length[()] = tokens
+            for array, ids in zip(self._fixed, given, strict=True):
+                array[:, :tokens] = ids
+        else:
+            self._length[()] = _ANY_OTHER
+            self._set_open([np.ascontiguousarray(ids, np.int64) for ids in given])
+        self._request.infer()
+        return self._logits()
+
+    def _set_open(self, arrays: Sequence[NDArray[np.int64]]) -> None:
+        self._open = arrays  # tensors do not keep them
+        for place, array in enumerate(arrays, start=1 + len(self._fixed)):
+            self._request.set_input_tensor(place, openvino.Tensor(array, shared_memory=True))
 
 
 def open_model(artifact: Path, threads: int) -> Model:
@@ -47,14 +89,14 @@ def open_model(artifact: Path, threads: int) -> Model:
     return compiled(artifact / "model.xml", threads, options["precision"], options.get("shapes", ()))
 
 
-def compiled(graph: Any, threads: int, precision: str, shapes: Sequence[int] = ()) -> Model:
+def compiled(graph: Any, threads: int, precision: str, lengths: Sequence[int] = ()) -> Model:
     """The same, of a graph or the path of one.
 
     Args:
         graph: of any batch and length.
         threads: of an inference.
         precision: of what is not int8.
-        shapes: lengths for which the file is compiled as well, for one document each.
+        lengths: for which the file has branches, for one document each.
     """
     core = openvino.Core()
     options = {
@@ -64,9 +106,113 @@ def compiled(graph: Any, threads: int, precision: str, shapes: Sequence[int] = (
         "ENABLE_CPU_PINNING": False,
         "INFERENCE_PRECISION_HINT": precision,
     }
-    fixed = {}
-    for length in shapes:
-        model = core.read_model(graph)
-        model.reshape({port.any_name: [1, length] for port in model.inputs})
-        fixed[length] = core.compile_model(model, "CPU", options)
-    return Model(core.compile_model(graph, "CPU", options), fixed)
+
+    def compile_for_cpu(model: Any) -> Any:
+        return core.compile_model(model, "CPU", options)
+
+    if lengths:
+        return of_lengths(core.read_model(graph), sorted(lengths), compile_for_cpu)
+    model = compile_for_cpu(graph)
+    return Model(model, [port.any_name for port in model.inputs])
+
+
+def of_lengths(model: Any, lengths: Sequence[int], compile_for_cpu: _Compile) -> Model:
+    """A graph with a branch for each of ``lengths``, ascending."""
+    names = [port.any_name for port in model.inputs]
+    return Branched(compile_for_cpu(branches(model, names, lengths)), names, lengths)
+
+
+@dataclass(frozen=True)
+class _Body:
+    """What a branch computes.
+
+    Attributes:
+        model: of OpenVINO.
+        takes: by place among the inputs of :func:`branches`, its parameter.
+    """
+
+    model: Any
+    takes: Mapping[int, Any]
+
+
+def branches(model: Any, names: Sequence[str], lengths: Sequence[int]) -> Any:
+    """A model that takes a length in tokens and has a branch for each of ``lengths``, one for all others.
+
+    Its inputs are the length; each of ``names`` as [1, longest of ``lengths``], of which the branch takes
+    the first columns; and each of them of any shape, which the branch for all others takes.
+    """
+    _widen_tables(model)
+    fixed = [_fixed(model, names, length, lengths[-1]) for length in lengths]
+    any_other = model.clone()
+    parameters = _parameters(any_other, names)
+    first = 1 + len(names)
+    takes = {first + number: parameter for number, parameter in enumerate(parameters)}
+    return _choice([*fixed, _Body(any_other, takes)], lengths, len(names)).model
+
+
+def _fixed(model: Any, names: Sequence[str], length: int, longest: int) -> _Body:
+    """One document of a length, the first tokens of inputs of the longest."""
+    body = model.clone()
+    body.reshape({name: [1, length] for name in names})
+    takes: dict[int, Any] = {}
+    for place, parameter in enumerate(_parameters(body, names), start=1):
+        takes[place] = whole = operations.parameter([1, longest], np.int64)
+        columns = operations.slice(whole, [0], [length], [1], [1])
+        for target in parameter.output(0).get_target_inputs():
+            target.replace_source_output(columns.output(0))
+        body.remove_parameter(parameter)
+    body.add_parameters(list(takes.values()))
+    return _Body(body, takes)
+
+
+def _choice(bodies: Sequence[_Body], lengths: Sequence[int], inputs: int) -> _Body:
+    """A tree of choices: in a chain the plugin would compile what is within as often as it is deep."""
+    if len(bodies) == 1:
+        return bodies[0]
+    half = len(bodies) // 2
+    shorter = _choice(bodies[:half], lengths[:half], inputs)
+    longer = _choice(bodies[half:], lengths[half:], inputs)
+    length = operations.parameter([], np.int32)
+    choice = operations.if_op(operations.less_equal(length, np.int32(lengths[half - 1])).output(0))
+    choice.set_then_body(shorter.model)
+    choice.set_else_body(longer.model)
+    takes: dict[int, Any] = {0: length}
+    for place in range(1 + 2 * inputs):
+        one, other = shorter.takes.get(place), longer.takes.get(place)
+        inner: Any = one or other
+        if inner is None:
+            continue
+        if place not in takes:
+            takes[place] = operations.parameter(inner.get_partial_shape(), inner.get_element_type())
+        choice.set_input(takes[place].output(0), one, other)
+    result = choice.set_output(shorter.model.get_results()[0], longer.model.get_results()[0])
+    return _Body(openvino.Model([operations.result(result)], list(takes.values())), takes)
+
+
+def _parameters(model: Any, names: Sequence[str]) -> list[Any]:
+    return [model.input(name).get_node() for name in names]
+
+
+def _widen_tables(model: Any) -> None:
+    """Have embeddings as the plugin will have them: it would widen them once more for every branch."""
+    for node in model.get_ordered_ops():
+        if node.get_type_name() == "Gather" and (table := _widened(node.input_value(0))) is not None:
+            node.input(0).replace_source_output(operations.constant(table).output(0))
+
+
+def _widened(value: Any) -> NDArray[Any] | None:
+    """The numbers of a constant that is kept in fewer bits; None of anything else."""
+    node = value.get_node()
+    kind = node.get_type_name()
+    if kind == "Constant":
+        return cast(NDArray[Any], node.data)
+    if kind not in ("Convert", "Multiply", "Subtract"):
+        return None
+    parts = [_widened(part) for part in node.input_values()]
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    if kind == "Convert":
+        return known[0].astype(node.get_element_type().to_dtype())
+    made: NDArray[Any] = known[0] * known[1] if kind == "Multiply" else known[0] - known[1]
+    return made

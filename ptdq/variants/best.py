@@ -5,9 +5,9 @@ measured, of a model that computes less: :mod:`ptdq.variants.encoder` rewrites t
 is computed for the first token alone, which is exact. From there a declared space is searched
 (:mod:`ptdq.variants.tuning.space`): the number format of what is not int8, NNCF's preset, attention,
 smoothing (SmoothQuant, https://arxiv.org/abs/2211.10438) and more modules in float where answers need
-them, fixed shapes, ONNX Runtime and AOTInductor. The fastest that keeps the answers of the calibration
-documents is taken, timed in pinned processes by successive halving. ``tune_minutes`` bounds it; with 0 it
-is the first candidate, smoothed where that changes fewer answers.
+them, ONNX Runtime, AOTInductor; last, branches with fixed shapes. The fastest that keeps the answers of
+the calibration documents is taken, timed in pinned processes by successive halving. ``tune_minutes``
+bounds it; with 0 it is the first candidate, smoothed where that changes fewer answers.
 
 The artifact is that of the engine chosen; ``engine.json`` names the variant whose loader it takes. **If
 that is AOTInductor, it is machine code: load only what was made on a machine that you trust.**
@@ -41,7 +41,7 @@ class Int8Best(OpenvinoInt8Static):
     """The fastest that keeps the answers, of those that were tried."""
 
     name = "int8-best"
-    version = 6
+    version = 7
     summary = "the fastest int8 here that keeps the calibration documents' answers, of a declared space"
     tunes = True
     # Of AOTInductor's artifacts too: nothing is in memory to compare with.

@@ -258,7 +258,7 @@ def write_options(directory: Path, precision: str, shapes: Sequence[int] = ()) -
     Args:
         directory: the artifact.
         precision: of what is not int8.
-        shapes: lengths in tokens of single documents for which it is compiled as well, nothing left open.
+        shapes: lengths in tokens of single documents for which it has branches, with nothing left open.
     """
     from ptdq.runtimes.openvino_runtime import PRECISION
 

@@ -7,14 +7,14 @@ with the float model, and a model that padding changes is not padded.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ptdq.runtimes.padding import RULE, Padded
-from ptdq.store.disk import write_json
+from ptdq.store.disk import read_json, write_json
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ptdq.inputs.source import Source
 
 STEP = 16
+BRANCHES = 20
+"""Lengths for which a graph may have branches of its own: each has kernels and memory of its own."""
 _DOCUMENTS = 16
 
 
@@ -68,3 +70,30 @@ def write_padding(source: Source, module: nn.Module, names: Sequence[str], direc
             return False
     write_json(directory / RULE, {"step": STEP, "longest": longest, "fill": fill})
     return True
+
+
+def branch_lengths(documents: Iterable[int], most: int) -> tuple[int, ...]:
+    """Lengths to pad documents to, ascending: 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160 ...
+
+    Multiples of 8, and four from a power of two to the next: at most a quarter is padding, 9 % on
+    average. The longest document is one of them, since it is as long as others that were cut are; of
+    what is shorter than the shortest there are powers of two alone, to which others may be cut.
+
+    Args:
+        documents: tokens of each.
+        most: tokens that the model takes.
+    """
+    known = [min(tokens, most) for tokens in documents]
+    found, length = [], 8
+    while length < max(known):
+        if length >= min(known) or (length >= STEP and length.bit_count() == 1):
+            found.append(length)
+        length += max(8, 2 ** (length.bit_length() - 1) // 4)
+    found.append(max(known))
+    return tuple(found if len(found) <= BRANCHES else found[::-2][::-1])
+
+
+def pad_to(directory: Path, lengths: Sequence[int]) -> None:
+    """Have an artifact's single documents padded to ``lengths``, ascending, and no other rule changed."""
+    path = directory / RULE
+    write_json(path, {**read_json(path), "lengths": list(lengths)})

@@ -42,9 +42,9 @@ def main(arguments: list[str]) -> int:
     inputs = [batch.inputs for batch in batches]
     try:
         check_process(cell, predict)
-        padded = getattr(predict, "padded", lambda tokens: tokens)
+        padded = getattr(predict, "padded", lambda tokens, documents: tokens)
         shapes = [batch.shape for batch in batches]
-        computed = sum(documents * padded(tokens) for documents, tokens in shapes)
+        computed = sum(documents * padded(tokens, documents) for documents, tokens in shapes)
         call_all(predict, first_of_each_shape(inputs))
         report(1)
         seconds = timed(predict, inputs, request.passes)
@@ -79,10 +79,12 @@ def load_again(cell: CellRequest) -> Any:
     from ptdq.variant_names import registered
     from ptdq.variants import registry
     from ptdq.variants.base import Settings
+    from ptdq.why.apart import branches_apart
 
     artifact = Path(cell.artifact)
     variant = registry.get(registered(cell.variant)).of(artifact)
-    return variant.load(artifact, Settings.from_json(cell.settings))
+    with branches_apart():
+        return variant.load(artifact, Settings.from_json(cell.settings))
 
 
 def first_of_each_shape(inputs: Sequence[Any]) -> list[Any]:

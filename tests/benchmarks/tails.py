@@ -3,7 +3,7 @@
 An encoder of MiniLM's shape (six layers of 384), random weights, documents of 23 to 256 tokens in a
 random order, every one called once, as a service meets them. Both ways are run in turn, each in a
 process of its own pinned to one core: as the artifact is loaded (padded, kernels made at load), and the
-same artifact without its ``padding.json``. The machine must be otherwise idle.
+same artifact with neither padding nor branches of fixed shapes. The machine must be otherwise idle.
 
 Writes ``tests/benchmarks/results/tails.json``.
 """
@@ -28,9 +28,11 @@ from ptdq.host.machine import pin, usable_cores
 from ptdq.host.software import git_commit
 from ptdq.inputs.calibration import CalibrationRequest
 from ptdq.inputs.checkpoint import open_checkpoint
+from ptdq.runtimes.openvino_runtime import PRECISION
 from ptdq.runtimes.padding import RULE
 from ptdq.store.cache import cache_root
-from ptdq.store.disk import write_json
+from ptdq.store.disk import read_json, write_json
+from ptdq.store.record_file import now
 from ptdq.variants import registry
 from ptdq.variants.base import Settings
 from ptdq.variants.engines import choose_engine
@@ -39,6 +41,7 @@ from ptdq.variants.preparation import Terms, prepare_variant
 RESULTS = Path(__file__).parent / "results" / "tails.json"
 SHORTEST, LONGEST = 23, 256
 DOCUMENTS = 400
+TUNE_MINUTES = 5
 CLASSES = [str(number) for number in range(16)]
 
 
@@ -64,21 +67,25 @@ def main() -> None:
         calibration = CalibrationRequest(None, f"random {LONGEST}", "random token ids", LONGEST)
         for name in chosen.variant or ["int8-best", "openvino-int8-static", "int8-pt2e-static"]:
             log = Path(scratch) / "prepare.log"
-            settings = Settings(engine=choose_engine(None))
+            settings = Settings(engine=choose_engine(None), tune_minutes=TUNE_MINUTES)
             made = prepare_variant(name, checkpoint, settings, calibration, log, Terms(3600)).artifact
             plain = Path(scratch) / f"{name}-plain"
             plain.mkdir()
             for path in made.directory.iterdir():
-                if path.name != RULE:
+                if path.name not in (RULE, PRECISION):
                     (plain / path.name).symlink_to(path)
+            if (options := made.directory / PRECISION).is_file():
+                write_json(plain / PRECISION, {**read_json(options), "shapes": []})
             ways = {"padded": made.directory, "as they are": plain}
             rounds: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
             for seed in range(chosen.rounds):
                 for way, directory in sorted(ways.items(), reverse=seed % 2 == 1):
                     rounds[way].append(in_a_process(name, directory, seed))
             found[name] = {way: medians(rows) for way, rows in rounds.items()}
+            found[name]["lengths"] = read_json(made.directory / RULE).get("lengths", [])
             print(name, json.dumps(found[name]), flush=True)
-    facts = {"git_commit": git_commit(), "machine": machine_facts(usable_cores()[:1])}
+    machine = machine_facts(usable_cores()[:1]).model_dump()
+    facts = {"git_commit": git_commit(), "ended_at": now(), "machine": machine}
     write_json(chosen.out, {**facts, "documents": DOCUMENTS, "rounds": chosen.rounds, "variants": found})
 
 

@@ -59,6 +59,24 @@ def test_every_length_that_is_called_was_called_when_it_was_loaded(tmp_path: Pat
     assert runtime.calls[0]["input_ids"].shape == (1, LONGEST + 1)
 
 
+def test_a_single_document_is_padded_to_a_length_that_is_near(tmp_path: Path) -> None:
+    rule = {"step": STEP, "longest": 64, "fill": {"input_ids": 9, "attention_mask": 0}}
+    (tmp_path / RULE).write_text(json.dumps({**rule, "lengths": [8, 24, 60]}))
+    runtime = Recorder()
+    predict = with_padding(runtime, tmp_path)
+    given = (1, 8, 9, 17, 24, 25, 47, 48, 60, 61, 70)
+    for tokens in given:
+        predict(document(tokens))
+        predict(document(tokens, batch=2))
+    called = [call["input_ids"].shape[1] for call in runtime.calls]
+    # 24 tokens for 9 would be more padding than the step's, 60 for 47 more than a fifth.
+    assert called[::2] == [8, 8, 16, 24, 24, 32, 48, 60, 60, 64, 70]
+    assert called[1::2] == [16, 16, 16, 32, 32, 32, 48, 48, 64, 64, 70]
+    runtime.calls.clear()
+    predict.warm(1, 64)  # type: ignore[attr-defined]
+    assert {call["input_ids"].shape[1] for call in runtime.calls} == set(called[::2]) - {70}
+
+
 def test_without_a_rule_the_runtime_is_called_as_it_is(tmp_path: Path) -> None:
     runtime = Recorder()
     assert with_padding(runtime, tmp_path) is runtime

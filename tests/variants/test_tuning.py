@@ -126,7 +126,7 @@ def test_documents_are_taken_over_their_lengths(tmp_path: Path) -> None:
     inputs = [{"input_ids": np.zeros((1, n), np.int64)} for n in (30, 17, 16, 2, 31, 40)]
     samples = Samples(inputs, np.zeros((6, 2), np.float32))
     assert [one["input_ids"].shape[1] for one in samples.over_lengths(3)] == [2, 17, 40]
-    assert samples.common_lengths(16, 40, 2) == (32, 40)
+    assert samples.lengths() == [30, 17, 16, 2, 31, 40]
     samples.save(tmp_path / "samples.npz")
     again = Samples.load(tmp_path / "samples.npz")
     assert [one["input_ids"].shape for one in again.inputs] == [one["input_ids"].shape for one in inputs]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +44,7 @@ class Samples:
     @property
     def longest(self) -> int:
         """Tokens of the longest document."""
-        return int(max(one["input_ids"].shape[1] for one in self.inputs))
+        return max(self.lengths())
 
     def over_lengths(self, count: int) -> list[Inputs]:
         """So many documents, from the shortest to the longest at equal distances."""
@@ -53,19 +52,9 @@ class Samples:
         places = np.unique(np.linspace(0, len(by_length) - 1, count).round().astype(int))
         return [by_length[place] for place in places]
 
-    def common_lengths(self, step: int, longest: int, count: int) -> tuple[int, ...]:
-        """The lengths that most of the tokens are in, once padded; ``count`` at most.
-
-        Args:
-            step: documents are padded to multiples of so many tokens.
-            longest: but to no more than this.
-            count: how many.
-        """
-        tokens: Counter[int] = Counter()
-        for one in self.inputs:
-            padded = min(-(-one["input_ids"].shape[1] // step) * step, longest)
-            tokens[padded] += padded
-        return tuple(sorted(length for length, _ in tokens.most_common(count)))
+    def lengths(self) -> list[int]:
+        """Tokens of each document."""
+        return [int(one["input_ids"].shape[1]) for one in self.inputs]
 
 
 def outputs(predict: Predictor, inputs: Sequence[Inputs]) -> NDArray[np.float32]:

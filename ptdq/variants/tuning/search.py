@@ -31,7 +31,7 @@ from ptdq.variants.tuning.race import DOCUMENTS, Times, fastest, race
 from ptdq.variants.tuning.samples import Samples, outputs
 from ptdq.variants.tuning.space import FIRST, PACKAGES, Candidate, Engine, remedies, space
 from ptdq.variants.tuning.time_child import TimeRequest
-from ptdq.variants.tuning.workshop import Built, Workshop
+from ptdq.variants.tuning.workshop import Built, Workshop, changed_by
 
 if TYPE_CHECKING:
     from ptdq.inputs.source import Source
@@ -41,10 +41,11 @@ ALLOWED = 0.01
 allows by default. Where no candidate is within it, those that change the fewest compete."""
 BUILDING = 0.7
 """Share of the time in which candidates are made; the rest is for timing them."""
-FIXED_SHAPES = 3
-"""Lengths for which the graph may be compiled as well: each copies the weights."""
+RACING = 0.85
+"""Share of the time that is over when the race ends: what is left is for branches of the fastest."""
 FIXED_GAIN = 0.02
-"""Share of the time that fixed shapes must save to be worth that memory."""
+"""Share of the time that fixed shapes must save to be worth their memory."""
+CHANGES = "changes answers"
 NO_TIME = "no time left to make it"
 _TIMING_SECONDS, _TIMING_LEAST = 300.0, 10.0
 
@@ -102,7 +103,7 @@ class Search:
         able = self._keepers()
         times = self._race(able)
         chosen = self.trials[fastest(times) or able[0]]
-        chosen = self._with_fixed_shapes(chosen)
+        chosen = self._with_branches(chosen)
         self._say_why(chosen, able)
         assert chosen.built is not None
         return chosen.built
@@ -212,9 +213,9 @@ class Search:
         return [name for name, built in made.items() if built.changed <= most]
 
     def _race(self, able: Sequence[str]) -> Times:
-        if len(able) < 2 or self._left() <= 0:
+        if len(able) < 2 or self._left(RACING) <= 0:
             return {}
-        times = race(able, self._time, lambda: self._left() > 0)
+        times = race(able, self._time, lambda: self._left(RACING) > 0)
         for name, found in times.items():
             self.trials[name].ms = found
         return times
@@ -242,10 +243,11 @@ class Search:
             return None
         return float(read_json(result)["ms"])
 
-    def _with_fixed_shapes(self, chosen: Trial) -> Trial:
-        """The choice compiled for its most common lengths as well, where that is decidedly faster."""
+    def _with_branches(self, chosen: Trial) -> Trial:
+        """The choice with branches for few lengths, where that is decidedly faster."""
         from ptdq.runtimes.padding import RULE
         from ptdq.variants.openvino_runtime import write_options
+        from ptdq.variants.padding import branch_lengths, pad_to
 
         built = chosen.built
         if self._left() <= 0 or built is None or chosen.candidate.engine != "OpenVINO":
@@ -253,13 +255,23 @@ class Search:
         rule = Path(built.directory) / RULE
         if not rule.is_file():
             return chosen
-        padding = read_json(rule)
-        shapes = self._samples.common_lengths(padding["step"], padding["longest"], FIXED_SHAPES)
+        shapes = branch_lengths(self._samples.lengths(), read_json(rule)["longest"])
         trial = self._trial(replace(chosen.candidate, shapes=shapes))
         copy = self._scratch / trial.name
         shutil.copytree(built.directory, copy)
         write_options(copy, trial.candidate.precision, shapes)
-        trial.built = replace(built, candidate=trial.candidate, directory=str(copy))
+        pad_to(copy, shapes)
+        try:
+            changed = changed_by(
+                trial.candidate, copy, self._settings, self._samples, self._calibration.answers
+            )
+        except RuntimeError as error:
+            trial.out = f"OpenVINO cannot fix its shapes: {str(error).splitlines()[0]}"
+            return chosen
+        trial.built = replace(built, candidate=trial.candidate, directory=str(copy), changed=changed)
+        if changed > max(ALLOWED, built.changed):
+            trial.out = CHANGES
+            return chosen
         times = race([chosen.name, trial.name], self._time, lambda: self._left() > 0, DOCUMENTS[-1:])
         if len(times) < 2:
             return chosen
@@ -275,7 +287,7 @@ class Search:
             if trial is chosen:
                 trial.out = None
             elif trial.out is None and name not in able and not trial.candidate.shapes:
-                trial.out = "changes answers"
+                trial.out = CHANGES
             elif trial.out is None:
                 trial.out = "slower" if trial.ms else "not timed"
 

@@ -36,7 +36,7 @@ class Candidate:
         attention: whether the products of two activations in the attention are int8 where NNCF says so.
         first_token: whether the last layer is computed for the first token alone.
         mixed: whether what ``ptdq sensitivity`` found stays float.
-        shapes: lengths in tokens for which the graph is compiled as well, with nothing left open.
+        shapes: lengths in tokens for which the graph has branches, with nothing left open.
     """
 
     engine: Engine = "OpenVINO"
@@ -71,9 +71,15 @@ class Candidate:
             "" if self.attention else "attention float",
             "" if self.first_token else "last layer whole",
             "keep_float_mixed float" if self.mixed else "",
-            f"fixed shapes {', '.join(map(str, self.shapes))}" if self.shapes else "",
+            _fixed(self.shapes),
         ]
         return f"OpenVINO: {', '.join(filter(None, said))}"
+
+
+def _fixed(shapes: tuple[int, ...]) -> str:
+    if len(shapes) < 2:
+        return f"fixed shape {shapes[0]}" if shapes else ""
+    return f"{len(shapes)} fixed shapes from {shapes[0]} to {shapes[-1]}"
 
 
 FIRST = Candidate()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from ptdq.inputs.source import Source
+    from ptdq.problem.answers import Answers
 
 NAME = "int8-best"
 
@@ -61,6 +62,17 @@ def candidate_of(values: dict[str, Any]) -> Candidate:
     return Candidate(**values | {"shapes": tuple(values["shapes"])})
 
 
+def changed_by(
+    candidate: Candidate, directory: Path, settings: Settings, samples: Samples, answers: Answers
+) -> float:
+    """Share of the calibration documents that a candidate answers otherwise than the float model."""
+    step(f"comparing answers: {candidate.words}")
+    # As many threads as there are: which answers it gives does not depend on them.
+    many = replace(settings, threads=len(usable_cores()))
+    actual = outputs(registry.get(candidate.variant).load(directory, many), samples.inputs)
+    return answers.changed(samples.expected, actual)
+
+
 class Workshop:
     """Makes candidates of one model.
 
@@ -79,7 +91,7 @@ class Workshop:
         samples: Samples,
     ) -> None:
         self._source, self._settings, self._calibration = source, settings, calibration
-        self._samples = samples
+        self._samples, self._answers = samples, calibration.answers
         self._converted: dict[bool, tuple[Any, nn.Module, dict[str, str]]] = {}
         self._quantized: tuple[Candidate, Any] | None = None
 
@@ -100,18 +112,14 @@ class Workshop:
                 )
             if not prepared.converted:
                 raise UserError(f"variant {candidate.variant}: no module was converted")
-            step(f"comparing answers: {candidate.words}")
-            # As many threads as there are: which answers it gives does not depend on them.
-            many = replace(self._settings, threads=len(usable_cores()))
-            predict = registry.get(candidate.variant).load(directory, many)
-            actual = outputs(predict, self._samples.inputs)
+            changed = changed_by(candidate, directory, self._settings, self._samples, self._answers)
         except BaseException:
             shutil.rmtree(directory, ignore_errors=True)
             raise
         return Built(
             candidate=candidate,
             directory=str(directory),
-            changed=self._calibration.answers.changed(self._samples.expected, actual),
+            changed=changed,
             seconds=time.perf_counter() - started,
             converted=prepared.converted,
             kept_float=prepared.kept_float,
