@@ -24,7 +24,7 @@ from ptdq.parameters.matrix import MatrixParameters
 from ptdq.store import schema
 from ptdq.store.disk import read_json
 from ptdq.variants import registry
-from tests.benchmarks import bench, first, growth, nights, pipeline, real, variants
+from tests.benchmarks import bench, first, growth, nights, pipeline, real, tails, variants
 from tests.safety import table as safety
 from tests.variants import matrix as architectures
 
@@ -190,32 +190,15 @@ def shards() -> str:
     return f"{minutes:.1f} minutes, {peak:.0f} MB at the peak of a worker."
 
 
-def variant_cases() -> str:
-    """The tables of all variants, one for each case that was measured."""
+def variant_cases(name: str) -> str:
+    """The tables of all variants in a file, one for each case that was measured."""
     parts = []
-    for case, found in figures("variants").items():
-        where, told = source("variants", case), variants.standing(found)
+    for case, found in figures(name).items():
+        where, told = source(name, case), variants.standing(found)
         parts.append(f"#### {case}\n\n{where}\n\n{variants.table(found)}\n\n{told}")
         if found["explained"]:
             parts.append(f"Where the time of a document goes, in ms:\n\n{variants.explained(found)}")
     return "\n\n".join(parts)
-
-
-def direct_table() -> str:
-    """The fastest two, in a run of their own."""
-    found = figures("direct")
-    ratios = [row for row in found["rows"] if row["speedup"] is not None]
-    return table(
-        ["against `openvino-int8-static`", "median ms", "speed-up"],
-        [
-            [
-                f"`{row['variant']}` at {row['max_length']} tokens",
-                f"{row['forward_p50_ms']:.0f}",
-                f"{row['speedup']:.2f}x [{row['speedup_low']:.2f}, {row['speedup_high']:.2f}]",
-            ]
-            for row in ratios
-        ],
-    )
 
 
 def real_models() -> str:
@@ -257,11 +240,12 @@ MARKERS: dict[str, Callable[[], str]] = {
     "artifact-keys": artifact_keys,
     "variants": built_in,
     "variant-families": variant_families,
-    "source direct": lambda: source("direct"),
     "source bench": lambda: source("bench"),
     "source nights": lambda: source("nights"),
-    "variant-cases": variant_cases,
-    "direct-table": direct_table,
+    "variant-cases": lambda: variant_cases("variants"),
+    "variant-cases with AMX": lambda: variant_cases("variants-amx"),
+    "source tails": lambda: source("tails"),
+    "tails": lambda: tails.table(figures("tails")),
     "bench-table": lambda: _figures_alone(bench.table(figures("bench"))),
     "nights-table": lambda: nights.table(figures("nights")),
     "real-models": real_models,

@@ -8,11 +8,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from ptdq.runtimes.openvino_runtime import Model
 
 
 @contextmanager
@@ -39,16 +42,22 @@ class Apart:
     def __init__(self, model: Any, lengths: Sequence[int], compile_for_cpu: Callable[[Any], Any]) -> None:
         from ptdq.runtimes.openvino_runtime import Model
 
-        names = [port.any_name for port in model.inputs]
-        self._names, self._fixed = names, {}
-        for length in lengths:
-            fixed = model.clone()
-            fixed.reshape({name: [1, length] for name in names})
-            self._fixed[length] = Model(compile_for_cpu(fixed), names)
-        self._any = Model(compile_for_cpu(model), names)
+        self._names = [port.any_name for port in model.inputs]
+        self._graph, self._compile, self._lengths = model, compile_for_cpu, frozenset(lengths)
+        self._any = Model(compile_for_cpu(model), self._names)
+        self._fixed: dict[int, Model] = {}
         self.threads = self._any.threads
 
     def __call__(self, inputs: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
         batch, tokens = inputs[self._names[0]].shape
-        model = self._fixed.get(tokens, self._any) if batch == 1 else self._any
-        return model(inputs)
+        return (self._of(tokens) if batch == 1 and tokens in self._lengths else self._any)(inputs)
+
+    def _of(self, tokens: int) -> Model:
+        """Made when it is first called: each has a copy of the weights."""
+        from ptdq.runtimes.openvino_runtime import Model
+
+        if tokens not in self._fixed:
+            fixed = self._graph.clone()
+            fixed.reshape({name: [1, tokens] for name in self._names})
+            self._fixed[tokens] = Model(self._compile(fixed), self._names)
+        return self._fixed[tokens]

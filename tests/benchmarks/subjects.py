@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from ptdq.store.disk import read_json
 from tests.benchmarks.real_models import LABEL, TEXT, encoder, make_classifier
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "packages.csv"
@@ -39,7 +40,9 @@ def parameters_of(case: str, room: Path) -> dict[str, Any]:
         for name in ("test", "calibration"):
             joined(trained / f"{name}.csv", trained / f"{name} of one length.csv")
     ending = " of one length.csv" if lengths == "one length" else ".csv"
-    model = trained / "model" if shape == "MiniLM" else bert_base(room / "bert-base")
+    model = trained / "model"
+    if shape != "MiniLM":
+        model = bert_base(room / "bert-base", read_json(model / "config.json")["id2label"])
     return {
         "model": str(model),
         "random_weights": shape != "MiniLM",
@@ -60,12 +63,13 @@ def joined(path: Path, target: Path) -> None:
     frame.to_csv(target, index=False)
 
 
-def bert_base(directory: Path) -> Path:
-    """Configuration of bert-base, 16 classes, with MiniLM's tokenizer, which is bert-base's own."""
+def bert_base(directory: Path, classes: dict[str, str]) -> Path:
+    """Configuration of bert-base, MiniLM's classes, and its tokenizer, which is bert-base's own."""
     from transformers import AutoTokenizer, BertConfig
 
     if not directory.is_dir():
         AutoTokenizer.from_pretrained(encoder()).save_pretrained(directory)
-        classes = [str(number) for number in range(16)]
-        BertConfig(id2label=dict(enumerate(classes))).save_pretrained(directory)
+        names = {int(number): name for number, name in classes.items()}
+        ids = {name: number for number, name in names.items()}
+        BertConfig(id2label=names, label2id=ids).save_pretrained(directory)
     return directory

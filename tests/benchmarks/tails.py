@@ -1,11 +1,11 @@
 """``python -m tests.benchmarks.tails``: what padding to few lengths does for documents of many lengths.
 
-An encoder of MiniLM's shape (six layers of 384), random weights, documents of 23 to 256 tokens in a
-random order, every one called once, as a service meets them. Both ways are run in turn, each in a
-process of its own pinned to one core: as the artifact is loaded (padded, kernels made at load), and the
-same artifact with neither padding nor branches of fixed shapes. The machine must be otherwise idle.
+Encoders of MiniLM's shape (six layers of 384) and bert-base's, random weights, documents of 23 to 256
+tokens in a random order, every one called once, as a service meets them. Both ways are run in turn, each
+in a process of its own pinned to one core: as the artifact is loaded (padded, kernels made at load), and
+the same artifact with neither padding nor branches of fixed shapes. The machine must be otherwise idle.
 
-Writes ``tests/benchmarks/results/tails.json``.
+Writes ``tests/benchmarks/results/tails.json``, variant by variant.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from ptdq.host.machine import pin, usable_cores
 from ptdq.host.software import git_commit
 from ptdq.inputs.calibration import CalibrationRequest
 from ptdq.inputs.checkpoint import open_checkpoint
-from ptdq.runtimes.openvino_runtime import PRECISION
 from ptdq.runtimes.padding import RULE
 from ptdq.store.cache import cache_root
 from ptdq.store.disk import read_json, write_json
@@ -43,12 +42,22 @@ SHORTEST, LONGEST = 23, 256
 DOCUMENTS = 400
 TUNE_MINUTES = 5
 CLASSES = [str(number) for number in range(16)]
+PADDED, PLAIN = "padded", "as they are"
+SHAPES: dict[str, dict[str, int]] = {
+    "MiniLM": {"hidden_size": 384, "num_hidden_layers": 6, "intermediate_size": 1536},
+    "bert-base": {},
+}
+VARIANTS = {
+    "MiniLM": ["int8-best", "openvino-int8-static", "int8-pt2e-static"],
+    "bert-base": ["int8-best"],
+}
 
 
 def main() -> None:
     """Prepare the variants, call the documents both ways in turn, write what was found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--variant", action="append", default=[])
+    parser.add_argument("--shape", action="append", choices=SHAPES, default=[], help="only these")
+    parser.add_argument("--variant", action="append", default=[], help="only these")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument(
@@ -59,44 +68,68 @@ def main() -> None:
         variant, artifact, seed = chosen.child
         print(json.dumps(called(variant, Path(artifact), int(seed))))
         return
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {
+        "git_commit": git_commit(),
+        "machine": machine_facts(usable_cores()[:1]).model_dump(),
+        "documents": DOCUMENTS,
+        "rounds": chosen.rounds,
+        "rows": [],
+    }
     with tempfile.TemporaryDirectory(prefix="ptdq-tails-") as scratch:
-        checkpoint = open_checkpoint(
-            str(shape(Path(scratch) / "minilm")), labels=CLASSES, random_weights=True
-        )
-        calibration = CalibrationRequest(None, f"random {LONGEST}", "random token ids", LONGEST)
-        for name in chosen.variant or ["int8-best", "openvino-int8-static", "int8-pt2e-static"]:
-            log = Path(scratch) / "prepare.log"
-            settings = Settings(engine=choose_engine(None), tune_minutes=TUNE_MINUTES)
-            made = prepare_variant(name, checkpoint, settings, calibration, log, Terms(3600)).artifact
-            plain = Path(scratch) / f"{name}-plain"
-            plain.mkdir()
-            for path in made.directory.iterdir():
-                if path.name not in (RULE, PRECISION):
-                    (plain / path.name).symlink_to(path)
-            if (options := made.directory / PRECISION).is_file():
-                write_json(plain / PRECISION, {**read_json(options), "shapes": []})
-            ways = {"padded": made.directory, "as they are": plain}
-            rounds: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
-            for seed in range(chosen.rounds):
-                for way, directory in sorted(ways.items(), reverse=seed % 2 == 1):
-                    rounds[way].append(in_a_process(name, directory, seed))
-            found[name] = {way: medians(rows) for way, rows in rounds.items()}
-            found[name]["lengths"] = read_json(made.directory / RULE).get("lengths", [])
-            print(name, json.dumps(found[name]), flush=True)
-    machine = machine_facts(usable_cores()[:1]).model_dump()
-    facts = {"git_commit": git_commit(), "ended_at": now(), "machine": machine}
-    write_json(chosen.out, {**facts, "documents": DOCUMENTS, "rounds": chosen.rounds, "variants": found})
+        for name in chosen.shape or SHAPES:
+            directory = shape(Path(scratch) / name, name)
+            for variant in chosen.variant or VARIANTS[name]:
+                ways = both_ways(variant, directory, Path(scratch) / f"{name}-{variant}", chosen.rounds)
+                found["rows"] += [{"shape": name, "variant": variant, **way} for way in ways]
+                write_json(chosen.out, found | {"ended_at": now()})
+    print(table(found))
 
 
-def shape(directory: Path) -> Path:
-    """Configuration of MiniLM with 16 classes, and the tokenizer of the demo."""
+def both_ways(variant: str, model: Path, scratch: Path, rounds: int) -> list[dict[str, Any]]:
+    """Figures of a variant, padded and as it would be without."""
+    from ptdq.runtimes.openvino_runtime import PRECISION  # for which OpenVINO is imported
+
+    scratch.mkdir()
+    checkpoint = open_checkpoint(str(model), labels=CLASSES, random_weights=True)
+    calibration = CalibrationRequest(None, f"random {LONGEST}", "random token ids", LONGEST)
+    settings = Settings(engine=choose_engine(None), tune_minutes=TUNE_MINUTES)
+    log = scratch / "prepare.log"
+    made = prepare_variant(variant, checkpoint, settings, calibration, log, Terms(3600)).artifact
+    plain = scratch / "plain"
+    plain.mkdir()
+    for path in made.directory.iterdir():
+        if path.name not in (RULE, PRECISION):
+            (plain / path.name).symlink_to(path)
+    if (options := made.directory / PRECISION).is_file():
+        write_json(plain / PRECISION, {**read_json(options), "shapes": []})
+    ways = {PADDED: made.directory, PLAIN: plain}
+    figures: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
+    for seed in range(rounds):
+        for way, directory in sorted(ways.items(), reverse=seed % 2 == 1):
+            figures[way].append(in_a_process(variant, directory, seed))
+    return [{"way": way, **medians(rows)} for way, rows in figures.items()]
+
+
+def table(found: dict[str, Any]) -> str:
+    """The findings as Markdown."""
+    lines = [
+        "| shape, variant | inputs | median ms | p95 ms | mean ms | p95 over median, a token | load s |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for row in found["rows"]:
+        told = [f"{row[name]:.2f}" for name in ("p50_ms", "p95_ms", "mean_ms")]
+        told += [f"{row['per_token_p95_over_p50']:.2f}", f"{row['load_s']:.1f}"]
+        lines.append(f"| {row['shape']}, `{row['variant']}` | {row['way']} | {' | '.join(told)} |")
+    return "\n".join(lines)
+
+
+def shape(directory: Path, name: str) -> Path:
+    """Configuration of a shape with 16 classes, and the tokenizer of the demo."""
     from transformers import AutoTokenizer, BertConfig
 
     demo = make_demo(cache_root() / "demo").model
     AutoTokenizer.from_pretrained(demo, model_max_length=512).save_pretrained(directory)
-    sizes: dict[str, Any] = {"hidden_size": 384, "num_hidden_layers": 6, "intermediate_size": 1536}
-    sizes |= {"vocab_size": 21128, "num_labels": 16}
+    sizes: dict[str, Any] = {"vocab_size": 21128, "num_labels": 16, **SHAPES[name]}
     BertConfig(**sizes).save_pretrained(directory)
     return directory
 
