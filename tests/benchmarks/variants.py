@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from ptdq import numbers
@@ -28,7 +29,7 @@ from ptdq.parameters import ALL
 from ptdq.profile.operation import PARTS
 from ptdq.store.disk import read_json, write_json
 from ptdq.store.layout import RunFiles
-from ptdq.store.rows import BestRow
+from ptdq.store.rows import BestRow, CellRow
 from ptdq.store.run import Run, load
 from tests.benchmarks import peers, subjects
 
@@ -164,6 +165,7 @@ def rows(run: Run) -> list[dict[str, Any]]:
     found = []
     for row in figures(run):
         key = row["variant"], row["max_length"]
+        cells = [c for c in run.rows(CellRow) if (c["variant"], c["max_length"]) == key]
         pair: Mapping[str, Any] = pairs.get(key, {})
         share: Mapping[str, Any] = shares.get(key, {})
         of_figures = ("forward_p50_ms", "forward_p95_ms", "total_mean_ms")
@@ -172,11 +174,19 @@ def rows(run: Run) -> list[dict[str, Any]]:
                 "variant": row["variant"],
                 "max_length": row["max_length"],
                 **{name: row.get(name) for name in of_figures},
+                "peak_mb": _middle([c["peak_rss_bytes"] for c in cells], 1e-6),
+                "load_s": _middle([c["load_seconds"] for c in cells]),
                 **{name: pair.get(name) for name in (*of_pairs, "total_verdict", "agreement")},
                 **{name: share.get(name) for name in ("numbers", "share", "int8_share")},
             }
         )
     return found
+
+
+def _middle(values: list[float | None], scale: float = 1) -> float | None:
+    """The median of the cells that have it."""
+    known = [value for value in values if value is not None]
+    return scale * median(known) if known else None
 
 
 def table(found: dict[str, Any]) -> str:
@@ -187,8 +197,9 @@ def table(found: dict[str, Any]) -> str:
     sized.sort(key=lambda row: by_key[row["variant"], lengths[0]]["total_mean_ms"] or float("inf"))
     heads = [f"mean and p95 ms, speed-up, up to {n} tokens" for n in lengths]
     lines = [
-        f"| variant | of {found['baseline']}'s size | {' | '.join(heads)} | of int8 limit |",
-        "| --- | ---: |" + " --- |" * len(lengths) + " ---: |",
+        f"| variant | of {found['baseline']}'s size | {' | '.join(heads)} | of int8 limit "
+        "| peak MB | load s |",
+        "| --- | ---: |" + " --- |" * len(lengths) + " ---: |" * 3,
     ]
     for size in sized:
         cells = [f"`{plain(size['variant'])}`", f"{size['artifact_share']:.2f}"]
@@ -196,8 +207,10 @@ def table(found: dict[str, Any]) -> str:
             row = by_key[size["variant"], length]
             both = f"{numbers.ms(row['total_mean_ms'])}, {numbers.ms(row['forward_p95_ms'])}"
             cells.append(f"{both}, {_ratio(row)}")
-        share = by_key[size["variant"], lengths[0]]["int8_share"]
+        first = by_key[size["variant"], lengths[0]]
+        share, peak, load_s = (first.get(name) for name in ("int8_share", "peak_mb", "load_s"))
         cells.append("" if share is None else f"{share:.0%}")
+        cells += ["" if peak is None else f"{peak:.0f}", "" if load_s is None else f"{load_s:.1f}"]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -31,9 +31,12 @@ from ptdq.variants.tuning.race import DOCUMENTS, Times, fastest, race
 from ptdq.variants.tuning.samples import Samples, outputs
 from ptdq.variants.tuning.space import FIRST, PACKAGES, Candidate, Engine, remedies, space
 from ptdq.variants.tuning.time_child import TimeRequest
-from ptdq.variants.tuning.workshop import Built, Workshop, changed_by
+from ptdq.variants.tuning.workshop import Built, Workshop, answered
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ptdq.inputs.source import Source
 
 ALLOWED = 0.01
@@ -261,26 +264,29 @@ class Search:
         shutil.copytree(built.directory, copy)
         write_options(copy, trial.candidate.precision, shapes)
         pad_to(copy, shapes)
-        try:
-            changed = changed_by(
-                trial.candidate, copy, self._settings, self._samples, self._calibration.answers
-            )
-        except RuntimeError as error:
-            trial.out = f"OpenVINO cannot fix its shapes: {str(error).splitlines()[0]}"
+        trial.built = replace(built, candidate=trial.candidate, directory=str(copy))
+        # First in a process of its own: it may fail there, or end the process.
+        if self._time(trial.name, DOCUMENTS[0]) is None:
             return chosen
-        trial.built = replace(built, candidate=trial.candidate, directory=str(copy), changed=changed)
-        if changed > max(ALLOWED, built.changed):
+        # The numbers are those of the open graph up to rounding, and so nearly all answers.
+        before, after = self._answered(built), self._answered(trial.built)
+        answers = self._calibration.answers
+        trial.built = replace(trial.built, changed=answers.changed(self._samples.expected, after))
+        if answers.changed(before, after) > ALLOWED:
             trial.out = CHANGES
             return chosen
         times = race([chosen.name, trial.name], self._time, lambda: self._left() > 0, DOCUMENTS[-1:])
         if len(times) < 2:
             return chosen
-        (before,), trial.ms = times[chosen.name], times[trial.name]
-        chosen.ms = [*chosen.ms, before]
-        if trial.ms[0] < (1 - FIXED_GAIN) * before:
+        (ms,), trial.ms = times[chosen.name], times[trial.name]
+        chosen.ms = [*chosen.ms, ms]
+        if trial.ms[0] < (1 - FIXED_GAIN) * ms:
             return trial
         trial.out = f"saves no {numbers.percent(FIXED_GAIN, 0)} of the time"
         return chosen
+
+    def _answered(self, built: Built) -> NDArray[np.float32]:
+        return answered(built.candidate, Path(built.directory), self._settings, self._samples)
 
     def _say_why(self, chosen: Trial, able: Sequence[str]) -> None:
         for name, trial in self.trials.items():

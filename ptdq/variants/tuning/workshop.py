@@ -17,10 +17,11 @@ from ptdq.variants.tuning.samples import Samples, outputs
 from ptdq.variants.tuning.space import Candidate
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import nn
 
     from ptdq.inputs.source import Source
-    from ptdq.problem.answers import Answers
 
 NAME = "int8-best"
 
@@ -62,15 +63,14 @@ def candidate_of(values: dict[str, Any]) -> Candidate:
     return Candidate(**values | {"shapes": tuple(values["shapes"])})
 
 
-def changed_by(
-    candidate: Candidate, directory: Path, settings: Settings, samples: Samples, answers: Answers
-) -> float:
-    """Share of the calibration documents that a candidate answers otherwise than the float model."""
+def answered(
+    candidate: Candidate, directory: Path, settings: Settings, samples: Samples
+) -> NDArray[np.float32]:
+    """What a candidate says of the calibration documents [documents, outputs]."""
     step(f"comparing answers: {candidate.words}")
     # As many threads as there are: which answers it gives does not depend on them.
     many = replace(settings, threads=len(usable_cores()))
-    actual = outputs(registry.get(candidate.variant).load(directory, many), samples.inputs)
-    return answers.changed(samples.expected, actual)
+    return outputs(registry.get(candidate.variant).load(directory, many), samples.inputs)
 
 
 class Workshop:
@@ -91,7 +91,7 @@ class Workshop:
         samples: Samples,
     ) -> None:
         self._source, self._settings, self._calibration = source, settings, calibration
-        self._samples, self._answers = samples, calibration.answers
+        self._samples = samples
         self._converted: dict[bool, tuple[Any, nn.Module, dict[str, str]]] = {}
         self._quantized: tuple[Candidate, Any] | None = None
 
@@ -112,14 +112,14 @@ class Workshop:
                 )
             if not prepared.converted:
                 raise UserError(f"variant {candidate.variant}: no module was converted")
-            changed = changed_by(candidate, directory, self._settings, self._samples, self._answers)
+            actual = answered(candidate, directory, self._settings, self._samples)
         except BaseException:
             shutil.rmtree(directory, ignore_errors=True)
             raise
         return Built(
             candidate=candidate,
             directory=str(directory),
-            changed=changed,
+            changed=self._calibration.answers.changed(self._samples.expected, actual),
             seconds=time.perf_counter() - started,
             converted=prepared.converted,
             kept_float=prepared.kept_float,
