@@ -201,6 +201,11 @@ def variant_cases(name: str) -> str:
     return "\n\n".join(parts)
 
 
+def tail_figures() -> str:
+    """Documents of many lengths, with padding and branches and without."""
+    return f"{source('tails')}\n\n{tails.table(figures('tails'))}"
+
+
 def real_models() -> str:
     """A real encoder as classifier and reranker: a table for each that was measured, and its report."""
     found = figures("real") if real.RESULTS.is_file() else {}
@@ -244,8 +249,7 @@ MARKERS: dict[str, Callable[[], str]] = {
     "source nights": lambda: source("nights"),
     "variant-cases": lambda: variant_cases("variants"),
     "variant-cases with AMX": lambda: variant_cases("variants-amx"),
-    "source tails": lambda: source("tails"),
-    "tails": lambda: tails.table(figures("tails")),
+    "tails": tail_figures,
     "bench-table": lambda: _figures_alone(bench.table(figures("bench"))),
     "nights-table": lambda: nights.table(figures("nights")),
     "real-models": real_models,

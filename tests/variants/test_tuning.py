@@ -96,8 +96,26 @@ def test_a_burst_of_half_a_second_does_not_decide_a_timing(monkeypatch: pytest.M
         now[0] += 15_000_000 if now[0] < 500_000_000 else 5_000_000
         return np.zeros((1, 2), np.float32)
 
-    assert time_child.mean_of_documents(predict, [{}] * 8) == pytest.approx(5.0)
+    assert time_child.means_of_documents({"one": predict}, [{}] * 8) == {"one": pytest.approx(5.0)}
     assert now[0] >= 1e9 * time_child.SECONDS
+
+
+def test_two_that_are_timed_in_turns_are_compared_rightly_while_the_machine_gets_slower(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0]
+    clock = SimpleNamespace(monotonic=lambda: now[0] / 1e9, perf_counter_ns=lambda: now[0])
+    monkeypatch.setattr("ptdq.variants.tuning.time_child.time", clock)
+
+    def model(ms: float) -> Any:
+        def predict(inputs: object) -> np.ndarray[Any, np.dtype[np.float32]]:
+            now[0] += int(1e6 * ms * (1 + now[0] / 2e9))  # three times as slow after four seconds
+            return np.zeros((1, 2), np.float32)
+
+        return predict
+
+    found = time_child.means_of_documents({"open": model(5.0), "fixed": model(4.8)}, [{}] * 8)
+    assert found["fixed"] / found["open"] == pytest.approx(0.96, abs=0.01)
 
 
 def test_a_disturbance_does_not_decide_the_last_rung() -> None:

@@ -1,6 +1,7 @@
-"""The child process that times one candidate: ``python -m ptdq.variants.tuning.time_child request.json``.
+"""The child process that times candidates: ``python -m ptdq.variants.tuning.time_child request.json``.
 
-Pinned to one core with one thread, as a worker is, and alone with the candidate.
+Pinned to one core with one thread, as a worker is, and alone with the candidate; or with two that are
+compared in turns, so that what slows the machine meanwhile slows both.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ptdq.host.child import die_with_parent, read_request
 from ptdq.host.machine import affinity_of_threads, pin
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ptdq.inputs.arrays import Inputs, Predictor
 
@@ -31,18 +32,18 @@ class TimeRequest:
     """The JSON file that the child reads holds just this.
 
     Attributes:
-        variant: whose loader the candidate takes.
+        variant: whose loader the candidates take.
         settings: of the preparation.
-        candidate: directory of its files.
+        candidates: by name, the directory of its files.
         samples: file of the calibration documents.
         documents: how many of them are called.
         core: to pin to; None where the system cannot.
-        result: file to write: milliseconds of a document.
+        result: file to write: by name, milliseconds of a document.
     """
 
     variant: str
     settings: dict[str, Any]
-    candidate: str
+    candidates: dict[str, str]
     samples: str
     documents: int
     core: int | None
@@ -69,34 +70,39 @@ def main(arguments: list[str]) -> int:
 
         torch.set_num_threads(settings.threads)
         torch.set_num_interop_threads(1)
-    predict = variant.load(Path(request.candidate), settings)
     samples = Samples.load(Path(request.samples))
-    if (warm := getattr(predict, "warm", None)) is not None:
-        warm(1, samples.longest)
     chosen = samples.over_lengths(request.documents)
-    for inputs in chosen:
-        predict(inputs)
-    ms = mean_of_documents(predict, chosen)
+    predictors = {name: variant.load(Path(path), settings) for name, path in request.candidates.items()}
+    for predict in predictors.values():
+        if (warm := getattr(predict, "warm", None)) is not None:
+            warm(1, samples.longest)
+        for inputs in chosen:
+            predict(inputs)
+    ms = means_of_documents(predictors, chosen)
     if request.core is not None and affinity_of_threads() != [request.core]:
         print(f"refused: runs on cores {affinity_of_threads()}, not {request.core}", file=sys.stderr)
         return 1
-    write_json(Path(request.result), {"ms": ms})
+    write_json(Path(request.result), ms)
     return 0
 
 
-def mean_of_documents(predict: Predictor, documents: Sequence[Inputs]) -> float:
-    """Milliseconds of a document: the mean over documents of the median over passes."""
-    passes: list[list[int]] = []
-    began = time.monotonic()
-    while len(passes) < PASSES or time.monotonic() - began < SECONDS:
-        took = []
-        for inputs in documents:
-            start = time.perf_counter_ns()
-            predict(inputs)
-            took.append(time.perf_counter_ns() - start)
-        passes.append(took)
-    of_documents = [float(median(times)) for times in zip(*passes, strict=True)]
-    return mean(of_documents) / 1e6
+def means_of_documents(
+    predictors: Mapping[str, Predictor], documents: Sequence[Inputs]
+) -> dict[str, float]:
+    """By name, milliseconds of a document: the mean over documents of the median over passes."""
+    passes: dict[str, list[list[int]]] = {name: [] for name in predictors}
+    began, names = time.monotonic(), list(predictors)
+    # There and back: the middle two of an even number of passes are at the same time of all of them.
+    turns = [*names, *reversed(names)]
+    while len(passes[names[0]]) < PASSES or time.monotonic() - began < SECONDS * len(names):
+        for name in turns:
+            predict, took = predictors[name], []
+            for inputs in documents:
+                start = time.perf_counter_ns()
+                predict(inputs)
+                took.append(time.perf_counter_ns() - start)
+            passes[name].append(took)
+    return {name: mean(map(median, zip(*rows, strict=True))) / 1e6 for name, rows in passes.items()}
 
 
 if __name__ == "__main__":
