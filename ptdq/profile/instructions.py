@@ -6,7 +6,7 @@ kernel for a shape. What is read, while documents are called:
 * oneDNN in torch, eager or compiled: its verbose lines name the kernel (``brg_matmul:avx512_core_vnni``),
   https://uxlfoundation.github.io/oneDNN/dev_guide_verbose.html;
 * MKL in torch, for float32: its verbose lines name what it was started for;
-* OpenVINO: the type of each node that was run (``brgemm_avx512_amx_I8``).
+* OpenVINO: the type of each node that was run (``brgemm_avx512_amx_I8``), which leaves VNNI out.
 
 FBGEMM in torch and MLAS in ONNX Runtime say nothing of it. For them it is what they choose by the CPU,
 marked as such.
@@ -55,6 +55,8 @@ _OF_NUMBERS = {
     ("AVX512_BF16", "int8"): "AVX512_VNNI",
     ("AVX512_BF16", "float32"): "AVX512",
 }
+# OpenVINO's types of int8 nodes name the width alone: ``brgemm_avx512`` with VNNI and without.
+_OF_WIDTH = {"AVX512": ("AVX512_VNNI", "AVX512"), "AVX2": ("AVX_VNNI", "AVX2")}
 _WORD_OF_NONE = re.compile(r"(?:^|[:_])ref(?:[:_]|$)")
 
 # What libraries that say nothing choose: the first whose flag the CPU has.
@@ -108,11 +110,15 @@ def of_operation(one: Operation, flags: Collection[str] | None = None) -> Used |
     """
     if one.part not in PRODUCTS or not one.numbers:
         return None
-    if (told := of_kernel(one.kernel)) is not None:
+    told = of_kernel(one.kernel)
+    width_alone = one.library == "OpenVINO" and one.numbers == "int8" and told in _OF_WIDTH
+    if told is not None and not width_alone:
         return Used(one.numbers, _OF_NUMBERS.get((told, one.numbers), told), one.library, told=True)
     choices = _BY_FLAG.get(one.numbers, _BY_FLAG["float32"])
     if one.library == "MLAS" and one.numbers == "int8":
         choices = (_AMX_IN_MLAS, *choices)
+    if told is not None:
+        choices = tuple(choice for choice in choices if choice[1] in _OF_WIDTH[told])
     # Each has a variable of its own, and MLAS none.
     capped = one.library in ("oneDNN", "OpenVINO") or (
         one.library == "FBGEMM" and FBGEMM_CAP in os.environ

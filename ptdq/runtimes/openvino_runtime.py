@@ -196,7 +196,12 @@ def _parameters(model: Any, names: Sequence[str]) -> list[Any]:
 def _widen_tables(model: Any) -> None:
     """Have embeddings as the plugin will have them: it would widen them once more for every branch."""
     for node in model.get_ordered_ops():
-        if node.get_type_name() == "Gather" and (table := _widened(node.input_value(0))) is not None:
+        if (
+            node.get_type_name() != "Gather"
+            or node.input_value(0).get_node().get_type_name() == "Constant"
+        ):
+            continue  # what is wide already would be copied
+        if (table := _widened(node.input_value(0))) is not None:
             node.input(0).replace_source_output(operations.constant(table).output(0))
 
 

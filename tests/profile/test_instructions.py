@@ -84,6 +84,22 @@ def test_what_no_runtime_says_is_marked() -> None:
     assert told.text == "int8 AVX2 (oneDNN)"
 
 
+def test_openvino_s_types_leave_vnni_out() -> None:
+    for kernel, flags, text in (
+        (
+            "brgemm_avx512_i8",
+            ["avx2", "avx512bw", "avx512_vnni"],
+            f"int8 AVX512_VNNI (OpenVINO, {BY_CPU})",
+        ),
+        ("brgemm_avx512_i8", ["avx2", "avx512bw"], f"int8 AVX512 (OpenVINO, {BY_CPU})"),
+        ("brgemm_avx2_i8", ["avx2", "avx512bw", "avx512_vnni"], f"int8 AVX2 (OpenVINO, {BY_CPU})"),
+        ("brgemm_avx512_amx_i8", ["avx512_vnni", "amx_int8"], "int8 AMX (OpenVINO)"),
+    ):
+        used = of_operation(made(kernel, "OpenVINO"), flags)
+        assert used is not None
+        assert used.text == text
+
+
 @pytest.mark.parametrize(
     ("numbers", "instructions"),
     [
