@@ -197,7 +197,11 @@ def variant_cases(name: str) -> str:
         where, told = source(name, case), variants.standing(found)
         parts.append(f"#### {case}\n\n{where}\n\n{variants.table(found)}\n\n{told}")
         if found["explained"]:
-            parts.append(f"Where the time of a document goes, in ms:\n\n{variants.explained(found)}")
+            commit = (found.get("profiled_commit") or found["git_commit"])[:7]
+            parts.append(
+                f"Where the time of a document goes, in ms, by `ptdq why` at commit `{commit}`:\n\n"
+                f"{variants.explained(found)}"
+            )
     return "\n\n".join(parts)
 
 

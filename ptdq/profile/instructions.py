@@ -55,8 +55,13 @@ _OF_NUMBERS = {
     ("AVX512_BF16", "int8"): "AVX512_VNNI",
     ("AVX512_BF16", "float32"): "AVX512",
 }
-# OpenVINO's types of int8 nodes name the width alone: ``brgemm_avx512`` with VNNI and without.
-_OF_WIDTH = {"AVX512": ("AVX512_VNNI", "AVX512"), "AVX2": ("AVX_VNNI", "AVX2")}
+# OpenVINO's types of nodes name the width alone: ``brgemm_avx512`` with VNNI and without. Within it there
+# is the first whose flag the CPU has.
+_OF_WIDTH = {
+    ("int8", "AVX512"): (("avx512_vnni", "AVX512_VNNI"), ("avx512bw", "AVX512")),
+    ("int8", "AVX2"): (("avx_vnni", "AVX_VNNI"), ("avx2", "AVX2")),
+    ("bfloat16", "AVX512"): (("avx512_bf16", "AVX512_BF16"), ("avx512f", "AVX512")),
+}
 _WORD_OF_NONE = re.compile(r"(?:^|[:_])ref(?:[:_]|$)")
 
 # What libraries that say nothing choose: the first whose flag the CPU has.
@@ -111,14 +116,12 @@ def of_operation(one: Operation, flags: Collection[str] | None = None) -> Used |
     if one.part not in PRODUCTS or not one.numbers:
         return None
     told = of_kernel(one.kernel)
-    width_alone = one.library == "OpenVINO" and one.numbers == "int8" and told in _OF_WIDTH
-    if told is not None and not width_alone:
+    within = _OF_WIDTH.get((one.numbers, told or "")) if one.library == "OpenVINO" else None
+    if told is not None and within is None:
         return Used(one.numbers, _OF_NUMBERS.get((told, one.numbers), told), one.library, told=True)
-    choices = _BY_FLAG.get(one.numbers, _BY_FLAG["float32"])
+    choices = within or _BY_FLAG.get(one.numbers, _BY_FLAG["float32"])
     if one.library == "MLAS" and one.numbers == "int8":
         choices = (_AMX_IN_MLAS, *choices)
-    if told is not None:
-        choices = tuple(choice for choice in choices if choice[1] in _OF_WIDTH[told])
     # Each has a variable of its own, and MLAS none.
     capped = one.library in ("oneDNN", "OpenVINO") or (
         one.library == "FBGEMM" and FBGEMM_CAP in os.environ

@@ -25,6 +25,7 @@ from ptdq import numbers
 from ptdq.analysis.spent import spent
 from ptdq.analysis.tables import against_baseline, figures, limits, sizes
 from ptdq.errors import RunFailed, UserError
+from ptdq.host.software import git_commit
 from ptdq.parameters import ALL
 from ptdq.profile.operation import PARTS
 from ptdq.store.disk import read_json, write_json
@@ -77,7 +78,7 @@ def main() -> None:
             files = RunFiles(chosen.run) if chosen.run else measure(chosen, parameters, Path(scratch))
             if chosen.why:
                 profile(files)
-            found = collect(files)
+            found = collect(files) | {"profiled_commit": git_commit() if chosen.why else None}
             print(f"{case}\n\n{table(found)}\n\n{standing(found)}", flush=True)
             # The committed file is of the cases alone.
             if out := chosen.out or (None if chosen.model else RESULTS):

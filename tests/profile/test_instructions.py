@@ -100,6 +100,17 @@ def test_openvino_s_types_leave_vnni_out() -> None:
         assert used.text == text
 
 
+def test_openvino_s_types_leave_avx512_bf16_out() -> None:
+    for kernel, flags, text in (
+        ("brgemm_avx512_bf16", ["avx512f", "avx512_bf16"], f"bfloat16 AVX512_BF16 (OpenVINO, {BY_CPU})"),
+        ("brgemm_avx512_bf16", ["avx512f"], f"bfloat16 AVX512 (OpenVINO, {BY_CPU})"),
+        ("brgemm_avx512_amx_bf16", ["avx512_bf16", "amx_bf16"], "bfloat16 AMX (OpenVINO)"),
+    ):
+        used = of_operation(made(kernel, "OpenVINO", "bfloat16"), flags)
+        assert used is not None
+        assert used.text == text
+
+
 @pytest.mark.parametrize(
     ("numbers", "instructions"),
     [

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from ptdq.host import machine
-from ptdq.inputs.calibration import CalibrationRequest
+from ptdq.inputs.calibration import CalibrationRequest, read_calibration
 from ptdq.inputs.checkpoint import open_checkpoint
+from ptdq.store.disk import read_json
 from ptdq.variants import registry
 from ptdq.variants.artifact import cache_key
 from ptdq.variants.base import Settings
@@ -23,6 +24,7 @@ from ptdq.variants.preparation import Terms, in_turns, prepare_variant
 from ptdq.variants.tuning import time_child
 from ptdq.variants.tuning.race import TURNS, fastest, race
 from ptdq.variants.tuning.samples import Samples
+from ptdq.variants.tuning.search import Search
 from ptdq.variants.tuning.space import FIRST, PACKAGES, remedies, space
 from tests.conftest import CLASSES
 
@@ -31,6 +33,11 @@ AMX = ["avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16"]
 CALIBRATION = CalibrationRequest(None, "random 24", "random text", 24)
 needs_all = pytest.mark.skipif(
     bool(registry.missing_packages(Int8Best())), reason=registry.install_hint(Int8Best())
+)
+
+needs_openvino = pytest.mark.skipif(
+    bool(registry.missing_packages(registry.get("openvino-int8-static"))),
+    reason=registry.install_hint(registry.get("openvino-int8-static")),
 )
 
 
@@ -168,6 +175,33 @@ def test_the_choice_is_of_this_machine_and_not_of_a_budget(monkeypatch: pytest.M
     monkeypatch.setattr(machine, "cpu_model", lambda: "another CPU")
     assert keys(5)[0] != before[0]
     assert keys(5)[1] == before[1]
+
+
+@needs_openvino
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of OpenVINO's converter; elsewhere they are in a child's log
+def test_fixed_shapes_are_tried_with_the_fastest(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a space of one candidate; the long test below has all of it."""
+    monkeypatch.setattr(Search, "_space", lambda self, base: [])
+    source = open_checkpoint(str(tiny_model), labels=CLASSES).source
+    calibration = read_calibration(source, CALIBRATION)
+    settings = Settings(engine=choose_engine(None), tune_minutes=4)
+    search = Search(source, settings, calibration, tmp_path)
+    chosen = search.run()
+    found = search.report(chosen)
+    tried = found["tried"][-1]
+    lengths = [one["input_ids"].shape[1] for one in calibration.inputs]
+    assert tried["shapes"]
+    assert min(lengths) <= tried["shapes"][0]
+    assert max(lengths) == tried["shapes"][-1]
+    # Beside the same graph without, timed in turns with it; whether it is chosen is the machine's.
+    assert tried["ms"]
+    assert sum(bool(one["ms"]) for one in found["tried"]) >= 2
+    options = read_json(Path(chosen.directory) / "precision.json")
+    assert options["shapes"] == list(chosen.candidate.shapes)
+    assert (tried["out"] is None) == bool(options["shapes"])
 
 
 @needs_all
