@@ -105,12 +105,13 @@ class OpenvinoRecorder:
         def timed(request: Any, *given: Any, **named: Any) -> Any:
             start = perf_counter()
             result = infer(request, *given, **named)
-            seconds = perf_counter() - start
+            end = perf_counter()
             known = self._requests.setdefault(id(request), _Inferences(request))
             known.count += 1
             if self._recording:
-                known.seconds += seconds
+                known.seconds += end - start
                 known.shapes.append(list(request.get_input_tensor(0).shape))
+                self.overhead += perf_counter() - end
             return result
 
         with ExitStack() as stack:

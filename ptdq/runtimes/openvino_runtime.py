@@ -43,8 +43,16 @@ class Model:
         return int(self._model.get_property("INFERENCE_NUM_THREADS"))
 
     def __call__(self, inputs: _Inputs) -> NDArray[np.float32]:
-        self._request.infer([inputs[name] for name in self._names], share_inputs=True)
+        self._give([inputs[name] for name in self._names])
+        self._request.infer()
         return self._logits()
+
+    def _give(self, arrays: Sequence[NDArray[np.int64]], first: int = 0) -> None:
+        """Set inputs, from ``first`` on: ``infer`` takes arrays as well, but with time of its own."""
+        # Copies that can be written to, as tensors have to be, and kept, since tensors do not keep them.
+        self._given = [np.array(array, np.int64, order="C") for array in arrays]
+        for place, array in enumerate(self._given, first):
+            self._request.set_input_tensor(place, openvino.Tensor(array, shared_memory=True))
 
     def _logits(self) -> NDArray[np.float32]:
         # A copy: the tensor is overwritten by the next call.
@@ -59,10 +67,10 @@ class Branched(Model):
         self._lengths = frozenset(lengths)
         self._length = np.zeros((), np.int32)
         self._fixed = [np.zeros((1, max(lengths)), np.int64) for _ in names]
-        # Tensors that stay cost a call nothing; arrays that are given to it are wrapped in new ones.
+        # Tensors that stay cost a call nothing.
         for place, array in enumerate([self._length, *self._fixed]):
             self._request.set_input_tensor(place, openvino.Tensor(array, shared_memory=True))
-        self._set_open([np.zeros((1, 1), np.int64) for _ in names])
+        self._give([np.zeros((1, 1), np.int64) for _ in names], first=1 + len(names))
 
     def __call__(self, inputs: _Inputs) -> NDArray[np.float32]:
         given = [inputs[name] for name in self._names]
@@ -73,14 +81,9 @@ class Branched(Model):
                 array[:, :tokens] = ids
         else:
             self._length[()] = _ANY_OTHER
-            self._set_open([np.ascontiguousarray(ids, np.int64) for ids in given])
+            self._give(given, first=1 + len(self._fixed))
         self._request.infer()
         return self._logits()
-
-    def _set_open(self, arrays: Sequence[NDArray[np.int64]]) -> None:
-        self._open = arrays  # tensors do not keep them
-        for place, array in enumerate(arrays, start=1 + len(self._fixed)):
-            self._request.set_input_tensor(place, openvino.Tensor(array, shared_memory=True))
 
 
 def open_model(artifact: Path, threads: int) -> Model:

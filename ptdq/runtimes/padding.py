@@ -48,7 +48,12 @@ class Padded:
         self.threads: int | None = getattr(predict, "threads", None)
 
     def __call__(self, inputs: _Inputs) -> NDArray[np.float32]:
-        return self._predict({name: self._pad(inputs[name], value) for name, value in self._fill.items()})
+        given = {name: inputs[name] for name in self._fill}
+        batch, tokens = next(iter(given.values())).shape
+        length = self.padded(tokens, batch)
+        if length == tokens:
+            return self._predict(given)
+        return self._predict({name: _pad(ids, length, self._fill[name]) for name, ids in given.items()})
 
     def warm(self, batch: int, longest: int) -> None:
         """Call every length up to that of ``longest`` tokens once, with ``batch`` documents."""
@@ -66,11 +71,12 @@ class Padded:
                 return length
         return stepped
 
-    def _pad(self, ids: NDArray[np.int64], value: int) -> NDArray[np.int64]:
-        batch, tokens = ids.shape
-        filled = np.full((batch, self.padded(tokens, batch)), value, np.int64)
-        filled[:, :tokens] = ids
-        return filled
+
+def _pad(ids: NDArray[np.int64], length: int, value: int) -> NDArray[np.int64]:
+    batch, tokens = ids.shape
+    padded = np.empty((batch, length), np.int64)
+    padded[:, :tokens], padded[:, tokens:] = ids, value
+    return padded
 
 
 def with_padding(predict: _Predict, artifact: Path) -> _Predict:

@@ -71,7 +71,7 @@ def test_what_has_no_branch_is_given_to_the_open_graph_alone(
 
     predict = model(artifact, LENGTHS)
     opened: list[tuple[int, ...]] = []
-    monkeypatch.setattr(Branched, "_set_open", lambda self, arrays: opened.append(arrays[0].shape))
+    monkeypatch.setattr(Branched, "_give", lambda self, arrays, first: opened.append(arrays[0].shape))
     for tokens in LENGTHS:
         predict(documents(tokens))
     assert not opened
