@@ -85,9 +85,11 @@ def profile(
                 inner.enter_context(recorder.listening())
             calls(model)
     operations: list[Operation] = []
+    added = 0.0
     for recorder in recorders:
-        operations += _outside(recorder.operations(), sum(one.seconds for one in operations))
-    return Profile(together(operations), seconds - sum(recorder.overhead for recorder in recorders))
+        operations += _outside(recorder.operations(), added + sum(one.seconds for one in operations))
+        added += recorder.overhead
+    return Profile(together(operations), seconds - added)
 
 
 def _recorder(place: str) -> Recorder:
@@ -97,7 +99,7 @@ def _recorder(place: str) -> Recorder:
 
 
 def _outside(operations: list[Operation], known: float) -> list[Operation]:
-    """Operations, of whose framework another runtime has told ``known`` seconds already."""
+    """Operations, of whose framework other recorders have told or added ``known`` seconds already."""
     rest = []
     for one in operations:
         if one.part == "framework" and known > 0:
