@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from ptdq.cli.options import RESULTS
@@ -9,7 +11,13 @@ from ptdq.cli.options import RESULTS
 
 @click.command("why")
 @click.argument("run", metavar="RUN")
-@click.option("--variant", required=True, help="Which of the run's variants.")
+@click.option(
+    "--variant",
+    "variants",
+    multiple=True,
+    required=True,
+    help="Which of the run's variants; repeat it to see several side by side.",
+)
 @click.option("--against", help="Another of them, to be shown beside it.")
 @click.option("--max-length", type=int, help="Tokens.  [default: the longest that the run measured]")
 @click.option(
@@ -24,7 +32,12 @@ from ptdq.cli.options import RESULTS
 @click.option("--trust-remote-code", is_flag=True, help="Run code that comes with the run's checkpoint.")
 @RESULTS
 def command(
-    run: str, variant: str, against: str | None, as_json: bool, results_dir: str, **how: object
+    run: str,
+    variants: Sequence[str],
+    against: str | None,
+    as_json: bool,
+    results_dir: str,
+    **how: object,
 ) -> None:
     """Say where the time of a document goes in a variant of RUN, and what can be done about it.
 
@@ -45,7 +58,7 @@ def command(
         loader=how["model_loader"],  # type: ignore[arg-type]
         trust_remote_code=bool(how["trust_remote_code"]),
     )
-    names = list(dict.fromkeys(name for name in (variant, against) if name is not None))
+    names = list(dict.fromkeys(name for name in (*variants, against) if name is not None))
     with as_data(files):
         explained = explain(files, names, asked, say=lambda text: click.echo(text, err=True))
         if as_json:

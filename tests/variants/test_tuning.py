@@ -16,12 +16,14 @@ from transformers import AutoModelForSequenceClassification
 from ptdq.host import machine
 from ptdq.inputs.calibration import CalibrationRequest, read_calibration
 from ptdq.inputs.checkpoint import open_checkpoint
+from ptdq.runtimes.padding import RULE
 from ptdq.store.disk import read_json
 from ptdq.variants import registry
 from ptdq.variants.artifact import cache_key
 from ptdq.variants.base import Settings
 from ptdq.variants.best import LOADERS, Int8Best
 from ptdq.variants.engines import choose_engine
+from ptdq.variants.padding import branch_lengths
 from ptdq.variants.preparation import Terms, in_turns, prepare_variant
 from ptdq.variants.tuning import time_child
 from ptdq.variants.tuning.race import TURNS, fastest, race
@@ -195,9 +197,8 @@ def test_fixed_shapes_are_tried_with_the_fastest(
     found = search.report(chosen)
     tried = found["tried"][-1]
     lengths = [one["input_ids"].shape[1] for one in calibration.inputs]
-    assert tried["shapes"]
-    assert min(lengths) <= tried["shapes"][0]
-    assert max(lengths) == tried["shapes"][-1]
+    rule = read_json(Path(chosen.directory) / RULE)
+    assert tuple(tried["shapes"]) == branch_lengths(lengths, rule["longest"])
     # Beside the same graph without, timed in turns with it; whether it is chosen is the machine's.
     assert tried["ms"]
     assert sum(bool(one["ms"]) for one in found["tried"]) >= 2

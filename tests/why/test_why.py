@@ -201,6 +201,8 @@ def refused(files: RunFiles, *words: str) -> str:
 
 def test_what_is_refused(run: RunFiles) -> None:
     assert "no variant 'int8-best'" in refused(run, "--variant", "int8-best")
+    # Each that is named counts, not the last alone.
+    assert "no variant 'int8-best'" in refused(run, "--variant", "int8-best", "--variant", "int8-dynamic")
     assert "no longer in the cache" in refused(run, "--variant", "fp32")
     wrong = refused(run, "--variant", "int8-dynamic", "--max-length", "77")
     assert "max_length 77: run 'run' measured int8-dynamic at 128, 256" in wrong
