@@ -205,7 +205,8 @@ def _widen_tables(model: Any) -> None:
         ):
             continue  # what is wide already would be copied
         if (table := _widened(node.input_value(0))) is not None:
-            node.input(0).replace_source_output(operations.constant(table).output(0))
+            # operations.constant would make a list of the numbers, eleven times as large as the table.
+            node.input(0).replace_source_output(openvino.op.Constant(table).output(0))
 
 
 def _widened(value: Any) -> NDArray[Any] | None:

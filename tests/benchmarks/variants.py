@@ -21,6 +21,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import pandas as pd
+
 from ptdq import numbers
 from ptdq.analysis.spent import spent
 from ptdq.analysis.tables import against_baseline, figures, limits, sizes
@@ -163,6 +165,7 @@ def rows(run: Run) -> list[dict[str, Any]]:
     pairs = {(row["variant"], row["max_length"]): row for row in against_baseline(run)}
     shares = {(row["variant"], row["max_length"]): row for row in limits(run)}
     of_pairs = [f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high")]
+    tails = tails_of(run)
     found = []
     for row in figures(run):
         key = row["variant"], row["max_length"]
@@ -179,9 +182,43 @@ def rows(run: Run) -> list[dict[str, Any]]:
                 "load_s": _middle([c["load_seconds"] for c in cells]),
                 **{name: pair.get(name) for name in (*of_pairs, "total_verdict", "agreement")},
                 **{name: share.get(name) for name in ("numbers", "share", "int8_share")},
+                **tails.get(key, {}),
             }
         )
     return found
+
+
+def tails_of(run: Run) -> dict[tuple[str, int], dict[str, float]]:
+    """By variant and length, how far the time of a token is above its median for the worst twentieth.
+
+    ``token_tail`` is p95 over median of the documents of a cell, the median over the cells, with the
+    least and the most of them. ``token_tail_by_document`` takes the median over the cells of each document
+    first, which leaves most of the machine's own noise out.
+    """
+    timed = run.timed
+    assert timed is not None  # these runs keep their rows
+    found = {}
+    for variant in timed.variants:
+        for length in timed.lengths:
+            cells = [
+                timed.read(cell, ["doc_id", "tokens", "forward_ns"]).to_pandas()
+                for cell in timed.of(variant, length)
+            ]
+            calls = pd.concat(
+                [c.assign(token_ns=c.forward_ns / c.tokens, cell=n) for n, c in enumerate(cells)]
+            )
+            of_cells = [_tail(cell.token_ns) for _, cell in calls.groupby("cell")]
+            found[variant, length] = {
+                "token_tail": median(of_cells),
+                "token_tail_least": min(of_cells),
+                "token_tail_most": max(of_cells),
+                "token_tail_by_document": _tail(calls.groupby("doc_id").token_ns.median()),
+            }
+    return found
+
+
+def _tail(times: Any) -> float:
+    return float(times.quantile(0.95) / times.median())
 
 
 def _middle(values: list[float | None], scale: float = 1) -> float | None:
@@ -199,8 +236,8 @@ def table(found: dict[str, Any]) -> str:
     heads = [f"mean and p95 ms, speed-up, up to {n} tokens" for n in lengths]
     lines = [
         f"| variant | of {found['baseline']}'s size | {' | '.join(heads)} | of int8 limit "
-        "| peak MB | load s |",
-        "| --- | ---: |" + " --- |" * len(lengths) + " ---: |" * 3,
+        "| p95 over median, a token | peak MB | load s |",
+        "| --- | ---: |" + " --- |" * len(lengths) + " ---: |" * 4,
     ]
     for size in sized:
         cells = [f"`{plain(size['variant'])}`", f"{size['artifact_share']:.2f}"]
@@ -209,8 +246,10 @@ def table(found: dict[str, Any]) -> str:
             both = f"{numbers.ms(row['total_mean_ms'])}, {numbers.ms(row['forward_p95_ms'])}"
             cells.append(f"{both}, {_ratio(row)}")
         first = by_key[size["variant"], lengths[0]]
-        share, peak, load_s = (first.get(name) for name in ("int8_share", "peak_mb", "load_s"))
+        names = ("int8_share", "token_tail", "peak_mb", "load_s")
+        share, tail, peak, load_s = (first.get(name) for name in names)
         cells.append("" if share is None else f"{share:.0%}")
+        cells.append("" if tail is None else f"{tail:.2f}")
         cells += ["" if peak is None else f"{peak:.0f}", "" if load_s is None else f"{load_s:.1f}"]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -28,7 +28,7 @@ from ptdq.variants.preparation import Terms, in_turns, prepare_variant
 from ptdq.variants.tuning import time_child
 from ptdq.variants.tuning.race import TURNS, fastest, race
 from ptdq.variants.tuning.samples import Samples
-from ptdq.variants.tuning.search import Search
+from ptdq.variants.tuning.search import Search, keepers
 from ptdq.variants.tuning.space import FIRST, PACKAGES, remedies, space
 from tests.conftest import CLASSES
 
@@ -86,6 +86,13 @@ def test_the_fastest_wins_and_the_slow_cost_little() -> None:
     assert calls["c0"] == 8 + 16 + TURNS * 32
     assert calls["c7"] == 8
     assert sum(calls.values()) < len(speeds) * (8 + 16 + TURNS * 32) / 2
+
+
+def test_a_document_or_two_do_not_leave_a_candidate_out() -> None:
+    # Of 128 documents one is 0.8 %.
+    assert keepers({"a": 0.008, "b": 0.0, "c": 0.016}) == ["a", "b"]
+    assert keepers({"a": 0.039, "b": 0.031, "c": 0.047}) == ["b", "a"]
+    assert keepers({"a": 0.011, "b": 0.5}) == ["a"]
 
 
 def test_what_cannot_be_timed_is_out() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib.metadata
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 
 ALLOWED = 0.01
 """Share of the calibration documents that may be answered otherwise than by float32, as a run's margin
-allows by default. Where no candidate is within it, those that change the fewest compete."""
+allows by default. Where none is within it, those compete that change no more than this share over the one
+that changes the fewest: what lies between two of them is a few documents, which decide nothing."""
 BUILDING = 0.7
 """Share of the time in which candidates are made; the rest is for timing them."""
 RACING = 0.85
@@ -51,6 +52,21 @@ FIXED_GAIN = 0.02
 CHANGES = "changes answers"
 NO_TIME = "no time left to make it"
 _TIMING_SECONDS, _TIMING_LEAST = 300.0, 30.0
+
+
+def keepers(changed: Mapping[str, float]) -> list[str]:
+    """Names of the candidates that keep the answers, in their order; else of those that change few.
+
+    Those are the ones within :data:`ALLOWED` of the one that changes the fewest, which comes first.
+
+    Args:
+        changed: candidate to the share of the answers that it changes.
+    """
+    least = min(changed.values())
+    if least <= ALLOWED:
+        return [name for name, share in changed.items() if share <= ALLOWED]
+    near = [name for name, share in changed.items() if share <= least + ALLOWED]
+    return sorted(near, key=changed.__getitem__)
 
 
 @dataclass
@@ -103,7 +119,10 @@ class Search:
             more = [one for one in self._space(base) if one not in tried]
             for engine in PACKAGES:
                 self._make(engine, [one for one in more if one.engine == engine])
-        able = self._keepers()
+        changed = {
+            name: trial.built.changed for name, trial in self.trials.items() if trial.built is not None
+        }
+        able = keepers(changed)
         times = self._race(able)
         chosen = self.trials[fastest(times) or able[0]]
         chosen = self._with_branches(chosen)
@@ -208,12 +227,6 @@ class Search:
                 trial.out = str(found["reason"])
             else:
                 trial.built = Built.from_json(found)
-
-    def _keepers(self) -> list[str]:
-        """Names of the candidates that keep the answers, or of those that change the fewest."""
-        made = {name: trial.built for name, trial in self.trials.items() if trial.built is not None}
-        most = max(ALLOWED, min(built.changed for built in made.values()))
-        return [name for name, built in made.items() if built.changed <= most]
 
     def _race(self, able: Sequence[str]) -> Times:
         if len(able) < 2 or self._left(RACING) <= 0:
