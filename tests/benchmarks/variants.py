@@ -191,9 +191,9 @@ def rows(run: Run) -> list[dict[str, Any]]:
 def tails_of(run: Run) -> dict[tuple[str, int], dict[str, float]]:
     """By variant and length, how far the time of a token is above its median for the worst twentieth.
 
-    ``token_tail`` is p95 over median of the documents of a cell, the median over the cells, with the
-    least and the most of them. ``token_tail_by_document`` takes the median over the cells of each document
-    first, which leaves most of the machine's own noise out.
+    ``token_tail`` is p95 over median of a cell's documents, the median over the cells, with the least and
+    the most of them. ``token_tail_by_document`` takes the median over the cells of each document first,
+    which leaves most of the machine's own noise out.
     """
     timed = run.timed
     assert timed is not None  # these runs keep their rows
