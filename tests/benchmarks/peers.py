@@ -3,9 +3,9 @@
 Optimum Intel's OpenVINO models as one gets them, with their defaults: the float model, which computes in
 bfloat16 where the CPU has it, and the quantized one; and Optimum's dynamic int8 for ONNX Runtime as
 sentence-transformers makes it for a CPU with VNNI, told how many threads it has, since ONNX Runtime takes
-a thread for each core of the machine and moves them out of the cores that it was pinned to. Preparation
-and workers run in environments of their own, which ``make bench-peers`` makes (``peers.txt``; for an older
-transformers ``peers-onnx.txt``).
+a thread for each core of the machine and moves them out of the cores that it was pinned to. They are
+prepared and run in environments of their own, which ``make bench-peers`` makes: ``peers.txt``, and
+``peers-onnx.txt`` for an older transformers.
 """
 
 from __future__ import annotations
