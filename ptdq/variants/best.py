@@ -41,7 +41,7 @@ class Int8Best(OpenvinoInt8Static):
     """The fastest that keeps the answers, of those that were tried."""
 
     name = "int8-best"
-    version = 10
+    version = 11
     summary = "the fastest int8 here that keeps the calibration documents' answers, of a declared space"
     tunes = True
     # Of AOTInductor's artifacts too: nothing is in memory to compare with.

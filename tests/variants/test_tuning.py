@@ -28,7 +28,7 @@ from ptdq.variants.preparation import Terms, in_turns, prepare_variant
 from ptdq.variants.tuning import time_child
 from ptdq.variants.tuning.race import TURNS, fastest, race
 from ptdq.variants.tuning.samples import Samples
-from ptdq.variants.tuning.search import Search, keepers
+from ptdq.variants.tuning.search import CHANGES, Search, keepers
 from ptdq.variants.tuning.space import FIRST, PACKAGES, remedies, space
 from tests.conftest import CLASSES
 
@@ -91,6 +91,7 @@ def test_the_fastest_wins_and_the_slow_cost_little() -> None:
 def test_a_document_or_two_do_not_leave_a_candidate_out() -> None:
     # Of 128 documents one is 0.8 %.
     assert keepers({"a": 0.008, "b": 0.0, "c": 0.016}) == ["a", "b"]
+    assert keepers({"a": 0.016, "b": 0.008, "c": 0.023}) == ["b", "a"]
     assert keepers({"a": 0.039, "b": 0.031, "c": 0.047}) == ["b", "a"]
     assert keepers({"a": 0.011, "b": 0.5}) == ["a"]
 
@@ -212,6 +213,16 @@ def test_fixed_shapes_are_tried_with_the_fastest(
     options = read_json(Path(chosen.directory) / "precision.json")
     assert options["shapes"] == list(chosen.candidate.shapes)
     assert (tried["out"] is None) == bool(options["shapes"])
+
+    # Where they are faster, the answers decide.
+    (whole,) = [one for one in search.trials.values() if one.candidate == FIRST]
+    monkeypatch.setattr(
+        Search, "_times", lambda self, names, documents: dict(zip(names, (2.0, 1.0), strict=True))
+    )
+    assert search._with_branches(whole).candidate.shapes
+    monkeypatch.setattr(Search, "_answered", lambda self, built: -search._samples.expected)
+    assert search._with_branches(whole) is whole
+    assert list(search.trials.values())[-1].out == CHANGES
 
 
 @needs_all
