@@ -1,6 +1,6 @@
 """``make bench-variants``: every variant on two shapes, on documents of one length and of many.
 
-The machine must be otherwise idle; an hour and a half on two cores, most of it preparation and bert-base.
+The machine must be otherwise idle; some four hours on two cores, most of it bert-base of one length.
 The cases are those of :mod:`tests.benchmarks.subjects`, each a run of its own; ``make bench-peers`` has
 :mod:`tests.benchmarks.peers` in the same runs. With a model and documents of one's own there is one case:
 
@@ -55,9 +55,7 @@ def main() -> None:
     parser.add_argument("--data", help="its labelled documents")
     parser.add_argument("--calibration-data", help="documents to calibrate on")
     parser.add_argument("--max-length", action="append", type=int, default=[])
-    parser.add_argument(
-        "--documents", type=int, default=None, help="timed; 64 of many lengths, 16 of one"
-    )
+    parser.add_argument("--documents", type=int, default=100, help="timed; p95 is not decided by few")
     parser.add_argument("--repeats", type=int, default=4)
     parser.add_argument("--tune-minutes", type=float, default=15)
     parser.add_argument("--why", action="store_true", help="profile each variant once it is measured")
@@ -104,12 +102,11 @@ def measure(chosen: argparse.Namespace, parameters: dict[str, Any], scratch: Pat
     from tests.benchmarks.running import measured  # what runs need, the docs need not load
 
     lengths = chosen.max_length or parameters["max_length"]
-    timed = chosen.documents or (64 if len(lengths) == 1 else 16)
     return measured(
         **parameters | {"max_length": lengths},
-        limit=timed if parameters["random_weights"] else None,  # no quality to take from more
+        limit=chosen.documents if parameters["random_weights"] else None,  # no quality to take from more
         variant=chosen.variant or ["fp32", ALL, *(peers.NAMES if chosen.peers else [])],
-        timing_documents=timed,
+        timing_documents=chosen.documents,
         repeats=chosen.repeats,
         tune_minutes=chosen.tune_minutes,
         control_documents=0,
