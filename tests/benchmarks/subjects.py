@@ -21,7 +21,7 @@ TRAINED = 2000
 TEST = 400
 JOINED = 12
 """Descriptions in a document of one length: so many are longer than the longest of :data:`LENGTHS`."""
-LENGTHS = {"many lengths": [256], "one length": [128, 384]}
+LENGTHS = {"many lengths": [256], "one length": [128, 256, 384]}
 SHAPES = ("MiniLM", "bert-base")
 CASES = [f"{shape}, {lengths}" for shape in SHAPES for lengths in LENGTHS]
 
