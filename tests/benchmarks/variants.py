@@ -201,15 +201,14 @@ def tails_of(run: Run) -> dict[tuple[str, int], dict[str, float]]:
                 timed.read(cell, ["doc_id", "tokens", "forward_ns"]).to_pandas()
                 for cell in timed.of(variant, length)
             ]
-            calls = pd.concat(
-                [c.assign(token_ns=c.forward_ns / c.tokens, cell=n) for n, c in enumerate(cells)]
-            )
-            of_cells = [_tail(cell.token_ns) for _, cell in calls.groupby("cell")]
+            cells = [cell.assign(token_ns=cell.forward_ns / cell.tokens) for cell in cells]
+            of_cells = [_tail(cell.token_ns) for cell in cells]
+            of_documents = pd.concat(cells).groupby("doc_id").token_ns.median()
             found[variant, length] = {
                 "token_tail": median(of_cells),
                 "token_tail_least": min(of_cells),
                 "token_tail_most": max(of_cells),
-                "token_tail_by_document": _tail(calls.groupby("doc_id").token_ns.median()),
+                "token_tail_by_document": _tail(of_documents),
             }
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -119,3 +120,29 @@ def test_lengths_are_close_to_each_other_and_end_in_the_longest() -> None:
     assert len(many) <= BRANCHES
     assert many[-1] == 8000
     assert list(many) == sorted(set(many))
+
+
+def test_a_table_is_widened_without_a_list_of_its_numbers() -> None:
+    import openvino
+    from openvino import opset8 as operations
+
+    from ptdq.runtimes.openvino_runtime import _widen_tables
+
+    numbers = np.random.default_rng(0).integers(-127, 128, (4000, 64), np.int8)
+    scale = np.full((4000, 1), 0.5, np.float32)
+    ids = operations.parameter([1, 8], np.int64)
+    table = operations.multiply(
+        operations.convert(openvino.op.Constant(numbers), "f32"), openvino.op.Constant(scale)
+    )
+    rows = operations.gather(table, ids, openvino.op.Constant(np.zeros((), np.int64)))
+    graph = openvino.Model([operations.result(rows)], [ids])
+    tracemalloc.start()
+    try:
+        _widen_tables(graph)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    (made,) = [node for node in graph.get_ordered_ops() if node.get_output_shape(0) == [4000, 64]]
+    np.testing.assert_array_equal(made.data, numbers * scale)
+    # The table, and that before it is scaled; a list takes eight times as much or more.
+    assert peak < 3 * made.data.nbytes
